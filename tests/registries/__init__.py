@@ -1,0 +1,14 @@
+# Copyright (c) 2026, ocikit.registry contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Real registries on the loopback interface, and real images to put into them.
+
+Nothing here imports the collection: this package is the independent check of it.
+"""
+
+from __future__ import annotations
+
+from .binary import ToolMissing, find_registry, find_tool
+from .server import Registry, RegistryFailed
+
+__all__ = ["Registry", "RegistryFailed", "ToolMissing", "find_registry", "find_tool"]
