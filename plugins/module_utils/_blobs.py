@@ -1,0 +1,225 @@
+# Copyright (c) 2026, ocikit.registry contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Note that this module_utils is PRIVATE to the collection.
+"""Blobs on their way: downloads that go on where a connection broke, uploads whole or in chunks, every byte verified."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import typing as t
+
+from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient, failure
+from ansible_collections.ocikit.registry.plugins.module_utils._content import Descriptor
+from ansible_collections.ocikit.registry.plugins.module_utils._errors import DigestMismatch, RegistryError, Unreachable
+from ansible_collections.ocikit.registry.plugins.module_utils._transport import BLOCK, Body, Response
+
+CHUNK = 16 << 20
+_MAX_CHUNK = 512 << 20
+_MAX_STALLS = 5
+
+
+class Reader(t.Protocol):
+    """A stream of bytes that is read once, from the start."""
+
+    def readinto(self, buffer: memoryview) -> int: ...
+
+    def close(self) -> None: ...
+
+
+class VerifiedReader:
+    """Passes the bytes of ``reader`` on, and raises DigestMismatch unless they are what ``descriptor`` names."""
+
+    def __init__(self, reader: Reader, descriptor: Descriptor) -> None:
+        self._reader = reader
+        self._descriptor = descriptor
+        self._hash = hashlib.new(descriptor.digest.partition(":")[0])
+        self._count = 0
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Read on; the end is reported only after the digest was found right."""
+        count = self._reader.readinto(buffer)
+        self._hash.update(buffer[:count])
+        self._count += count
+        expected = self._descriptor
+        if self._count > expected.size or (not count and self._count < expected.size):
+            raise DigestMismatch(f"{expected.digest} has not the {expected.size} bytes that its descriptor promises.")
+        if not count and self._hash.hexdigest() != expected.digest.partition(":")[2]:
+            raise DigestMismatch(f"The content that was sent for {expected.digest} is not the right one: nothing is kept.")
+        return count
+
+    def close(self) -> None:
+        self._reader.close()
+
+
+class BlobDownload:
+    """The bytes of a blob of a registry. A broken connection is taken up again with ``Range`` where it ended.
+
+    Progress decides how often: only a number of interruptions in a row without a single new byte is final.
+    """
+
+    def __init__(self, client: RegistryClient, repository: str, descriptor: Descriptor) -> None:
+        self._client = client
+        self._repository = repository
+        self._descriptor = descriptor
+        self._offset = 0
+        self._stalls = 0
+        self._response: Response | None = None
+
+    def readinto(self, buffer: memoryview) -> int:
+        while True:
+            try:
+                if self._response is None:
+                    self._response = self._open(buffer)
+                count = self._response.readinto(buffer)
+                if not count and self._offset < self._descriptor.size:
+                    raise Unreachable(
+                        f"The connection ended after {self._offset} of the {self._descriptor.size} bytes of"
+                        f" {self._descriptor.digest}."
+                    )
+            except Unreachable:
+                self.close()
+                self._stalls += 1
+                if self._stalls > _MAX_STALLS:
+                    raise
+                continue
+            if count:
+                self._stalls = 0
+            self._offset += count
+            return count
+
+    def close(self) -> None:
+        if self._response is not None:
+            self._response.close()
+            self._response = None
+
+    def _open(self, buffer: memoryview) -> Response:
+        response = self._client.open_blob(self._repository, self._descriptor.digest, self._offset)
+        skip = 0 if response.status == 206 else self._offset
+        while skip:
+            # The registry knows no ranges and sends the whole again.
+            count = response.readinto(buffer[:skip])
+            if not count:
+                raise Unreachable(f"The connection ended again before byte {self._offset} of {self._descriptor.digest}.")
+            skip -= count
+        return response
+
+
+class _File:
+    """A reader as the file that HTTP sends from."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def read(self, size: int = BLOCK) -> bytes:
+        buffer = bytearray(BLOCK if size < 0 else min(size, BLOCK))
+        count = self._reader.readinto(memoryview(buffer))
+        return bytes(memoryview(buffer)[:count])
+
+    def close(self) -> None:
+        self._reader.close()
+
+
+class BlobBody:
+    """A blob as the body of an upload, opened anew for each try."""
+
+    def __init__(self, descriptor: Descriptor, open_reader: t.Callable[[], Reader]) -> None:
+        self.size = descriptor.size
+        self._descriptor = descriptor
+        self._open_reader = open_reader
+
+    def open(self) -> t.BinaryIO:
+        return t.cast(t.BinaryIO, _File(VerifiedReader(self._open_reader(), self._descriptor)))
+
+
+def upload(
+    client: RegistryClient, repository: str, descriptor: Descriptor, body: Body, session: str | None = None
+) -> None:
+    """Store ``body`` in ``repository``: in one piece, else in chunks where the registry does not take that.
+
+    ``session`` is an upload that a mount left open. Raises RegistryError; the registry checks the digest at the end.
+    """
+    session = session or client.start_upload(repository)
+    try:
+        response = client.finish_upload(repository, session, descriptor.digest, body)
+        if response.status in (201, 204):
+            return
+        error: RegistryError = failure(response, f"The blob {descriptor.digest} cannot be stored in {repository}")
+        if response.status in (401, 403) or response.status == 400 and error.code == "DIGEST_INVALID":
+            raise error
+    except Unreachable as broken:
+        error = broken
+    except BaseException:
+        client.cancel_upload(repository, session)
+        raise
+    client.cancel_upload(repository, session)
+    try:
+        _upload_chunks(client, repository, descriptor, body)
+    except RegistryError as second:
+        raise second from error
+
+
+def _upload_chunks(client: RegistryClient, repository: str, descriptor: Descriptor, body: Body) -> None:
+    """Send a blob in chunks (distribution-spec, "Pushing a blob in chunks"), going on from where the registry is."""
+    session = client.start_upload(repository)
+    file, sent, stalls, size = body.open(), 0, 0, CHUNK
+    try:
+        chunk = b""
+        while sent < descriptor.size or chunk:
+            chunk = chunk or _read_chunk(file, size)
+            try:
+                response = client.send_chunk(repository, session, sent, chunk)
+                arrived = sent + len(chunk) if response.status in (201, 202, 204) else None
+            except Unreachable:
+                response, arrived = client.upload_status(repository, session), None
+            minimum = response.headers.get("OCI-Chunk-Min-Length", "")
+            if minimum.isdigit():
+                size = max(CHUNK, min(int(minimum), _MAX_CHUNK))
+            if arrived is None:
+                if response.status == 416:
+                    response = client.upload_status(repository, session)
+                arrived = _arrived(response) if response.status in (202, 204) else None
+                stalls += 1
+                if arrived is None or not sent <= arrived <= sent + len(chunk) or stalls > _MAX_STALLS:
+                    raise failure(response, f"The blob {descriptor.digest} cannot be stored in {repository}")
+            session = client.session_url(response, session)
+            chunk, sent = chunk[arrived - sent :], arrived
+        response = client.finish_upload(repository, session, descriptor.digest)
+        if response.status not in (201, 204):
+            raise failure(response, f"The blob {descriptor.digest} cannot be stored in {repository}")
+    except BaseException:
+        client.cancel_upload(repository, session)
+        raise
+    finally:
+        file.close()
+
+
+def _read_chunk(file: t.BinaryIO, size: int) -> bytes:
+    parts, missing = [], size
+    while missing:
+        part = file.read(min(missing, BLOCK))
+        if not part:
+            break
+        parts.append(part)
+        missing -= len(part)
+    return b"".join(parts)
+
+
+def _arrived(response: Response) -> int:
+    """Return how many bytes an upload session holds. ``0-0`` is written for none and, by some, for one."""
+    found = re.match(r"(?:bytes=)?0-(-?\d+)\Z", response.headers.get("Range", ""))
+    last = int(found.group(1)) if found else 0
+    return last + 1 if last > 0 else 0
+
+
+class BytesBody:
+    """Bytes in memory as the body of an upload."""
+
+    def __init__(self, content: bytes) -> None:
+        self.size = len(content)
+        self._content = content
+
+    def open(self) -> t.BinaryIO:
+        return io.BytesIO(self._content)

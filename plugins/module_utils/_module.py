@@ -1,0 +1,92 @@
+# Copyright (c) 2026, ocikit.registry contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Note that this module_utils is PRIVATE to the collection.
+"""What turns a function of parameters into an Ansible module."""
+
+from __future__ import annotations
+
+import signal
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
+from ansible_collections.ocikit.registry.plugins.module_utils._errors import RegistryError
+from ansible_collections.ocikit.registry.plugins.module_utils._options import OPTIONS, Connection, environment_variable
+from ansible_collections.ocikit.registry.plugins.module_utils._transport import REQUESTS_IMPORT_ERROR
+
+_LOG_VERBOSITY = 3
+_LOG_LIMIT = 10000
+
+
+class Task:
+    """What a module's function works with: parameters, check mode, and the registries. It knows no AnsibleModule."""
+
+    def __init__(self, params: t.Mapping[str, t.Any], check_mode: bool, connection: Connection) -> None:
+        self.params = params
+        self.check_mode = check_mode
+        self.connection = connection
+
+
+class _ModuleEvents:
+    def __init__(self, module: AnsibleModule) -> None:
+        self._module = module
+        self.lines: list[str] = []
+
+    def warn(self, text: str) -> None:
+        self._module.warn(text)
+
+    def log(self, line: str) -> None:
+        if self._module._verbosity >= _LOG_VERBOSITY and len(self.lines) < _LOG_LIMIT:
+            self.lines.append(line)
+
+    def hide(self, secret: str) -> None:
+        if secret:
+            self._module.no_log_values.add(secret)
+
+
+def connection_arguments() -> dict[str, dict[str, t.Any]]:
+    """Return the argument spec of the connection options, each with its environment variable."""
+    return {
+        name: {**spec, "fallback": (env_fallback, [environment_variable(name)])} for name, spec in OPTIONS.items()
+    }
+
+
+def run(
+    function: t.Callable[[Task], dict[str, t.Any]],
+    argument_spec: dict[str, dict[str, t.Any]],
+    **more: t.Any,
+) -> None:
+    """Run ``function`` as an Ansible module and exit with its result.
+
+    ``argument_spec`` holds the options that the module has besides those of the connection; ``more`` goes to
+    AnsibleModule. A RegistryError fails the module with its sentence, its structured form, and what was done by then.
+    """
+    module = AnsibleModule(
+        argument_spec={**connection_arguments(), **argument_spec}, supports_check_mode=True, **more
+    )
+    if REQUESTS_IMPORT_ERROR:
+        module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
+    # So that a task that is stopped still cleans up and rolls back.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    events = _ModuleEvents(module)
+    try:
+        result = function(Task(module.params, module.check_mode, Connection(module.params, events)))
+    except RegistryError as error:
+        module.fail_json(msg=str(error), error=error.to_dict(), **error.result, **_request_log(events))
+    except KeyboardInterrupt:
+        module.fail_json(msg="The task was interrupted.", **_request_log(events))
+    module.exit_json(**result, **_request_log(events))
+
+
+def _request_log(events: _ModuleEvents) -> dict[str, t.Any]:
+    return {"request_log": events.lines} if events.lines else {}
+
+
+def digest_diff(before: t.Mapping[str, str | None], after: t.Mapping[str, str | None]) -> dict[str, str]:
+    """Return the diff of images and the digests they have, a line for each that changes."""
+    changed = sorted(image for image in {**before, **after} if before.get(image) != after.get(image))
+
+    def lines(side: t.Mapping[str, str | None]) -> str:
+        return "".join(f"{image} {side.get(image) or 'absent'}\n" for image in changed)
+
+    return {"before": lines(before), "after": lines(after)}

@@ -1,0 +1,169 @@
+# Copyright (c) 2026, ocikit.registry contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Note that this module_utils is PRIVATE to the collection.
+"""The connection options, and the registries that one task talks to. Modules and lookups share both."""
+
+from __future__ import annotations
+
+import threading
+import typing as t
+
+from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
+from ansible_collections.ocikit.registry.plugins.module_utils._credentials import Credentials, find_credentials
+from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
+from ansible_collections.ocikit.registry.plugins.module_utils._reference import (
+    Endpoint,
+    Reference,
+    endpoint,
+    parse,
+    parse_repository,
+)
+from ansible_collections.ocikit.registry.plugins.module_utils._transport import Transport, TransportOptions
+
+# The options of the documentation fragment, in its order.
+OPTIONS: dict[str, dict[str, t.Any]] = {
+    "registry": {"type": "str", "aliases": ["registry_url"]},
+    "username": {"type": "str"},
+    "password": {"type": "str", "no_log": True},
+    "token": {"type": "str", "no_log": True},
+    "identity_token": {"type": "str", "no_log": True},
+    "auth_file": {"type": "path", "aliases": ["config_path"]},
+    "validate_certs": {"type": "bool", "default": True},
+    "ca_path": {"type": "path", "aliases": ["ca_cert", "cacert_path"]},
+    "client_cert": {"type": "path"},
+    "client_key": {"type": "path", "no_log": False},
+    "plain_http": {"type": "bool"},
+    "proxy": {"type": "str", "no_log": True},
+    "connect_timeout": {"type": "float", "default": 10.0},
+    "read_timeout": {"type": "float", "default": 60.0},
+    "retries": {"type": "int", "default": 4},
+    "concurrency": {"type": "int", "default": 8},
+    "trusted_realms": {"type": "list", "elements": "str", "default": []},
+}
+
+
+def environment_variable(option: str) -> str:
+    """Return the variable that an option is read from: ``OCIKIT_REGISTRY_`` and its name (the registry: ``URL``)."""
+    return "OCIKIT_REGISTRY_" + ("URL" if option == "registry" else option.upper())
+
+
+class Events(t.Protocol):
+    """Whom to tell what happens on the way."""
+
+    def warn(self, text: str) -> None: ...
+
+    def log(self, line: str) -> None: ...
+
+    def hide(self, secret: str) -> None:
+        """Keep ``secret`` out of everything that is shown."""
+
+
+class Connection:
+    """The registries that one task talks to, with one client for each, made when it is first needed.
+
+    User name, password and tokens given as options belong to one registry: the one of the option ``registry``, else
+    the first that the task names. Others get what the auth files hold for them.
+    """
+
+    def __init__(self, options: t.Mapping[str, t.Any], events: Events) -> None:
+        """``options`` has a value, or None, for each of OPTIONS. Raises InvalidInput."""
+        self._options = options
+        self._events = events
+        self._given = _given(options, events)
+        self._home = self._endpoint_of_option()
+        self._clients: dict[str, RegistryClient] = {}
+        self._found: dict[tuple[str, str], Credentials] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def concurrency(self) -> int:
+        return t.cast(int, self._options["concurrency"])
+
+    def reference(self, text: str) -> Reference:
+        """Read an image reference; one without a host belongs to the option ``registry``, else to Docker Hub."""
+        return parse(text, self._options["registry"])
+
+    def repository(self, text: str) -> Reference:
+        """Read a repository: a reference without tag and digest."""
+        return parse_repository(text, self._options["registry"])
+
+    def client(self, reference: Reference) -> RegistryClient:
+        """Return the client of the registry that ``reference`` names."""
+        with self._lock:
+            client = self._clients.get(reference.registry)
+            if client is None:
+                client = self._clients[reference.registry] = self._make_client(reference.registry)
+            return client
+
+    def credentials(self, registry: str, repository: str) -> Credentials:
+        """Return the credentials for a repository; helpers and files are asked once."""
+        if not self._given.anonymous:
+            owner = self._home.name if self._home else next(iter(self._clients), registry)
+            if registry == owner:
+                return self._given
+        key = (registry, repository)
+        with self._lock:
+            found = self._found.get(key)
+        if found is None:
+            found = find_credentials(registry, repository, self._options["auth_file"])
+            for secret in found.secrets:
+                self._events.hide(secret)
+            with self._lock:
+                self._found[key] = found
+        return found
+
+    def _endpoint_of_option(self) -> Endpoint | None:
+        registry = self._options["registry"]
+        return endpoint(registry, self._options["plain_http"]) if registry else None
+
+    def _make_client(self, registry: str) -> RegistryClient:
+        if self._home and self._home.name == registry:
+            where = self._home
+        else:
+            if self._clients and not self._home and not self._given.anonymous:
+                raise InvalidInput(
+                    f"The task names two registries, {next(iter(self._clients))} and {registry}: say with the option"
+                    " registry to which of them the credentials belong."
+                )
+            where = endpoint(registry, self._options["plain_http"])
+        options = {
+            name: self._options[name]
+            for name in TransportOptions.__dataclass_fields__
+            if name not in ("trusted_realms",) and self._options[name] is not None
+        }
+        transport = Transport(
+            where,
+            TransportOptions(trusted_realms=tuple(self._options["trusted_realms"] or ()), **options),
+            lambda repository: self.credentials(registry, repository),
+            self._events.log,
+        )
+        return RegistryClient(where, transport, self._events.warn)
+
+
+def _given(options: t.Mapping[str, t.Any], events: Events) -> Credentials:
+    """Read the credentials among the options, and check what goes together."""
+    registry = options["registry"] or ""
+    if "@" in registry:
+        # The registry is refused later, with a sentence; here its password is kept out of all output.
+        for secret in registry.rpartition("@")[0].partition("://")[2].split(":"):
+            events.hide(secret)
+    username, password = options["username"], options["password"]
+    if bool(username) != bool(password):
+        raise InvalidInput(f"{'username' if username else 'password'} needs {'password' if username else 'username'}.")
+    ways = [name for name in ("username", "token", "identity_token") if options[name]]
+    if len(ways) > 1:
+        raise InvalidInput(f"{' and '.join(ways)} exclude each other: set one of them.")
+    for name, least in (("connect_timeout", 0.001), ("read_timeout", 0.001), ("retries", 0), ("concurrency", 1)):
+        if options[name] < least:
+            raise InvalidInput(f"{name} must be {'at least ' + str(least) if least >= 1 or not least else 'more than 0'}.")
+    given = Credentials(
+        username=username or "",
+        password=password or "",
+        token=options["token"] or "",
+        identity_token=options["identity_token"] or "",
+        source=f"the option{'s username and password' if username else ' ' + ''.join(ways)}",
+    )
+    for secret in given.secrets:
+        events.hide(secret)
+    return given

@@ -1,0 +1,215 @@
+#!/usr/bin/python
+# Copyright (c) 2026, ocikit.registry contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: registry_tag
+short_description: Point tags at an image that is in the registry already
+version_added: 1.0.0
+author:
+  - ocikit.registry contributors (@ocikit)
+description:
+  - Lets tags point to an existing image, in its own repository or in others of the same registry, without moving its
+    layers through the host that runs the task.
+  - The manifest is written with the very bytes and the media type it has, so that its digest stays what it is. That
+    holds for images and indexes, of Docker and of OCI.
+  - All conditions are checked before anything is written.
+extends_documentation_fragment:
+  - ocikit.registry._registry
+  - ocikit.registry._attributes
+  - ocikit.registry._attributes.action_module
+options:
+  image:
+    description:
+      - The image to be tagged, by tag or digest, such as V(registry.example.com/team/app:1.4.2).
+    type: str
+    required: true
+    aliases: [source]
+  tags:
+    description:
+      - Tags to be set in the repository of O(image).
+    type: list
+    elements: str
+    default: []
+  to:
+    description:
+      - Full references to be set, in any repository of the same registry, such as V(registry.example.com/prod/app:1.4.2).
+        Layers are mounted where the registry knows how to, children of an index are taken along.
+      - Each entry is a reference, or a dictionary of C(image), the reference, and C(if_digest), which has the meaning of
+        O(if_digest) for this target.
+    type: list
+    elements: raw
+    default: []
+  overwrite:
+    description:
+      - Whether a tag that points to another image may be moved. If V(false), the task fails before it writes anything.
+    type: bool
+    default: true
+  expected_digest:
+    description:
+      - The digest that O(image) must have; the task fails if it has another one.
+    type: str
+  if_digest:
+    description:
+      - The digest that every target must have at present, or V(absent) if it must not exist. The task fails otherwise.
+      - A target that has the digest of O(image) already is subject to it as well.
+    type: str
+seealso:
+  - module: ocikit.registry.registry_rmtag
+"""
+
+EXAMPLES = r"""
+---
+- name: Promote a release
+  ocikit.registry.registry_tag:
+    image: registry.example.com/team/app:1.4.2
+    tags:
+      - stable
+      - "1.4"
+
+- name: Publish the digest that was tested, and only that one, in another repository
+  ocikit.registry.registry_tag:
+    image: registry.example.com/staging/app:1.4.2
+    expected_digest: "{{ tested_digest }}"
+    to:
+      - registry.example.com/production/app:1.4.2
+    overwrite: false
+
+- name: Move a tag only from the digest that it is known to have
+  ocikit.registry.registry_tag:
+    image: registry.example.com/team/app:1.4.2
+    to:
+      - image: registry.example.com/team/app:stable
+        if_digest: "{{ current_digest }}"
+      - image: registry.example.com/team/app:previous
+        if_digest: absent
+"""
+
+RETURN = r"""
+image:
+  description: The image, as a full reference.
+  returned: success
+  type: str
+  sample: registry.example.com/team/app:1.4.2
+digest:
+  description: The digest of the image, which all targets have now (in check mode, would have).
+  returned: success
+  type: str
+  sample: sha256:4b26997e35073c1fdf00c8ec5540067ae9c61f594ce43856feacc74e363cf84e
+targets:
+  description: The targets, in the order of O(tags) and O(to).
+  returned: success, and on failure once something was written
+  type: list
+  elements: dict
+  contains:
+    image:
+      description: The target as a full reference.
+      type: str
+    digest_before:
+      description: The digest it had, V(null) if it did not exist.
+      type: str
+    digest:
+      description: The digest it has.
+      type: str
+    changed:
+      description: Whether these differ.
+      type: bool
+error:
+  description:
+    - The failure in parts. RV(ignore:error.kind) is a stable name such as V(unauthorized), V(not_found) or V(refused).
+      C(status), C(code), C(message) and C(detail) are the registry's answer to the request C(method) C(url).
+  returned: failure
+  type: dict
+  sample:
+    kind: not_found
+    status: 404
+    code: MANIFEST_UNKNOWN
+    message: manifest unknown
+    detail:
+    method: GET
+    url: https://registry.example.com/v2/team/app/manifests/1.4.2
+"""
+
+import typing as t
+
+from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
+from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, digest_diff, run
+from ansible_collections.ocikit.registry.plugins.module_utils._reference import Reference, check_digest
+from ansible_collections.ocikit.registry.plugins.module_utils._tagging import ABSENT, Target, retag
+
+
+def tag(task: Task) -> dict[str, t.Any]:
+    params, connection = task.params, task.connection
+    source = connection.reference(params["image"])
+    if params["expected_digest"]:
+        check_digest(params["expected_digest"], "expected_digest")
+    targets = [Target(source.with_tag(name), _condition(params["if_digest"])) for name in params["tags"]]
+    targets += [_target(task, entry) for entry in params["to"]]
+    _check_targets(source, targets)
+    digest = retag(
+        connection.client(source),
+        source,
+        targets,
+        expected_digest=params["expected_digest"],
+        overwrite=params["overwrite"],
+        check_mode=task.check_mode,
+        concurrency=connection.concurrency,
+    )
+    return {
+        "changed": any(target.changed for target in targets),
+        "image": str(source),
+        "digest": digest,
+        "targets": [target.to_dict() for target in targets],
+        "diff": digest_diff(
+            {str(target.reference): target.before for target in targets},
+            {str(target.reference): target.after for target in targets},
+        ),
+    }
+
+
+def _target(task: Task, entry: t.Any) -> Target:
+    if isinstance(entry, str):
+        entry = {"image": entry}
+    if not isinstance(entry, dict) or not isinstance(entry.get("image"), str) or set(entry) - {"image", "if_digest"}:
+        raise InvalidInput("Each entry of to must be a reference, or a dictionary of image and if_digest.")
+    reference = task.connection.reference(entry["image"])
+    return Target(reference, _condition(entry.get("if_digest") or task.params["if_digest"]))
+
+
+def _condition(if_digest: str | None) -> str | None:
+    return if_digest if if_digest in (None, "", ABSENT) else check_digest(str(if_digest), "if_digest")
+
+
+def _check_targets(source: Reference, targets: t.Sequence[Target]) -> None:
+    seen = set()
+    for reference in (target.reference for target in targets):
+        if reference.digest or not reference.tag:
+            raise InvalidInput(f"{reference} cannot be a target: write repository:tag, without a digest.")
+        if reference.registry != source.registry:
+            raise InvalidInput(
+                f"{reference} is in another registry than {source}: ocikit.registry.registry_copy copies between them."
+            )
+        if reference in seen:
+            raise InvalidInput(f"{reference} is named twice as a target.")
+        seen.add(reference)
+
+
+def main() -> None:
+    run(
+        tag,
+        {
+            "image": {"type": "str", "required": True, "aliases": ["source"]},
+            "tags": {"type": "list", "elements": "str", "default": []},
+            "to": {"type": "list", "elements": "raw", "default": []},
+            "overwrite": {"type": "bool", "default": True},
+            "expected_digest": {"type": "str", "no_log": False},
+            "if_digest": {"type": "str"},
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
