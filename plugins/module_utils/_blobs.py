@@ -13,7 +13,12 @@ import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient, failure
 from ansible_collections.ocikit.registry.plugins.module_utils._content import Descriptor
-from ansible_collections.ocikit.registry.plugins.module_utils._errors import DigestMismatch, RegistryError, Unreachable
+from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
+    DigestMismatch,
+    ProtocolError,
+    RegistryError,
+    Unreachable,
+)
 from ansible_collections.ocikit.registry.plugins.module_utils._transport import BLOCK, Body, Response
 
 CHUNK = 16 << 20
@@ -45,13 +50,39 @@ class VerifiedReader:
         self._count += count
         expected = self._descriptor
         if self._count > expected.size or (not count and self._count < expected.size):
-            raise DigestMismatch(f"{expected.digest} has not the {expected.size} bytes that its descriptor promises.")
+            raise DigestMismatch(
+                f"{expected.digest} has not the {expected.size} bytes that its descriptor promises."
+            )
         if not count and self._hash.hexdigest() != expected.digest.partition(":")[2]:
-            raise DigestMismatch(f"The content that was sent for {expected.digest} is not the right one: nothing is kept.")
+            raise DigestMismatch(
+                f"The content that was sent for {expected.digest} is not the right one: nothing is kept."
+            )
         return count
 
     def close(self) -> None:
         self._reader.close()
+
+
+def read_blob(reader: Reader, descriptor: Descriptor, limit: int) -> bytes:
+    """Return all bytes of ``reader``, which are what ``descriptor`` names, and close it.
+
+    Raises ProtocolError for a blob of more than ``limit`` bytes, before one is read, and DigestMismatch.
+    """
+    source = VerifiedReader(reader, descriptor)
+    try:
+        if descriptor.size > limit:
+            raise ProtocolError(
+                f"{descriptor.digest} has {descriptor.size} bytes, more than the {limit} that are read."
+            )
+        # The byte too many is room to find the end, or a blob that is too long.
+        content, count = memoryview(bytearray(descriptor.size + 1)), 0
+        while True:
+            part = source.readinto(content[count:])
+            if not part:
+                return bytes(content[:count])
+            count += part
+    finally:
+        source.close()
 
 
 class BlobDownload:
@@ -65,14 +96,20 @@ class BlobDownload:
         self._repository = repository
         self._descriptor = descriptor
         self._offset = 0
+        self._skip = 0
         self._stalls = 0
         self._response: Response | None = None
 
     def readinto(self, buffer: memoryview) -> int:
         while True:
+            if self._response is None:
+                # When this fails the transport has tried often enough.
+                self._response = self._client.open_blob(
+                    self._repository, self._descriptor.digest, self._offset
+                )
+                self._skip = 0 if self._response.status == 206 else self._offset
             try:
-                if self._response is None:
-                    self._response = self._open(buffer)
+                self._pass_over(self._response, buffer)
                 count = self._response.readinto(buffer)
                 if not count and self._offset < self._descriptor.size:
                     raise Unreachable(
@@ -81,6 +118,8 @@ class BlobDownload:
                     )
             except Unreachable:
                 self.close()
+                if self._offset and self._offset == self._descriptor.size:
+                    return 0
                 self._stalls += 1
                 if self._stalls > _MAX_STALLS:
                     raise
@@ -95,16 +134,15 @@ class BlobDownload:
             self._response.close()
             self._response = None
 
-    def _open(self, buffer: memoryview) -> Response:
-        response = self._client.open_blob(self._repository, self._descriptor.digest, self._offset)
-        skip = 0 if response.status == 206 else self._offset
-        while skip:
-            # The registry knows no ranges and sends the whole again.
-            count = response.readinto(buffer[:skip])
+    def _pass_over(self, response: Response, buffer: memoryview) -> None:
+        """Skip what is known already, where the registry knows no ranges and sends the whole again."""
+        while self._skip:
+            count = response.readinto(buffer[: self._skip])
             if not count:
-                raise Unreachable(f"The connection ended again before byte {self._offset} of {self._descriptor.digest}.")
-            skip -= count
-        return response
+                raise Unreachable(
+                    f"The connection ended again before byte {self._offset} of {self._descriptor.digest}."
+                )
+            self._skip -= count
 
 
 class _File:
@@ -146,7 +184,9 @@ def upload(
         response = client.finish_upload(repository, session, descriptor.digest, body)
         if response.status in (201, 204):
             return
-        error: RegistryError = failure(response, f"The blob {descriptor.digest} cannot be stored in {repository}")
+        error: RegistryError = failure(
+            response, f"The blob {descriptor.digest} cannot be stored in {repository}"
+        )
         if response.status in (401, 403) or response.status == 400 and error.code == "DIGEST_INVALID":
             raise error
     except Unreachable as broken:
@@ -164,7 +204,8 @@ def upload(
 def _upload_chunks(client: RegistryClient, repository: str, descriptor: Descriptor, body: Body) -> None:
     """Send a blob in chunks (distribution-spec, "Pushing a blob in chunks"), going on from where the registry is."""
     session = client.start_upload(repository)
-    file, sent, stalls, size = body.open(), 0, 0, CHUNK
+    size = max(CHUNK, min(client.chunk_minimum, _MAX_CHUNK))
+    file, sent, stalls = body.open(), 0, 0
     try:
         chunk = b""
         while sent < descriptor.size or chunk:
@@ -174,11 +215,9 @@ def _upload_chunks(client: RegistryClient, repository: str, descriptor: Descript
                 arrived = sent + len(chunk) if response.status in (201, 202, 204) else None
             except Unreachable:
                 response, arrived = client.upload_status(repository, session), None
-            minimum = response.headers.get("OCI-Chunk-Min-Length", "")
-            if minimum.isdigit():
-                size = max(CHUNK, min(int(minimum), _MAX_CHUNK))
             if arrived is None:
                 if response.status == 416:
+                    session = client.session_url(response, session)
                     response = client.upload_status(repository, session)
                 arrived = _arrived(response) if response.status in (202, 204) else None
                 stalls += 1
@@ -209,7 +248,7 @@ def _read_chunk(file: t.BinaryIO, size: int) -> bytes:
 
 def _arrived(response: Response) -> int:
     """Return how many bytes an upload session holds. ``0-0`` is written for none and, by some, for one."""
-    found = re.match(r"(?:bytes=)?0-(-?\d+)\Z", response.headers.get("Range", ""))
+    found = re.match(r"(?:bytes=)?0-(-?[0-9]{1,18})\Z", response.headers.get("Range", ""))
     last = int(found.group(1)) if found else 0
     return last + 1 if last > 0 else 0
 

@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from ansible_collections.ocikit.registry.plugins.module_utils._credentials import Credentials
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
+    InvalidInput,
     ProtocolError,
     RegistryError,
     Unauthorized,
@@ -27,8 +28,11 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
 from ansible_collections.ocikit.registry.plugins.module_utils._origin import Origin, check_hop, origin_of, safe_url
 
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_PARAMETER = re.compile(rf'\s*({_TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
+# Commas stand between parameters as well as between challenges, and some registries forget them.
+_PARAMETER = re.compile(rf'[\s,]*({_TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
 _SCHEME = re.compile(rf"[\s,]*({_TOKEN})(?=\s|,|\Z)")
+_JUNK = re.compile(r'[\s,]*(?:"(?:[^"\\]|\\.)*"?|[^\s,"]+)')
+_TOKEN_TEXT = re.compile(r"[\x21-\x7e]+\Z")
 _MIN_LIFETIME = 60
 _MAX_LIFETIME = 24 * 3600
 # Docker Hub's token service stands beside its registry; others like it are named with trusted_realms.
@@ -54,24 +58,20 @@ def parse_challenges(values: t.Iterable[str]) -> list[Challenge]:
         while True:
             scheme = _SCHEME.match(value, position)
             if not scheme:
-                break
+                junk = _JUNK.match(value, position)
+                if not junk:
+                    break
+                position = junk.end()
+                continue
             position = scheme.end()
             parameters: dict[str, str] = {}
-            while True:
-                found = _PARAMETER.match(value, position)
-                if not found:
-                    break
+            found = _PARAMETER.match(value, position)
+            while found:
                 quoted, plain = found.group(2), found.group(3)
                 text = re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else plain
                 parameters.setdefault(found.group(1).lower(), text)
                 position = found.end()
-                comma = re.compile(r"\s*,").match(value, position)
-                if not comma:
-                    break
-                # A comma ends a parameter as well as a challenge: what follows tells which.
-                if not _PARAMETER.match(value, comma.end()):
-                    break
-                position = comma.end()
+                found = _PARAMETER.match(value, position)
             challenges.append(Challenge(scheme.group(1).lower(), parameters))
     return challenges
 
@@ -128,6 +128,11 @@ class Authorizer:
         self._way: Challenge | None = None
         self._tokens: dict[tuple[Credentials, frozenset[str]], Future[Token]] = {}
 
+    @property
+    def scheme(self) -> str | None:
+        """``basic`` or ``bearer``, as the registry asked for it, or None while it has not asked."""
+        return self._way.scheme if self._way else None
+
     def header(self, scopes: t.Sequence[str]) -> str | None:
         """Return the ``Authorization`` for a request that needs ``scopes``, or None while no challenge was seen.
 
@@ -135,11 +140,13 @@ class Authorizer:
         """
         credentials = self._for(scopes)
         if credentials.token:
+            if not _TOKEN_TEXT.match(credentials.token):
+                raise InvalidInput(f"The token from {credentials.source} holds characters that no token has.")
             return f"Bearer {credentials.token}"
         if self._way is None:
             return None
         if self._way.scheme == "basic":
-            return None if credentials.anonymous else f"Basic {credentials.basic}"
+            return f"Basic {credentials.basic}" if credentials.username else None
         return f"Bearer {self._token(credentials, self._way, scopes, scopes).value}"
 
     def answer(self, challenges: t.Sequence[Challenge], scopes: t.Sequence[str], sent: str | None) -> str:
@@ -266,9 +273,9 @@ class Authorizer:
             data = json.loads(body)
             value = data.get("token") or data.get("access_token")
             lifetime = float(data.get("expires_in") or 0)
-        except (ValueError, AttributeError, TypeError, RecursionError):
+        except (ValueError, AttributeError, TypeError, OverflowError, RecursionError):
             value, lifetime = None, 0.0
-        if not isinstance(value, str) or not re.match(r"[\x21-\x7e]+\Z", value):
+        if not isinstance(value, str) or not _TOKEN_TEXT.match(value):
             raise ProtocolError(f"The token service {origin_of(realm).host} gave no token.", url=safe_url(realm))
         lifetime = min(max(_MIN_LIFETIME, lifetime), _MAX_LIFETIME)
         return Token(value, self._clock() + lifetime - min(10.0, lifetime * 0.2))
@@ -307,9 +314,10 @@ def _asked(challenged: t.Sequence[str], needed: t.Sequence[str]) -> list[str]:
     wanted = {resource: actions.split(",") for resource, _colon, actions in (one.rpartition(":") for one in needed)}
     asked = []
     for one in challenged:
-        resource, _colon, actions = one.rpartition(":")
+        # Gitea's scope is a bare *.
+        resource, colon, actions = one.rpartition(":")
         merged = dict.fromkeys(actions.split(",") + wanted.get(resource, []))
-        asked.append(f"{resource}:{','.join(merged)}")
+        asked.append(f"{resource}{colon}{','.join(merged)}")
     return asked
 
 

@@ -21,6 +21,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._content import (
     OCI_INDEX,
     Descriptor,
     Manifest,
+    digest_of,
     parse_json_object,
     same_algorithm,
 )
@@ -38,12 +39,25 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     printable,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._origin import origin_of, resolve, safe_url
-from ansible_collections.ocikit.registry.plugins.module_utils._reference import Endpoint, is_digest, is_repository, is_tag
-from ansible_collections.ocikit.registry.plugins.module_utils._transport import Body, Request, Response, Transport
+from ansible_collections.ocikit.registry.plugins.module_utils._reference import (
+    Endpoint,
+    is_digest,
+    is_repository,
+    is_tag,
+)
+from ansible_collections.ocikit.registry.plugins.module_utils._transport import (
+    Body,
+    Request,
+    Response,
+    Transport,
+    number,
+)
 
 PAGE_SIZE = 1000
 _MAX_PAGES = 10000
-_ABSENT_CODES = frozenset(("MANIFEST_UNKNOWN", "NAME_UNKNOWN", "BLOB_UNKNOWN", "BLOB_UPLOAD_UNKNOWN", "NOT_FOUND"))
+_ABSENT_CODES = frozenset(
+    ("MANIFEST_UNKNOWN", "NAME_UNKNOWN", "BLOB_UNKNOWN", "BLOB_UPLOAD_UNKNOWN", "NOT_FOUND")
+)
 
 
 class Fetched(t.NamedTuple):
@@ -61,10 +75,10 @@ class Pushed(t.NamedTuple):
 
 
 class Page(t.NamedTuple):
-    """Names of a listing; ``more`` tells whether the registry announced another page."""
+    """Names of a listing; ``last`` is the name after which the next page begins, None where there is none."""
 
     names: list[str]
-    more: bool
+    last: str | None
 
 
 class Deletion(t.NamedTuple):
@@ -85,7 +99,10 @@ class RegistryClient:
         self._warn = warn
         self._lock = threading.Lock()
         self._warned: set[str] = set()
-        self._head_works = True
+        self._head_works: bool | None = None
+        # The least size of all chunks of an upload but the last, as far as the registry has told.
+        self.chunk_minimum = 0
+        self._without_referrers: set[str] = set()
 
     # Base
 
@@ -93,24 +110,40 @@ class RegistryClient:
         """GET ``/v2/`` (end-1): whether this is a registry, and whether it lets us in."""
         return self._send(Request("GET", self.endpoint.base, limit=1 << 20))
 
+    @property
+    def authentication(self) -> str | None:
+        """The scheme by which the registry asked for credentials: ``basic``, ``bearer``, or None if it did not."""
+        return self._transport.authentication
+
+    def get(self, path: str, scopes: t.Sequence[str]) -> Response:
+        """GET ``path`` below ``/v2/`` and return the answer, whatever its status: to find out what there is."""
+        return self._send(Request("GET", self.endpoint.base + path, scopes=scopes))
+
     # Manifests
 
     def resolve(self, repository: str, reference: str) -> Descriptor | None:
         """Return media type, digest and size of what a tag or digest names, or None where it does not exist.
 
-        One HEAD (end-3); a GET where the registry does not serve HEAD, or does so without the digest.
+        One HEAD (end-3); a GET where the registry does not serve HEAD, or does so without the digest. Some answer
+        every HEAD with 404, so that is believed only of a registry that served another HEAD before.
         """
-        if self._head_works:
-            response = self._manifest_request("HEAD", repository, reference)
+        response = None
+        if self._head_works is not False:
+            response = self.head_manifest(repository, reference)
             descriptor = _described(response, reference)
             if descriptor:
+                self._head_works = True
                 return descriptor
-            if response.status == 404 and response.content_type == "application/json":
+            if self._head_works and response.status == 404 and response.content_type == "application/json":
                 return None
         fetched = self.find_manifest(repository, reference)
-        if self._head_works and fetched and response.status in (400, 404, 405):
+        if fetched and response and response.status in (400, 404, 405):
             self._head_works = False
         return fetched.manifest.descriptor if fetched else None
+
+    def head_manifest(self, repository: str, reference: str) -> Response:
+        """HEAD a tag or digest (end-3) and return the answer, whatever its status: for its headers."""
+        return self._manifest_request("HEAD", repository, reference)
 
     def find_manifest(self, repository: str, reference: str) -> Fetched | None:
         """GET the manifest of a tag or digest (end-3), or None where it does not exist.
@@ -124,8 +157,12 @@ class RegistryClient:
             raise failure(response, f"The manifest {repository}{_suffix(reference)} cannot be read")
         expected = reference if is_digest(reference) else None
         manifest = Manifest.parse(response.body, response.headers.get("Content-Type"), expected)
-        announced = response.headers.get("Docker-Content-Digest")
-        if is_digest(announced) and same_algorithm(announced, manifest.digest) and announced != manifest.digest:
+        announced = response.headers.get("Docker-Content-Digest", "")
+        if (
+            is_digest(announced)
+            and same_algorithm(announced, manifest.digest)
+            and announced != manifest.digest
+        ):
             raise DigestMismatch(
                 f"The registry contradicts itself on {repository}{_suffix(reference)}: it announces {announced}, but"
                 f" the manifest it sent has {manifest.digest}."
@@ -136,7 +173,9 @@ class RegistryClient:
         """Like find_manifest(), but raises NotFound."""
         fetched = self.find_manifest(repository, reference)
         if fetched is None:
-            raise NotFound(f"{self.endpoint.name}/{repository}{_suffix(reference)} does not exist.", status=404)
+            raise NotFound(
+                f"{self.endpoint.name}/{repository}{_suffix(reference)} does not exist.", status=404
+            )
         return fetched.manifest
 
     def put_manifest(self, repository: str, reference: str, manifest: Manifest) -> Pushed:
@@ -146,7 +185,9 @@ class RegistryClient:
                 f"{manifest.digest} is a schema 1 manifest, which today's registries do not store: push the image anew."
             )
         if len(manifest.raw) > MANIFEST_WRITE_LIMIT:
-            raise ProtocolError(f"{manifest.digest} is larger than the {MANIFEST_WRITE_LIMIT} bytes registries accept.")
+            raise ProtocolError(
+                f"{manifest.digest} is larger than the {MANIFEST_WRITE_LIMIT} bytes registries accept."
+            )
         response = self._send(
             Request(
                 "PUT",
@@ -159,10 +200,11 @@ class RegistryClient:
         if response.status not in (200, 201, 202):
             raise failure(response, f"{repository}{_suffix(reference)} cannot be written")
         stored = response.headers.get("Docker-Content-Digest")
-        if not is_digest(stored) or not same_algorithm(stored, manifest.digest):
+        if not is_digest(stored):
             found = self.resolve(repository, reference)
             stored = found.digest if found else None
-        if stored is None or (same_algorithm(stored, manifest.digest) and stored != manifest.digest):
+        # A registry may use sha256 for what it was sent by sha512.
+        if stored is None or stored != digest_of(manifest.raw, stored):
             raise DigestMismatch(
                 f"The registry stored {stored or 'nothing'} under {repository}{_suffix(reference)}, not {manifest.digest}."
             )
@@ -171,21 +213,35 @@ class RegistryClient:
     def delete_manifest(self, repository: str, reference: str) -> Deletion:
         """DELETE a tag or a digest (end-9). A digest takes its tags along on most registries."""
         request = Request(
-            "DELETE", self._url(repository, "manifests", reference), scopes=[scope(repository, "pull", "delete")]
+            "DELETE",
+            self._url(repository, "manifests", reference),
+            scopes=[scope(repository, "pull", "delete")],
         )
         return self._deletion(request, f"{repository}{_suffix(reference)} cannot be deleted")
 
     # Blobs
 
     def blob_size(self, repository: str, digest: str) -> int | None:
-        """HEAD a blob (end-2): its size in bytes, or None where it does not exist."""
+        """Return the size of a blob in bytes, or None where it does not exist.
+
+        One HEAD (end-2); a GET, whose body is not read, where storage refuses a HEAD or the answer does not tell.
+        """
         response = self._blob_request("HEAD", repository, digest)
-        if response.status == 404:
+        if response.status == 404 and response.content_type == "application/json":
             return None
-        length = response.headers.get("Content-Length", "")
-        if response.status != 200 or not length.isdigit():
+        length = number(response.headers.get("Content-Length"))
+        if response.status >= 429:
             raise failure(response, f"The blob {digest} in {repository} cannot be looked up")
-        return int(length)
+        if response.status != 200 or length is None:
+            try:
+                response = self.open_blob(repository, digest)
+            except NotFound:
+                return None
+            response.close()
+            length = number(response.headers.get("Content-Length"))
+        if length is None:
+            raise ProtocolError(f"The registry does not tell the size of {digest}.")
+        return length
 
     def has_blob(self, repository: str, digest: str) -> bool:
         """HEAD a blob (end-2). A redirect to storage is an answer as well, and is not followed."""
@@ -208,23 +264,27 @@ class RegistryClient:
             return response
         response.close()
         if response.status == 206:
-            raise ProtocolError(f"The registry serves another part of {digest} than the one from byte {offset} on.")
+            raise ProtocolError(
+                f"The registry serves another part of {digest} than the one from byte {offset} on."
+            )
         raise failure(response, f"The blob {digest} in {repository} cannot be read")
 
     def delete_blob(self, repository: str, digest: str) -> Deletion:
         """DELETE a blob (end-10)."""
-        request = Request("DELETE", self._url(repository, "blobs", digest), scopes=[scope(repository, "pull", "delete")])
+        request = Request(
+            "DELETE", self._url(repository, "blobs", digest), scopes=[scope(repository, "pull", "delete")]
+        )
         return self._deletion(request, f"The blob {digest} in {repository} cannot be deleted")
 
     def mount_blob(self, repository: str, digest: str, source: str) -> str | None:
         """Mount a blob of the repository ``source`` (end-11). None: done. Else the URL of an upload to be used instead."""
-        response = self._send(
-            Request(
-                "POST",
-                self._url(repository, "blobs", "uploads/") + "?" + urlencode({"mount": digest, "from": source}),
-                scopes=[scope(repository, "pull", "push"), scope(source, "pull")],
-            )
-        )
+        url = self._url(repository, "blobs", "uploads/") + "?" + urlencode({"mount": digest, "from": source})
+        scopes = [scope(repository, "pull", "push"), scope(source, "pull")]
+        try:
+            response = self._send(Request("POST", url, scopes=scopes))
+        except Unauthorized:
+            # Some token services grant nothing at all to whom may not read the source.
+            return self.start_upload(repository)
         if response.status == 201:
             return None
         # Anything but a session means only "no mount": pulp answers 404 where the source is unknown.
@@ -233,7 +293,9 @@ class RegistryClient:
     def start_upload(self, repository: str) -> str:
         """POST for an upload session (end-4a) and return its URL."""
         response = self._send(
-            Request("POST", self._url(repository, "blobs", "uploads/"), scopes=[scope(repository, "pull", "push")])
+            Request(
+                "POST", self._url(repository, "blobs", "uploads/"), scopes=[scope(repository, "pull", "push")]
+            )
         )
         if response.status != 202:
             raise failure(response, f"An upload to {repository} cannot be started")
@@ -276,7 +338,9 @@ class RegistryClient:
     def cancel_upload(self, repository: str, session: str) -> None:
         """DELETE an upload session (end-14), as a courtesy: whether it works changes nothing."""
         try:
-            self._send(Request("DELETE", session, scopes=[scope(repository, "pull", "push")], repeatable=False))
+            self._send(
+                Request("DELETE", session, scopes=[scope(repository, "pull", "push")], repeatable=False)
+            )
         except RegistryError:
             pass
 
@@ -293,22 +357,24 @@ class RegistryClient:
         after ``last``. Names come sorted, each once, and without what is no tag.
         """
         url = self._url(repository, "tags", "list")
-        pages = self._pages(url, "tags", [scope(repository, "pull")], limit, last)
-        names: list[str] = []
-        more = False
-        for page in pages:
+        served: list[str] = []
+        following = None
+        for page in self._pages(url, "tags", [scope(repository, "pull")], limit, last):
             if page is None:
                 return None
-            names, more = names + page.names, page.more
+            served += page.names
             if limit or last:
+                following = page.last
                 break
-        names = sorted(name for name in set(names) if is_tag(name) and not is_digest(name))
-        if last and any(name <= last and name.lower() <= last.lower() for name in names):
-            # distribution 2.8 serves everything whatever is asked.
-            names = [name for name in names if name > last]
+        names = sorted(name for name in set(served) if is_tag(name) and not is_digest(name))
+        if last in served or (limit and len(names) > limit):
+            # distribution 2.8 serves everything, whatever is asked. Order is no sign of that: some list by age.
+            names = [name for name in names if not last or name > last]
+            following = None
         if limit and len(names) > limit:
-            names, more = names[:limit], True
-        return Page(names, more)
+            names = names[:limit]
+            following = names[-1]
+        return Page(names, following)
 
     def catalog(self, last: str | None = None) -> t.Iterator[list[str]]:
         """List the registry's repositories, a page at a time. Raises Unsupported where there is no catalog."""
@@ -318,21 +384,30 @@ class RegistryClient:
                 raise Unsupported(f"{self.endpoint.name} offers no catalog of its repositories.", status=404)
             yield [name for name in page.names if is_repository(name)]
 
-    def referrers(self, repository: str, digest: str, artifact_type: str | None = None) -> list[Descriptor] | None:
+    def referrers(
+        self, repository: str, digest: str, artifact_type: str | None = None
+    ) -> list[Descriptor] | None:
         """List the manifests whose subject is ``digest`` (end-12), or None where the registry has no such API."""
+        if repository in self._without_referrers:
+            return None
         url = self._url(repository, "referrers", digest)
         url += "?" + urlencode({"artifactType": artifact_type}) if artifact_type else ""
         found: dict[str, Descriptor] = {}
         for response in self._each_page(url, [scope(repository, "pull")], OCI_INDEX):
             if response.status != 200 or response.content_type != OCI_INDEX:
-                if response.status in (200, 400, 404, 405):
+                if not found and response.status in (200, 400, 404, 405):
+                    if not is_absence(response):
+                        self._without_referrers.add(repository)
                     return None
                 raise failure(response, f"The referrers of {repository}@{digest} cannot be listed")
             entries = parse_json_object(response.body, "list of referrers").get("manifests") or []
+            if not isinstance(entries, list):
+                raise ProtocolError("The list of referrers holds something else than a list.")
             before = len(found)
             for descriptor in (Descriptor.from_dict(entry) for entry in entries):
                 found.setdefault(descriptor.digest, descriptor)
-            if len(found) == before:
+            # A page may be empty because its entries are of another type; one that repeats the last is the end.
+            if entries and len(found) == before:
                 break
         return [one for one in found.values() if artifact_type in (None, one.artifact_type)]
 
@@ -341,45 +416,48 @@ class RegistryClient:
     ) -> t.Iterator[Page | None]:
         """Yield the pages of a listing, or one None where it is absent. Ends with the first page without a new name."""
         size = limit or PAGE_SIZE
-        query: dict[str, t.Any] = {"n": size}
-        if last:
-            query["last"] = last
+        query: dict[str, t.Any] | None = {"n": size, **({"last": last} if last else {})}
         known: set[str] = set()
-        responses = self._each_page(f"{url}?{urlencode(query)}", scopes)
-        first = next(responses)
-        if first.status in (400, 405, 422) and not limit:
-            # ECR and others have a largest page of their own, and their default serves.
-            responses = self._each_page(url + (f"?{urlencode({'last': last})}" if last else ""), scopes)
-            first = next(responses)
-        if first.status == 404 and is_absence(first):
-            yield None
-            return
-        response: Response | None = first
-        while response is not None:
-            if response.status != 200:
-                raise failure(response, f"The list {urlsplit(url).path} cannot be read")
-            entries = parse_json_object(response.body, f"list of {key}").get(key) or []
-            names = [name for name in entries if isinstance(name, str)] if isinstance(entries, list) else []
-            if known.issuperset(names):
-                return
-            known.update(names)
-            following = _next_query(response) is not None
-            yield Page(names, following)
-            if not following and len(names) == size:
-                # A full page without a Link may be the first of several all the same.
-                more = urlencode({"n": size, "last": names[-1]})
-                responses = self._each_page(f"{url}?{more}", scopes)
-                response = next(responses)
-            else:
-                response = next(responses, None)
+        rounds = 0
+        while query is not None:
+            rounds += 1
+            if rounds > _MAX_PAGES:
+                raise ProtocolError(f"The list {urlsplit(url).path} has more than {_MAX_PAGES} pages.")
+            sent, query = query, None
+            for response in self._each_page(f"{url}?{urlencode(sent)}" if sent else url, scopes):
+                if response.status in (400, 405, 422) and "n" in sent and not known and not limit:
+                    # ECR and others have a largest page of their own, and their default serves.
+                    query = {name: value for name, value in sent.items() if name != "n"}
+                    break
+                if response.status == 404 and not known and is_absence(response):
+                    yield None
+                    return
+                if response.status != 200:
+                    raise failure(response, f"The list {urlsplit(url).path} cannot be read")
+                entries = parse_json_object(response.body, f"list of {key}").get(key) or []
+                names = (
+                    [name for name in entries if isinstance(name, str)] if isinstance(entries, list) else []
+                )
+                if known.issuperset(names):
+                    return
+                known.update(names)
+                following = _next_query(response) is not None
+                # A full page without a Link may be one of several all the same.
+                full = not following and len(names) == size
+                yield Page(names, names[-1] if following else max(names) if full else None)
+                if full:
+                    query = {"n": size, "last": names[-1]}
 
-    def _each_page(self, url: str, scopes: t.Sequence[str], accept: str = "application/json") -> t.Iterator[Response]:
+    def _each_page(
+        self, url: str, scopes: t.Sequence[str], accept: str = "application/json"
+    ) -> t.Iterator[Response]:
         """Yield the answer to ``url`` and to the pages that ``Link: rel=next`` names (RFC 8288).
 
         Only the query of a Link is taken: its origin and path are wrong behind some proxies and in some registries,
         and no other host has a say in where we go.
         """
-        path, seen = url.partition("?")[0], set()
+        path = url.partition("?")[0]
+        seen: set[str] = set()
         while url not in seen and len(seen) < _MAX_PAGES:
             seen.add(url)
             response = self._send(Request("GET", url, scopes=scopes, headers={"Accept": accept}))
@@ -431,7 +509,9 @@ class RegistryClient:
         )
 
     def _blob_request(self, method: str, repository: str, digest: str, **more: t.Any) -> Response:
-        return self._send(Request(method, self._url(repository, "blobs", digest), [scope(repository, "pull")], **more))
+        return self._send(
+            Request(method, self._url(repository, "blobs", digest), [scope(repository, "pull")], **more)
+        )
 
     def _deletion(self, request: Request, what: str) -> Deletion:
         response = self._send(request)
@@ -446,30 +526,32 @@ class RegistryClient:
         raise error
 
     def _session_url(self, response: Response) -> str:
+        self.chunk_minimum = number(response.headers.get("OCI-Chunk-Min-Length")) or self.chunk_minimum
         location = response.headers.get("Location")
         if not location:
             raise ProtocolError("The registry started an upload without saying where it is to be sent.")
-        own = origin_of(response.url)
-        plain = f"http://{self.endpoint.host}"
-        if own.scheme == "https" and re.match(re.escape(plain) + r"(?::\d+)?/", location):
+        endpoint, asked = self.endpoint, origin_of(response.url)
+        plain = re.match(rf"http://{re.escape(endpoint.host)}(?::\d+)?/", location)
+        if plain and asked.scheme == "https":
             # Registries behind a TLS proxy often do not know of it.
-            location = self.endpoint.base[: self.endpoint.base.index("/", len("https://"))] + urlsplit(location)._replace(
-                scheme="", netloc=""
-            ).geturl()
+            location = f"https://{endpoint.netloc}/{location[plain.end():]}"
+        elif endpoint.prefix and location.startswith("/v2/") and asked == self._transport.origin:
+            # distribution 2.8 forgets its prefix in relative addresses.
+            location = endpoint.prefix + location
         return resolve(response.url, location, "upload address")
 
 
 def _described(response: Response, reference: str) -> Descriptor | None:
     """Read a HEAD's headers. None where they do not tell everything: size and type differ from a GET's then."""
     digest = response.headers.get("Docker-Content-Digest")
-    length = response.headers.get("Content-Length", "")
-    if response.status != 200 or not is_digest(digest) or not length.isdigit():
+    length = number(response.headers.get("Content-Length"))
+    if response.status != 200 or not is_digest(digest) or length is None:
         return None
     if is_digest(reference) and same_algorithm(reference, t.cast(str, digest)) and digest != reference:
         return None
     if response.content_type not in MANIFEST_TYPES:
         return None
-    return Descriptor(response.content_type, t.cast(str, digest), int(length))
+    return Descriptor(response.content_type, t.cast(str, digest), length)
 
 
 def _suffix(reference: str) -> str:
@@ -479,7 +561,9 @@ def _suffix(reference: str) -> str:
 def _next_query(response: Response) -> str | None:
     """Return the query of the ``Link`` with the relation next, or None."""
     for value in response.header_values("Link"):
-        for target, parameters in re.findall(r"<([^>]*)>((?:\s*;\s*[^\s;,=]+(?:\s*=\s*(?:\"[^\"]*\"|[^\s;,\"]*))?)*)", value):
+        for target, parameters in re.findall(
+            r"<([^<>]*)>((?:\s*;\s*[^\s;,=]+(?:\s*=\s*(?:\"[^\"]*\"|[^\s;,\"]*))?)*)", value
+        ):
             relation = re.search(r";\s*rel\s*=\s*\"?([^\";,]*)", parameters, re.IGNORECASE)
             if relation and "next" in relation.group(1).lower().split():
                 query = target.partition("#")[0].partition("?")[2]
@@ -499,7 +583,7 @@ def registry_errors(response: Response) -> list[dict[str, t.Any]]:
 
 def is_absence(response: Response) -> bool:
     """Tell whether a 404 is the registry's word that something does not exist, and not some web server's."""
-    return any(error.get("code") in _ABSENT_CODES for error in registry_errors(response))
+    return any(str(error.get("code")) in _ABSENT_CODES for error in registry_errors(response))
 
 
 def failure(response: Response, what: str) -> RegistryError:
@@ -513,16 +597,25 @@ def failure(response: Response, what: str) -> RegistryError:
     kind: type[RegistryError] = ServerFault if status >= 500 else ProtocolError
     advice = ""
     if "client sent an http request to an https server" in text.lower():
-        kind, advice = TlsFailure, "it speaks TLS: write https:// in the option registry, or set plain_http to false"
+        kind, advice = (
+            TlsFailure,
+            "it speaks TLS: write https:// in the option registry, or set plain_http to false",
+        )
     elif status == 401:
         kind, advice = Unauthorized, "it does not exist, or the credentials have no right to it"
     elif status == 403:
         kind, advice = Denied, "the credentials have no right to do this"
     elif status == 404:
         kind = NotFound if is_absence(response) else ProtocolError
-        advice = "" if kind is NotFound else "this address is not that of a registry's API: check the option registry"
+        advice = (
+            ""
+            if kind is NotFound
+            else "this address is not that of a registry's API: check the option registry"
+        )
     elif status == 405 or code == "UNSUPPORTED":
         kind, advice = Unsupported, "the registry does not allow it"
+    elif status == 407:
+        advice = "the proxy wants credentials: write them in the proxy's URL"
     elif status == 429:
         kind, advice = RateLimited, "the registry limits requests: try again later, or lower concurrency"
     if not code and not said and text and "<" not in text:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     DigestMismatch,
     InvalidInput,
+    NotFound,
     ProtocolError,
     printable,
 )
@@ -62,6 +63,16 @@ def digest_of(raw: bytes, like: str | None = None) -> str:
 def same_algorithm(one: str, other: str) -> bool:
     """Tell whether two digests can be compared: a registry may answer sha256 where sha512 was sent."""
     return one.partition(":")[0] == other.partition(":")[0]
+
+
+def digest_diff(before: t.Mapping[str, str | None], after: t.Mapping[str, str | None]) -> dict[str, str]:
+    """Return the diff of images and the digests they have, a line for each that changes."""
+    changed = sorted(image for image in {**before, **after} if before.get(image) != after.get(image))
+
+    def lines(side: t.Mapping[str, str | None]) -> str:
+        return "".join(f"{image} {side.get(image) or 'absent'}\n" for image in changed)
+
+    return {"before": lines(before), "after": lines(after)}
 
 
 @dataclass(frozen=True)
@@ -141,12 +152,12 @@ class Descriptor:
             raise ProtocolError(f"The manifest gives no valid size for {digest}: {printable(size, 40)!r}.")
         if not isinstance(media_type, str):
             raise ProtocolError(f"The manifest gives no media type for {digest}.")
-        platform, annotations, urls = data.get("platform"), data.get("annotations"), data.get("urls")
+        platform, urls = data.get("platform"), data.get("urls")
         return cls(
             media_type=media_type,
             digest=t.cast(str, digest),
             size=size,
-            annotations=annotations if isinstance(annotations, dict) else {},
+            annotations=_annotations(data),
             platform=Platform.from_dict(platform) if isinstance(platform, dict) else None,
             artifact_type=data.get("artifactType") if isinstance(data.get("artifactType"), str) else None,
             urls=tuple(url for url in urls if isinstance(url, str)) if isinstance(urls, list) else (),
@@ -224,8 +235,7 @@ class Manifest:
 
     @property
     def annotations(self) -> dict[str, str]:
-        annotations = self.data.get("annotations")
-        return annotations if isinstance(annotations, dict) else {}
+        return _annotations(self.data)
 
     @property
     def artifact_type(self) -> str | None:
@@ -285,6 +295,15 @@ def choose(children: t.Iterable[Descriptor], wanted: Platform) -> Descriptor | N
     return None
 
 
+def platform_child(index: Manifest, wanted: Platform, what: str) -> Descriptor:
+    """Return the image for ``wanted`` in the index called ``what``. Raises NotFound naming the platforms that there are."""
+    child = choose(index.children, wanted)
+    if child is None:
+        offered = sorted({str(one.platform) for one in index.children if one.platform and one.platform.known})
+        raise NotFound(f"{what} has no image for {wanted}: it has {', '.join(offered) or 'none with a platform'}.")
+    return child
+
+
 def parse_json_object(raw: bytes, what: str) -> dict[str, t.Any]:
     """Return the JSON object in ``raw``. Raises ProtocolError naming ``what``."""
     try:
@@ -301,15 +320,20 @@ def base_type(content_type: str | None) -> str:
     return (content_type or "").partition(";")[0].strip().lower()
 
 
+def _annotations(data: t.Mapping[str, t.Any]) -> dict[str, str]:
+    found = data.get("annotations")
+    return {key: text for key, text in found.items() if isinstance(text, str)} if isinstance(found, dict) else {}
+
+
 def _media_type(data: dict[str, t.Any], content_type: str | None) -> str:
     """Decide what a manifest is. Contradictions are refused: one content must not be read in two ways (CVE-2021-41190)."""
     if "manifests" in data and any(key in data for key in ("layers", "config", "fsLayers")):
         raise ProtocolError("The manifest is ambiguous: it has the fields of an index and of an image.")
     served, declared = base_type(content_type), data.get("mediaType")
-    if declared in MANIFEST_TYPES:
-        if served in MANIFEST_TYPES and served != declared:
-            raise ProtocolError(f"The manifest was served as {served} but declares {declared}.")
-        found = t.cast(str, declared)
+    if declared and served in MANIFEST_TYPES and served != declared:
+        raise ProtocolError(f"The manifest was served as {served} but declares {printable(declared, 100)}.")
+    if isinstance(declared, str) and declared in MANIFEST_TYPES:
+        found = declared
     elif served in MANIFEST_TYPES:
         found = served
     elif isinstance(data.get("manifests"), list):
@@ -332,6 +356,6 @@ def _schema1_digest(raw: bytes, data: dict[str, t.Any]) -> str:
         header = json.loads(base64.urlsafe_b64decode(protected + "=" * (-len(protected) % 4)))
         tail = header["formatTail"]
         payload = raw[: int(header["formatLength"])] + base64.urlsafe_b64decode(tail + "=" * (-len(tail) % 4))
-    except (KeyError, IndexError, TypeError, ValueError):
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError, RecursionError):
         return digest_of(raw)
     return digest_of(payload)

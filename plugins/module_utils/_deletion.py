@@ -32,7 +32,14 @@ from ansible_collections.ocikit.registry.plugins.module_utils._content import (
     Manifest,
     digest_of,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._errors import Refused, RegistryError, Unsupported
+from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
+    DigestMismatch,
+    ProtocolError,
+    Refused,
+    RegistryError,
+    ServerFault,
+    Unsupported,
+)
 from ansible_collections.ocikit.registry.plugins.module_utils._parallel import each
 
 STRATEGIES = ("auto", "tag", "placeholder", "manifest")
@@ -63,69 +70,150 @@ class Removal:
         }
 
 
+def check_deletable(client: RegistryClient, repository: str, consequence: str = "nothing was changed") -> None:
+    """Ask for the deletion of a digest that does not exist: the answer tells whether there is deletion at all.
+
+    Nothing is changed by that. Raises Unsupported, which names the ``consequence``, or what stands in the way, such as
+    Denied.
+    """
+    error = client.delete_manifest(repository, f"sha256:{secrets.token_hex(32)}").error
+    if error:
+        raise Unsupported(
+            f"The registry does not allow deletion, so {consequence}. On distribution it is switched on with"
+            " storage.delete.enabled.",
+            status=error.status,
+            code=error.code,
+            registry_message=error.registry_message,
+            method="DELETE",
+            url=error.url,
+        )
+
+
+def look_up(
+    client: RegistryClient, repository: str, tags: t.Sequence[str], concurrency: int
+) -> tuple[dict[str, Descriptor], dict[str, RegistryError]]:
+    """Return what ``tags`` point to, and the reasons why some cannot be read; those that are gone are in neither."""
+
+    def one(tag: str) -> Descriptor | RegistryError | None:
+        try:
+            return client.resolve(repository, tag)
+        except (DigestMismatch, ProtocolError, ServerFault) as error:
+            return error
+
+    found = list(zip(tags, each(one, tags, concurrency)))
+    return (
+        {tag: descriptor for tag, descriptor in found if isinstance(descriptor, Descriptor)},
+        {tag: error for tag, error in found if isinstance(error, RegistryError)},
+    )
+
+
 class Remover:
     """Removes tags of one repository.
 
-    ``tags`` maps every tag of the repository to what it points to (None: could not be read).
+    ``tags`` maps every tag of the repository to what it points to, save those that cannot be read: ``unreadable`` maps
+    these to the reason.
     """
 
     def __init__(
-        self, client: RegistryClient, repository: str, tags: t.Mapping[str, Descriptor | None], concurrency: int
+        self,
+        client: RegistryClient,
+        repository: str,
+        tags: t.Mapping[str, Descriptor],
+        unreadable: t.Mapping[str, RegistryError],
+        concurrency: int,
     ) -> None:
         self._client = client
         self._repository = repository
         self._tags = tags
+        self._unreadable = unreadable
         self._concurrency = concurrency
 
+    @classmethod
+    def of(cls, client: RegistryClient, repository: str, tags: t.Sequence[str], concurrency: int) -> Remover:
+        """Look up what all ``tags`` of a repository point to, and return its remover."""
+        return cls(client, repository, *look_up(client, repository, tags, concurrency), concurrency)
+
     def plan(self, names: t.Iterable[str]) -> list[Removal]:
-        """Return what there is to remove of ``names``; absent ones need nothing."""
-        wanted = sorted(set(names))
+        """Return what there is to remove of ``names``, sorted; absent ones need nothing.
+
+        Raises the error of one that cannot be read.
+        """
+        tags_of: dict[str, set[str]] = {}
+        for tag, descriptor in self._tags.items():
+            tags_of.setdefault(descriptor.digest, set()).add(tag)
         removals = []
-        for tag in wanted:
-            descriptor = self._tags.get(tag)
-            if descriptor:
-                siblings = sorted(
-                    other for other, one in self._tags.items() if one and one.digest == descriptor.digest and other != tag
-                )
-                removals.append(Removal(tag, descriptor, siblings))
+        for tag in sorted(set(names)):
+            if tag in self._unreadable:
+                raise self._unreadable[tag]
+            if tag in self._tags:
+                descriptor = self._tags[tag]
+                removals.append(Removal(tag, descriptor, sorted(tags_of[descriptor.digest] - {tag})))
         return removals
+
+    def check(self, removals: t.Sequence[Removal], strategy: str) -> None:
+        """Raise Refused where ``strategy`` would take along what was not named, or what an index needs. Only reads."""
+        if strategy != "manifest" or not removals:
+            return
+        if self._unreadable:
+            raise Refused(
+                f"What {', '.join(sorted(self._unreadable))} points to cannot be read, so nothing is deleted by digest:"
+                " it may be needed."
+            )
+        named = {removal.tag for removal in removals}
+        for removal in removals:
+            unnamed = [tag for tag in removal.siblings if tag not in named]
+            if unnamed:
+                raise Refused(
+                    f"{removal.digest} is also tagged {', '.join(unnamed)}: name these tags as well, or choose the"
+                    " strategy auto, which keeps them. Nothing was changed."
+                )
+        for index_tag, needed in self._needed_by_others({removal.digest for removal in removals}).items():
+            raise Refused(f"{needed} is part of the index that {index_tag} points to: nothing was changed.")
 
     def remove(self, removals: t.Sequence[Removal], strategy: str = "auto") -> None:
         """Remove the tags of ``removals`` and verify it; ``method`` of each tells how.
 
         Raises Unsupported where the registry does not allow it (nothing is changed then), Refused where a digest is
-        still needed, and the error of a step that failed; its sentence tells what was put back.
+        still needed or a tag moved, and the error of a step that failed; its sentence tells what was put back.
         """
         if strategy == "manifest":
+            self.check(removals, strategy)
             self._by_manifest(removals)
             return
         rest = list(removals)
         if strategy in ("auto", "tag"):
             rest = self._by_tag(rest, strategy)
+        if rest:
+            untouched = len(rest) == len(removals)
+            stay = "nothing was changed" if untouched else f"{', '.join(one.tag for one in rest)} stay"
+            check_deletable(self._client, self._repository, stay)
         for batch in _batches(rest):
             self._by_placeholder(batch)
 
     def _by_tag(self, removals: list[Removal], strategy: str) -> list[Removal]:
         """Delete by name; return what has to go another way. The first one shows whether the registry knows how."""
-        if not removals:
-            return []
         originals = self._originals([one for one in removals if one.siblings])
-        first, others = removals[0], removals[1:]
-        unsupported = self._delete_tag(first)
-        if unsupported:
-            if strategy == "tag":
+
+        def delete(removal: Removal) -> None:
+            error = self._delete_tag(removal)
+            if error and strategy == "tag":
                 raise Unsupported(
-                    f"The registry cannot delete a tag by its name ({unsupported}) Nothing was changed; the strategy auto"
-                    " finds another way.",
-                    status=unsupported.status,
-                    code=unsupported.code,
+                    f"The registry cannot delete {removal.tag} by its name ({error}) The strategy auto finds another way.",
+                    status=error.status,
+                    code=error.code,
+                    registry_message=error.registry_message,
+                    method=error.method,
+                    url=error.url,
                 )
-            return removals
-        self._verify([first], originals)
-        failed = each(lambda one: (one, self._delete_tag(one)), others, self._concurrency)
-        self._verify([one for one, error in failed if not error], originals)
-        left = [one for one, error in failed if error]
-        return left
+
+        for group in (removals[:1], removals[1:]):
+            try:
+                each(delete, group, self._concurrency)
+            finally:
+                self._verify([one for one in group if one.method], originals)
+            if not any(one.method for one in group):
+                break
+        return [one for one in removals if not one.method]
 
     def _delete_tag(self, removal: Removal) -> RegistryError | None:
         """Delete one tag by name, unless it moved. Return the registry's answer where it does not know how to."""
@@ -140,9 +228,6 @@ class Remover:
 
     def _by_placeholder(self, removals: t.Sequence[Removal]) -> None:
         """Let the tags point to a placeholder, delete that by its digest, and put everything back if it fails."""
-        if not removals:
-            return
-        self._probe()
         originals = self._originals(removals)
         placeholder = self._push_placeholder(removals)
         moved: list[Removal] = []
@@ -163,71 +248,53 @@ class Remover:
         self._verify(removals, originals)
 
     def _by_manifest(self, removals: t.Sequence[Removal]) -> None:
-        """Delete by digest, which takes all tags along: only where each of them was named, and no index needs it."""
-        named = {removal.tag for removal in removals}
-        unread = sorted(tag for tag, descriptor in self._tags.items() if descriptor is None)
-        if unread:
-            raise Refused(
-                f"What {', '.join(unread)} points to cannot be read, so nothing is deleted by digest: it may be needed."
-            )
-        digests = {removal.digest for removal in removals}
-        for removal in removals:
-            unnamed = [tag for tag in removal.siblings if tag not in named]
-            if unnamed:
-                raise Refused(
-                    f"{removal.digest} is also tagged {', '.join(unnamed)}: name these tags as well, or choose the"
-                    " strategy auto, which keeps them. Nothing was changed."
-                )
-        for index_tag, needed in self._needed_by_others(digests).items():
-            raise Refused(f"{needed} is part of the index that {index_tag} points to: nothing was changed.")
-        for digest in sorted(digests):
-            mine = [removal for removal in removals if removal.digest == digest]
-            for removal in mine:
-                self._check_unmoved(removal)
-            deletion = self._client.delete_manifest(self._repository, digest)
-            if deletion.outcome == "unsupported" and deletion.error:
-                raise deletion.error
-            for removal in mine:
-                removal.method = "manifest"
-        self._check_gone(removals)
+        """Delete by digest, which takes all tags along. An index goes before its children: some registries insist."""
+        groups: dict[str, list[Removal]] = {}
+        for removal in sorted(removals, key=lambda one: one.descriptor.media_type not in INDEX_TYPES):
+            groups.setdefault(removal.digest, []).append(removal)
+        try:
+            for digest, group in groups.items():
+                for removal in group:
+                    self._check_unmoved(removal)
+                deletion = self._client.delete_manifest(self._repository, digest)
+                if deletion.error:
+                    raise deletion.error
+                for removal in group:
+                    removal.method = "manifest"
+        finally:
+            self._check_gone([removal for removal in removals if removal.method])
 
     def _needed_by_others(self, digests: set[str]) -> dict[str, str]:
-        """Return for each tag whose index has one of ``digests`` in it that digest."""
-        indexes = {
+        """Return for each other tag whose index has one of ``digests`` in it, at any depth, that digest."""
+        needed: dict[str, str] = {}
+        level = {
             one.digest: tag
             for tag, one in self._tags.items()
-            if one and one.media_type in INDEX_TYPES and one.digest not in digests
+            if one.media_type in INDEX_TYPES and one.digest not in digests
         }
-        manifests = each(lambda digest: self._client.manifest(self._repository, digest), indexes, self._concurrency)
-        return {
-            indexes[manifest.digest]: child.digest
-            for manifest in manifests
-            for child in manifest.children
-            if child.digest in digests
-        }
-
-    def _probe(self) -> None:
-        """Ask for the deletion of a digest that does not exist: its answer tells whether there is deletion at all."""
-        digest = f"sha256:{secrets.token_hex(32)}"
-        deletion = self._client.delete_manifest(self._repository, digest)
-        if deletion.outcome == "unsupported":
-            error = deletion.error
-            raise Unsupported(
-                "The registry does not allow deletion, so nothing was changed. On distribution it is switched on with"
-                " storage.delete.enabled.",
-                status=error.status if error else None,
-                code=error.code if error else None,
-                registry_message=error.registry_message if error else None,
-                method="DELETE",
-                url=error.url if error else None,
-            )
+        while level:
+            found = each(lambda one: self._client.find_manifest(self._repository, one), level, self._concurrency)
+            below: dict[str, str] = {}
+            for tag, fetched in zip(level.values(), found):
+                for child in fetched.manifest.children if fetched else ():
+                    if child.digest in digests:
+                        needed[tag] = child.digest
+                    elif child.media_type in INDEX_TYPES:
+                        below[child.digest] = tag
+            level = below
+        return needed
 
     def _originals(self, removals: t.Sequence[Removal]) -> dict[str, Manifest]:
-        """Fetch the manifests that a roll-back would need, by their digests."""
+        """Fetch the manifests that a roll-back would need, by their digests. Raises Refused where there would be none."""
         digests = sorted({removal.digest for removal in removals})
-        return dict(
-            zip(digests, each(lambda digest: self._client.manifest(self._repository, digest), digests, self._concurrency))
-        )
+        manifests = each(lambda digest: self._client.manifest(self._repository, digest), digests, self._concurrency)
+        for manifest in manifests:
+            if manifest.is_schema1:
+                raise Refused(
+                    f"{manifest.digest} is a schema 1 manifest, which could not be put back if a removal failed: choose"
+                    " the strategy manifest to delete it with all its tags."
+                )
+        return dict(zip(digests, manifests))
 
     def _check_unmoved(self, removal: Removal) -> None:
         found = self._client.resolve(self._repository, removal.tag)
@@ -239,14 +306,18 @@ class Remover:
 
     def _check_gone(self, removals: t.Sequence[Removal]) -> None:
         """See that the tags are gone; some registries take a moment to delete."""
-        left = [removal.tag for removal in removals]
+        left = list(removals)
         for pause in _PAUSES:
             time.sleep(pause)
-            found = each(lambda tag: self._client.resolve(self._repository, tag), left, self._concurrency)
-            left = [tag for tag, descriptor in zip(left, found) if descriptor]
+            found = each(lambda one: self._client.resolve(self._repository, one.tag), left, self._concurrency)
+            left = [removal for removal, descriptor in zip(left, found) if descriptor]
             if not left:
                 return
-        raise Unsupported(f"The registry accepted the deletion but keeps the tags {', '.join(left)}.")
+        for removal in left:
+            removal.method = None
+        raise Unsupported(
+            f"The registry accepted the deletion but still serves {', '.join(one.tag for one in left)}."
+        )
 
     def _push_placeholder(self, removals: t.Sequence[Removal]) -> Manifest:
         """Store an image that is like no other, in the family of media types that the registry has shown to take."""
@@ -286,37 +357,44 @@ class Remover:
         placeholder: Manifest,
         error: BaseException,
     ) -> None:
-        """Point the tags back to their images. What cannot be put back is said in the error that is under way."""
-        lost = []
-        for removal in moved:
-            try:
-                found = self._client.resolve(self._repository, removal.tag)
-                if found is None or found.digest == placeholder.digest:
-                    self._client.put_manifest(self._repository, removal.tag, originals[removal.digest])
-            except RegistryError:
-                lost.append(f"{removal.tag} ({removal.digest})")
-        if isinstance(error, RegistryError) and moved:
+        """Point the tags back to their images. What became of that is said in the error that is under way."""
+        outcomes = each(
+            lambda one: self._restore(one.tag, originals[one.digest], placeholder.digest), moved, self._concurrency
+        )
+        lost = [f"{one.tag} ({one.digest})" for one, outcome in zip(moved, outcomes) if outcome is False]
+        if moved:
             said = f"could not be put back: {', '.join(lost)}" if lost else "all tags were put back and verified"
-            error.args = (f"{error} After this failure {said}.",)
+            error.args = (f"{error} After this failure {said}.".strip(),)
+
+    def _restore(self, tag: str, original: Manifest, placeholder: str | None = None) -> bool | None:
+        """Point ``tag`` to its image again if it points to nothing, or to the digest ``placeholder``.
+
+        Returns whether that worked, verified; None where there was no need.
+        """
+        try:
+            found = self._client.resolve(self._repository, tag)
+            if found and found.digest != placeholder:
+                return None
+            self._client.put_manifest(self._repository, tag, original)
+            found = self._client.resolve(self._repository, tag)
+        except RegistryError:
+            return False
+        return found is not None and found.digest == original.digest
 
     def _verify(self, removals: t.Sequence[Removal], originals: t.Mapping[str, Manifest]) -> None:
         """See that the tags are gone, and that siblings still point to what they did: lost ones are put back."""
-        self._check_gone([removal for removal in removals if removal.method == "tag"])
+        self._check_gone(removals)
         removed = {removal.tag for removal in removals}
         siblings = {tag: one.digest for one in removals for tag in one.siblings if tag not in removed}
-
-        def restored(tag: str) -> bool:
-            if self._client.resolve(self._repository, tag) is not None:
-                return False
-            self._client.put_manifest(self._repository, tag, originals[siblings[tag]])
-            return True
-
-        tags = [tag for tag in siblings if tag not in {one.tag for one in removals}]
-        lost = [tag for tag, was in zip(tags, each(restored, tags, self._concurrency)) if was]
-        if lost:
+        outcomes = each(lambda tag: self._restore(tag, originals[siblings[tag]]), siblings, self._concurrency)
+        restored = [tag for tag, outcome in zip(siblings, outcomes) if outcome]
+        lost = [f"{tag} ({siblings[tag]})" for tag, outcome in zip(siblings, outcomes) if outcome is False]
+        if lost or restored:
+            said = [f"{', '.join(restored)} were put back"] if restored else []
+            said += [f"{', '.join(lost)} could not be put back"] if lost else []
             raise Unsupported(
-                f"The registry deleted {', '.join(sorted(lost))} along with {', '.join(sorted(removed))}; these tags were"
-                " put back. It cannot delete single tags."
+                f"The registry deleted other tags along with {', '.join(sorted(removed))}: {' and '.join(said)}. It cannot"
+                " delete single tags by their names: choose the strategy placeholder."
             )
 
 

@@ -7,16 +7,11 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import hashlib
 import json
 import os
-import shutil
-import tempfile
-import threading
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._blobs import Reader, VerifiedReader
+from ansible_collections.ocikit.registry.plugins.module_utils._blobs import Reader
 from ansible_collections.ocikit.registry.plugins.module_utils._content import (
     MANIFEST_READ_LIMIT,
     OCI_INDEX,
@@ -26,26 +21,28 @@ from ansible_collections.ocikit.registry.plugins.module_utils._content import (
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     InvalidInput,
-    LocalStorageError,
     NotFound,
+    ProtocolError,
+)
+from ansible_collections.ocikit.registry.plugins.module_utils._files import (
+    INGEST,
+    file_digest,
+    ingest,
+    read_file,
+    receive,
+    replacing,
+    storage_errors,
+    write_all,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._reference import is_digest
 from ansible_collections.ocikit.registry.plugins.module_utils._stores import Source
-from ansible_collections.ocikit.registry.plugins.module_utils._transport import BLOCK
+
+if t.TYPE_CHECKING:
+    from ansible_collections.ocikit.registry.plugins.module_utils._copy import Plan
 
 REF_NAME = "org.opencontainers.image.ref.name"
 IMAGE_NAME = "io.containerd.image.name"
-_MARKER = b'{"imageLayoutVersion":"1.0.0"}'
-_INGEST = ".ocikit-ingest"
-
-
-@contextlib.contextmanager
-def storage_errors(path: str) -> t.Iterator[None]:
-    """Turn the operating system's complaints about ``path`` into a sentence."""
-    try:
-        yield
-    except OSError as error:
-        raise LocalStorageError(f"{error.filename or path} cannot be used: {error.strerror}.") from error
+MARKER = b'{"imageLayoutVersion":"1.0.0"}'
 
 
 class LayoutStore:
@@ -59,37 +56,29 @@ class LayoutStore:
         ``image_names`` gives the full references of the names that images get here, for tools that want them.
         """
         self.path = path
+        self._marker = os.path.join(path, "oci-layout")
+        self._ingest = ""
         self._image_names = image_names or {}
-        self._lock = threading.Lock()
         self._verified: set[str] = set()
         with storage_errors(path):
-            self.is_new = not os.path.isdir(path) or not os.listdir(path)
             if os.path.exists(path) and not os.path.isdir(path):
                 raise InvalidInput(f"{path} is not a directory: an OCI image layout is one.")
-            marker = os.path.join(path, "oci-layout")
-            if not self.is_new and not os.path.isfile(marker) and os.listdir(path) != [_INGEST]:
-                raise InvalidInput(f"{path} holds something else than an OCI image layout: choose another directory.")
+            held = set(os.listdir(path)) if os.path.isdir(path) else set()
+        # A run that was killed early leaves a layout without its marker.
+        if not os.path.isfile(self._marker) and held - {INGEST, "blobs"}:
+            raise InvalidInput(
+                f"{path} holds something else than an OCI image layout: choose another directory."
+            )
 
     @contextlib.contextmanager
-    def writing(self) -> t.Iterator[None]:
-        """Make the layout where it is missing, and hold it alone: other processes wait at this line."""
-        with storage_errors(self.path):
+    def writing(self, work: Plan, names: t.Mapping[str, t.Sequence[str]]) -> t.Iterator[None]:
+        """Make the layout where it is missing, hold it alone (other processes wait), and list the images at the end."""
+        with storage_errors(self.path), ingest(self.path, work.bytes) as self._ingest:
             os.makedirs(os.path.join(self.path, "blobs", "sha256"), exist_ok=True)
-            directory = os.open(self.path, os.O_RDONLY)
-            try:
-                fcntl.flock(directory, fcntl.LOCK_EX)
-                ingest = os.path.join(self.path, _INGEST)
-                # What an interrupted run left behind; whoever wrote it no longer holds the lock.
-                shutil.rmtree(ingest, ignore_errors=True)
-                os.mkdir(ingest)
-                try:
-                    if not os.path.exists(os.path.join(self.path, "oci-layout")):
-                        self._write(os.path.join(self.path, "oci-layout"), _MARKER)
-                    yield
-                finally:
-                    shutil.rmtree(ingest, ignore_errors=True)
-            finally:
-                os.close(directory)
+            if not os.path.exists(self._marker):
+                self._write(self._marker, MARKER)
+            yield
+            self._write(os.path.join(self.path, "index.json"), index_json(self._listing(work.named(names))))
 
     def entries(self) -> list[dict[str, t.Any]]:
         """Return the descriptors of ``index.json`` as they are written there."""
@@ -97,29 +86,32 @@ class LayoutStore:
         with storage_errors(path):
             if not os.path.exists(path):
                 return []
-            raw = _read_file(path, MANIFEST_READ_LIMIT)
-        entries = parse_json_object(raw, f"file {path}").get("manifests")
-        return [entry for entry in entries or [] if isinstance(entry, dict)]
+            raw = read_file(path, MANIFEST_READ_LIMIT)
+        return entries_in(raw, f"file {path}")
 
     def resolve(self, name: str) -> Descriptor | None:
         for entry in self.entries():
-            if name in (entry.get("digest"), (entry.get("annotations") or {}).get(REF_NAME)):
+            if name in (entry.get("digest"), name_of(entry)):
                 return Descriptor.from_dict(entry)
         return None
 
     def fetch_manifest(self, descriptor: Descriptor) -> Manifest:
         path = self.blob_path(descriptor.digest)
         with storage_errors(path):
-            try:
-                raw = _read_file(path, MANIFEST_READ_LIMIT)
-            except FileNotFoundError:
-                raise NotFound(f"{self.path} does not hold {descriptor.digest}.") from None
+            if not os.path.exists(path):
+                raise NotFound(f"{self.path} does not hold {descriptor.digest}.")
+            raw = read_file(path, MANIFEST_READ_LIMIT)
         return Manifest.parse(raw, descriptor.media_type, descriptor.digest)
 
     def open_blob(self, descriptor: Descriptor) -> Reader:
         path = self.blob_path(descriptor.digest)
         with storage_errors(path):
+            if not os.path.exists(path):
+                raise NotFound(f"{self.path} does not hold {descriptor.digest}.")
             return t.cast(Reader, open(path, "rb", buffering=0))
+
+    def origin(self, descriptor: Descriptor) -> Source:
+        return self
 
     def exists(self, descriptor: Descriptor) -> bool:
         """Tell whether the file is there, and has the right bytes: they are read once."""
@@ -132,49 +124,41 @@ class LayoutStore:
                     return False
             except FileNotFoundError:
                 return False
-            right = _file_digest(path, descriptor.digest) == descriptor.digest
+            right = file_digest(path, descriptor.digest) == descriptor.digest
         if right:
             self._verified.add(descriptor.digest)
         return right
 
+    def holds(self, descriptor: Descriptor) -> bool:
+        """Tell whether there is a file of the descriptor's digest and size; its bytes are not looked at."""
+        path = self.blob_path(descriptor.digest)
+        return os.path.isfile(path) and os.path.getsize(path) == descriptor.size
+
     def put_blob(self, descriptor: Descriptor, source: Source) -> bool:
-        reader = VerifiedReader(source.open_blob(descriptor), descriptor)
-        buffer = memoryview(bytearray(min(BLOCK, descriptor.size + 1)))
-        try:
-            with storage_errors(self.path), self._new_file(self.blob_path(descriptor.digest)) as file:
-                while True:
-                    count = reader.readinto(buffer)
-                    if not count:
-                        break
-                    file.write(buffer[:count])
-        finally:
-            reader.close()
+        path = self.blob_path(descriptor.digest)
+        with storage_errors(self.path):
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with replacing(path, self._ingest) as file:
+                receive(source.open_blob(descriptor), descriptor, lambda block: write_all(file, block))
         self._verified.add(descriptor.digest)
         return True
 
     def put_manifest(self, manifest: Manifest, name: str | None = None) -> None:
-        """Store a manifest. Under a name it is listed in ``index.json``; the empty name lists it by its digest alone."""
+        """Store a manifest. It is listed in ``index.json`` when everything is here."""
         if not self.exists(manifest.descriptor):
-            path = self.blob_path(manifest.digest)
-            with storage_errors(path):
-                self._write(path, manifest.raw)
+            self._write(self.blob_path(manifest.digest), manifest.raw)
             self._verified.add(manifest.digest)
-        if name is not None:
-            with self._lock, storage_errors(self.path):
-                index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": self._with(manifest, name)}
-                self._write(os.path.join(self.path, "index.json"), json.dumps(index, indent=2).encode())
 
-    def lists(self, manifest: Manifest, name: str) -> bool:
-        """Tell whether ``index.json`` says already what put_manifest() would make it say."""
-        return self._with(manifest, name) == self.entries()
+    def lists(self, images: t.Iterable[tuple[Manifest, str]]) -> bool:
+        """Tell whether ``index.json`` says already what writing() of ``images`` would make it say."""
+        return self._listing(images) == self.entries()
 
-    def _with(self, manifest: Manifest, name: str) -> list[dict[str, t.Any]]:
-        annotations = {}
-        if name:
-            annotations[REF_NAME] = name
-        if name in self._image_names:
-            annotations[IMAGE_NAME] = self._image_names[name]
-        return listed(self.entries(), manifest, annotations)
+    def _listing(self, images: t.Iterable[tuple[Manifest, str]]) -> list[dict[str, t.Any]]:
+        """Return the entries of ``index.json`` with those of ``images``; the empty name lists by the digest alone."""
+        entries = self.entries()
+        for manifest, name in images:
+            entries = listed(entries, entry_of(manifest, name, self._image_names))
+        return entries
 
     def blob_path(self, digest: str) -> str:
         """Return the file of a digest, which must be a valid one: it is the only part of a path that others choose."""
@@ -184,71 +168,63 @@ class LayoutStore:
         return os.path.join(self.path, "blobs", algorithm, encoded)
 
     def _write(self, path: str, content: bytes) -> None:
-        with self._new_file(path) as file:
-            file.write(content)
-
-    @contextlib.contextmanager
-    def _new_file(self, path: str) -> t.Iterator[t.Any]:
-        """Open a file that takes the place of ``path`` when it was written in full, and not before."""
-        handle, temporary = tempfile.mkstemp(dir=os.path.join(self.path, _INGEST))
-        try:
-            with open(handle, "wb", buffering=0) as file:
-                yield file
-                os.fchmod(handle, 0o666 & ~_umask())
-                os.fsync(handle)
+        with storage_errors(self.path):
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            os.replace(temporary, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
+            with replacing(path, self._ingest) as file:
+                write_all(file, content)
 
 
-def listed(
-    before: t.Sequence[dict[str, t.Any]], manifest: Manifest, annotations: t.Mapping[str, str]
-) -> list[dict[str, t.Any]]:
-    """Return the entries of an index after ``manifest`` took the name that ``annotations`` give it."""
+def entry_of(manifest: Manifest, name: str, image_names: t.Mapping[str, str]) -> dict[str, t.Any]:
+    """Return the entry that lists a manifest in ``index.json`` under ``name``, which may be empty."""
     entry: dict[str, t.Any] = {
         "mediaType": manifest.media_type,
         "digest": manifest.digest,
         "size": len(manifest.raw),
     }
-    if annotations:
-        entry["annotations"] = dict(annotations)
-    name = annotations.get(REF_NAME)
-    after, placed = [], False
-    for old in before:
-        old_name = (old.get("annotations") or {}).get(REF_NAME)
-        if (name and old_name == name) or (old.get("digest") == manifest.digest and old_name in (None, name)):
-            if not placed:
-                after.append(entry)
-            placed = True
-        else:
-            after.append(old)
-    return after if placed else after + [entry]
+    annotations = {REF_NAME: name} if name else {}
+    if name in image_names:
+        annotations[IMAGE_NAME] = image_names[name]
+    return {**entry, "annotations": annotations} if annotations else entry
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def listed(before: t.Sequence[dict[str, t.Any]], entry: dict[str, t.Any]) -> list[dict[str, t.Any]]:
+    """Return the entries of an index with ``entry`` in the place of what had its name, else at the end."""
+    name = name_of(entry)
+
+    def superseded(old: dict[str, t.Any]) -> bool:
+        if name and name_of(old) == name:
+            return True
+        return old.get("digest") == entry["digest"] and name_of(old) in (None, name)
+
+    places = [place for place, old in enumerate(before) if superseded(old)]
+    if not places:
+        return list(before) + [entry]
+    return [
+        entry if place == places[0] else old
+        for place, old in enumerate(before)
+        if place == places[0] or place not in places
+    ]
 
 
-def _read_file(path: str, limit: int) -> bytes:
-    with open(path, "rb") as file:
-        raw = file.read(limit + 1)
-    if len(raw) > limit:
-        raise InvalidInput(f"{path} is larger than the {limit} bytes that a manifest may have.")
-    return raw
+def name_of(entry: t.Mapping[str, t.Any]) -> str | None:
+    """Return the name of an entry of ``index.json``, or None where it has none."""
+    annotations = entry.get("annotations")
+    name = annotations.get(REF_NAME) if isinstance(annotations, dict) else None
+    return name if isinstance(name, str) else None
 
 
-def _file_digest(path: str, like: str) -> str:
-    algorithm = like.partition(":")[0]
-    digest = hashlib.new(algorithm)
-    buffer = memoryview(bytearray(BLOCK))
-    with open(path, "rb", buffering=0) as file:
-        while True:
-            count = file.readinto(buffer)
-            if not count:
-                return f"{algorithm}:{digest.hexdigest()}"
-            digest.update(buffer[:count])
+def entries_in(raw: bytes, what: str) -> list[dict[str, t.Any]]:
+    """Return the entries of the ``index.json`` called ``what``. Raises ProtocolError unless each is a descriptor."""
+    entries = parse_json_object(raw, what).get("manifests") or []
+    if not isinstance(entries, list):
+        raise ProtocolError(f"The {what} has no list of images.")
+    for entry in entries:
+        Descriptor.from_dict(entry)
+    return entries
+
+
+def index_json(entries: t.Sequence[dict[str, t.Any]]) -> bytes:
+    """Return the content of ``index.json``."""
+    return json.dumps(
+        {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": list(entries)}, indent=2
+    ).encode()

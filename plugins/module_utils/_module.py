@@ -16,6 +16,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._transport import 
 
 _LOG_VERBOSITY = 3
 _LOG_LIMIT = 10000
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Task:
@@ -51,6 +52,14 @@ def connection_arguments() -> dict[str, dict[str, t.Any]]:
     }
 
 
+def destination_arguments() -> dict[str, dict[str, t.Any]]:
+    """Return the argument spec of the option ``destination``: connection options of another side, none with a default."""
+    side = {name: {**spec} for name, spec in OPTIONS.items() if name != "concurrency"}
+    for spec in side.values():
+        spec.pop("default", None)
+    return {"destination": {"type": "dict", "options": side}}
+
+
 def run(
     function: t.Callable[[Task], dict[str, t.Any]],
     argument_spec: dict[str, dict[str, t.Any]],
@@ -66,27 +75,25 @@ def run(
     )
     if REQUESTS_IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
-    # So that a task that is stopped still cleans up and rolls back.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in _STOPPING:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _interrupt)
     events = _ModuleEvents(module)
     try:
         result = function(Task(module.params, module.check_mode, Connection(module.params, events)))
     except RegistryError as error:
         module.fail_json(msg=str(error), error=error.to_dict(), **error.result, **_request_log(events))
-    except KeyboardInterrupt:
-        module.fail_json(msg="The task was interrupted.", **_request_log(events))
+    except KeyboardInterrupt as interrupt:
+        module.fail_json(msg=str(interrupt), **_request_log(events))
     module.exit_json(**result, **_request_log(events))
+
+
+def _interrupt(_number: int, _frame: t.Any) -> None:
+    """Stop the task so that it still cleans up and rolls back; a second signal must not stop that."""
+    for number in _STOPPING:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt("The task was interrupted.")
 
 
 def _request_log(events: _ModuleEvents) -> dict[str, t.Any]:
     return {"request_log": events.lines} if events.lines else {}
-
-
-def digest_diff(before: t.Mapping[str, str | None], after: t.Mapping[str, str | None]) -> dict[str, str]:
-    """Return the diff of images and the digests they have, a line for each that changes."""
-    changed = sorted(image for image in {**before, **after} if before.get(image) != after.get(image))
-
-    def lines(side: t.Mapping[str, str | None]) -> str:
-        return "".join(f"{image} {side.get(image) or 'absent'}\n" for image in changed)
-
-    return {"before": lines(before), "after": lines(after)}

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import threading
 import typing as t
+from urllib.parse import unquote
 
 from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._credentials import Credentials, find_credentials
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
 from ansible_collections.ocikit.registry.plugins.module_utils._reference import (
+    DOCKER_HUB,
     Endpoint,
     Reference,
     endpoint,
@@ -41,6 +43,10 @@ OPTIONS: dict[str, dict[str, t.Any]] = {
     "concurrency": {"type": "int", "default": 8},
     "trusted_realms": {"type": "list", "elements": "str", "default": []},
 }
+
+_OWN_OF_A_SIDE = frozenset(
+    ("registry", "username", "password", "token", "identity_token", "client_cert", "client_key", "plain_http")
+)
 
 
 def environment_variable(option: str) -> str:
@@ -78,7 +84,16 @@ class Connection:
 
     @property
     def concurrency(self) -> int:
-        return t.cast(int, self._options["concurrency"])
+        return t.cast(int, self._options["concurrency"] or OPTIONS["concurrency"]["default"])
+
+    def beside(self, options: t.Mapping[str, t.Any]) -> Connection:
+        """Return the connection to another side: ``options``, and for what they leave out those of this one.
+
+        What proves who asks, and where, is never taken over.
+        """
+        own = {name: value for name, value in options.items() if value is not None}
+        shared = {name: None if name in _OWN_OF_A_SIDE else value for name, value in self._options.items()}
+        return Connection({**shared, **own}, self._events)
 
     def reference(self, text: str) -> Reference:
         """Read an image reference; one without a host belongs to the option ``registry``, else to Docker Hub."""
@@ -90,11 +105,11 @@ class Connection:
 
     def client(self, reference: Reference) -> RegistryClient:
         """Return the client of the registry that ``reference`` names."""
-        with self._lock:
-            client = self._clients.get(reference.registry)
-            if client is None:
-                client = self._clients[reference.registry] = self._make_client(reference.registry)
-            return client
+        return self._client(reference.registry)
+
+    def home(self) -> RegistryClient:
+        """Return the client of the registry that references without a host belong to."""
+        return self._client(self._home.name if self._home else DOCKER_HUB)
 
     def credentials(self, registry: str, repository: str) -> Credentials:
         """Return the credentials for a repository; helpers and files are asked once."""
@@ -112,6 +127,13 @@ class Connection:
             with self._lock:
                 self._found[key] = found
         return found
+
+    def _client(self, registry: str) -> RegistryClient:
+        with self._lock:
+            client = self._clients.get(registry)
+            if client is None:
+                client = self._clients[registry] = self._make_client(registry)
+            return client
 
     def _endpoint_of_option(self) -> Endpoint | None:
         registry = self._options["registry"]
@@ -146,7 +168,7 @@ def _given(options: t.Mapping[str, t.Any], events: Events) -> Credentials:
     registry = options["registry"] or ""
     if "@" in registry:
         # The registry is refused later, with a sentence; here its password is kept out of all output.
-        for secret in registry.rpartition("@")[0].partition("://")[2].split(":"):
+        for secret in registry.rpartition("@")[0].rpartition("://")[2].split(":"):
             events.hide(secret)
     username, password = options["username"], options["password"]
     if bool(username) != bool(password):
@@ -155,7 +177,7 @@ def _given(options: t.Mapping[str, t.Any], events: Events) -> Credentials:
     if len(ways) > 1:
         raise InvalidInput(f"{' and '.join(ways)} exclude each other: set one of them.")
     for name, least in (("connect_timeout", 0.001), ("read_timeout", 0.001), ("retries", 0), ("concurrency", 1)):
-        if options[name] < least:
+        if options[name] is not None and not options[name] >= least:
             raise InvalidInput(f"{name} must be {'at least ' + str(least) if least >= 1 or not least else 'more than 0'}.")
     given = Credentials(
         username=username or "",
@@ -164,6 +186,12 @@ def _given(options: t.Mapping[str, t.Any], events: Events) -> Credentials:
         identity_token=options["identity_token"] or "",
         source=f"the option{'s username and password' if username else ' ' + ''.join(ways)}",
     )
-    for secret in given.secrets:
+    for secret in given.secrets + _proxy_secrets(options["proxy"] or ""):
         events.hide(secret)
     return given
+
+
+def _proxy_secrets(proxy: str) -> tuple[str, ...]:
+    """The password in a proxy's URL, as it is written and as it is meant."""
+    password = proxy.rpartition("@")[0].rpartition("://")[2].partition(":")[2]
+    return (password, unquote(password)) if password else ()

@@ -60,8 +60,12 @@ def check_hop(source: Origin, url: str, what: str) -> Origin:
     if re.search(r"[\x00-\x20\x7f\\]", url):
         raise UnsafeTarget(f"The {what} sent by {source.host} holds characters that no URL has.")
     target = origin_of(url)
-    if "@" in urlsplit(url).netloc:
+    netloc = urlsplit(url).netloc
+    if "@" in netloc:
         raise UnsafeTarget(f"The {what} sent by {source.host} holds user information.")
+    # Other spellings become an address only after these checks: digits of other scripts, percent signs, zones.
+    if not re.match(r"[A-Za-z0-9._:\[\]-]+\Z", netloc):
+        raise UnsafeTarget(f"The {what} sent by {source.host} names a host in a form that is not plain.")
     if source.scheme == "https" and target.scheme != "https":
         raise UnsafeTarget(f"The {what} sent by {source.host} leads from https to plain http on {target.host}.")
     if target.host != source.host and _inwardness(target.host) > _inwardness(source.host):
@@ -80,7 +84,7 @@ def _inwardness(host: str) -> int:
         return 0
     if address.is_link_local or address.is_unspecified or address.is_multicast or address.is_reserved:
         return 3
-    return 2 if address.is_loopback else int(address.is_private)
+    return 2 if address.is_loopback else int(not address.is_global)
 
 
 def _literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

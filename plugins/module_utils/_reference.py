@@ -25,8 +25,9 @@ _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _PATH = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*\Z")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}\Z")
 _DIGEST = re.compile(r"(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})\Z")
-_LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
+_LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
 _HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:.]+\])(?::[0-9]{{1,5}})?\Z")
+_PREFIX = re.compile(r"(?:/[a-zA-Z0-9_~-][a-zA-Z0-9._~-]*)*/?\Z")
 _NAME_LIMIT = 255
 
 
@@ -100,29 +101,49 @@ def endpoint(registry: str, plain_http: bool | None = None) -> Endpoint:
     all others HTTPS. Raises InvalidInput.
     """
     text = registry.strip()
-    has_scheme = "://" in text
-    parts = urlsplit(text if has_scheme else "//" + text)
-    if "@" in parts.netloc:
+    if "@" in text:
         raise InvalidInput("The registry must not contain credentials: use the options username and password.")
-    if parts.scheme not in ("", "http", "https") or parts.query or parts.fragment or not _HOST.match(parts.netloc):
-        raise InvalidInput(
-            f"{printable(text)!r} is not a valid registry: write a host such as registry.example.com:5000,"
-            " or a URL such as https://registry.example.com/prefix."
-        )
+    has_scheme = "://" in text
+    invalid = InvalidInput(
+        f"{printable(text)!r} is not a valid registry: write a host such as registry.example.com:5000,"
+        " or a URL such as https://registry.example.com/prefix."
+    )
+    try:
+        parts = urlsplit(text if has_scheme else "//" + text)
+    except ValueError:
+        raise invalid from None
+    # urlsplit drops line breaks and tabs that stand inside.
+    if re.search(r"[\x00-\x20?#]", text) or parts.scheme not in ("", "http", "https"):
+        raise invalid
+    if not _is_host(parts.netloc) or not _PREFIX.match(parts.path):
+        raise invalid
     name = parts.netloc.lower()
     host, port = _split_port(name)
-    if host in DOCKER_HUB_NAMES:
-        name, host = DOCKER_HUB, _DOCKER_HUB_API
     if has_scheme and plain_http is not None and plain_http != (parts.scheme == "http"):
         raise InvalidInput(f"plain_http contradicts the scheme of {printable(text)!r}: leave one of them out.")
     scheme = parts.scheme or ("http" if (is_loopback(host) if plain_http is None else plain_http) else "https")
-    port = port or (443 if scheme == "https" else 80)
+    if not port:
+        port = 443 if scheme == "https" else 80
+        if _split_host(f"{host}/")[0] is None:
+            # Without its port a name of one label would be read as part of a path.
+            name = f"{host}:{port}"
+    if host in DOCKER_HUB_NAMES:
+        name, host = DOCKER_HUB, _DOCKER_HUB_API
     prefix = parts.path.rstrip("/")
     # People paste the API's own address as well.
     for ending in ("/v2", "/v1"):
         if prefix.endswith(ending):
             prefix = prefix[: -len(ending)]
     return Endpoint(name, scheme, host, port, prefix)
+
+
+def _is_host(text: str) -> bool:
+    if not _HOST.match(text):
+        return False
+    try:
+        return not text.startswith("[") or bool(ipaddress.IPv6Address(text[1:].partition("]")[0]))
+    except ValueError:
+        return False
 
 
 def _split_port(netloc: str) -> tuple[str, int | None]:
@@ -136,7 +157,7 @@ def _split_port(netloc: str) -> tuple[str, int | None]:
 
 def is_loopback(host: str) -> bool:
     """Tell whether ``host`` (without port) names this machine: localhost or a loopback address."""
-    bare = host.strip("[]")
+    bare = host.strip("[]").rstrip(".")
     if bare == "localhost" or bare.endswith(".localhost"):
         return True
     try:
@@ -192,12 +213,12 @@ def parse(text: str, registry: str | None = None) -> Reference:
         raise InvalidInput("The image reference is empty: write one such as registry.example.com/team/app:1.4.2.")
     if "://" in written:
         raise InvalidInput(
-            f"{printable(written)!r} is not an image reference: leave out the part up to '://' and, for a"
+            f"{printable(written.rpartition('@')[2])!r} is not an image reference: leave out the part up to '://' and, for a"
             " registry's address, use the option registry."
         )
     rest, at, digest = written.partition("@")
     if at:
-        check_digest(digest, f"digest in {printable(written)!r}")
+        check_digest(digest)
     host, path = _split_host(rest)
     path, colon, tag = path.partition(":")
     if colon:
@@ -205,7 +226,7 @@ def parse(text: str, registry: str | None = None) -> Reference:
     if host is None:
         name = endpoint(registry).name if registry else DOCKER_HUB
     else:
-        if not _HOST.match(host):
+        if not _is_host(host):
             raise InvalidInput(f"{printable(written)!r} has no valid host: {printable(host)!r}.")
         name = endpoint(host).name
     if name == DOCKER_HUB and "/" not in path:
@@ -223,15 +244,18 @@ def parse_repository(text: str, registry: str | None = None) -> Reference:
 
 
 def _split_host(text: str) -> tuple[str | None, str]:
-    """Split the host off, by Docker's rule: the first component is one only if it cannot be a path."""
+    """Split the host off, by Docker's rule: the first component is one only if it has a dot or a port, or is localhost.
+
+    Docker also takes any name with a capital letter for a host. That is a mistake in a path, and told as one.
+    """
     first, slash, rest = text.partition("/")
-    if slash and ("." in first or ":" in first or first == "localhost" or first != first.lower()):
+    if slash and ("." in first or ":" in first or first == "localhost"):
         return first, rest
     return None, text
 
 
 def _check_path(path: str, written: str) -> None:
-    if re.match(r"(?:library/)?[0-9a-f]{64}\Z", path):
+    if re.match(r"[0-9a-f]{64}\Z", written):
         raise InvalidInput(f"{printable(written)!r} looks like an image ID: write a repository, or repository@sha256:….")
     if not _PATH.match(path):
         hint = "names are lower case" if path != path.lower() else "use lower-case letters, digits, '.', '_', '-' and '/'"

@@ -6,25 +6,47 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._blobs import BlobBody, BlobDownload, Reader, upload
+from ansible_collections.ocikit.registry.plugins.module_utils._blobs import (
+    BlobBody,
+    BlobDownload,
+    Reader,
+    upload,
+)
 from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._content import Descriptor, Manifest
-from ansible_collections.ocikit.registry.plugins.module_utils._errors import NotFound
+from ansible_collections.ocikit.registry.plugins.module_utils._referrers import (
+    add_to_fallback_tag,
+    referrer_descriptor,
+)
+
+if t.TYPE_CHECKING:
+    from ansible_collections.ocikit.registry.plugins.module_utils._copy import Plan
 
 
-class Source(t.Protocol):
-    """A place that images are read from."""
-
-    def resolve(self, name: str) -> Descriptor | None:
-        """Return the descriptor that a tag, a digest or another name of an image stands for here."""
+class Contents(t.Protocol):
+    """What is found by its digest."""
 
     def fetch_manifest(self, descriptor: Descriptor) -> Manifest:
         """Return a manifest whose bytes have the descriptor's digest."""
 
     def open_blob(self, descriptor: Descriptor) -> Reader:
         """Return the bytes of a blob as they are stored; whoever reads them verifies them."""
+
+
+class Source(Contents, t.Protocol):
+    """A place that images are read from."""
+
+    def resolve(self, name: str) -> Descriptor | None:
+        """Return the descriptor that a tag, a digest or another name of an image stands for here."""
+
+    def origin(self, descriptor: Descriptor) -> Source:
+        """Return the store that a blob is kept in: this one, or another that this one passes on or knows of.
+
+        Where that is a repository of the destination's registry, the blob is mounted.
+        """
 
 
 class Store(Source, t.Protocol):
@@ -35,6 +57,9 @@ class Store(Source, t.Protocol):
 
     def exists(self, descriptor: Descriptor) -> bool:
         """Tell whether the content is here, complete and right."""
+
+    def writing(self, work: Plan, names: t.Mapping[str, t.Sequence[str]]) -> t.ContextManager[t.Any]:
+        """Return the context in which the puts of a copy happen; it knows what they are going to be."""
 
     def put_blob(self, descriptor: Descriptor, source: Source) -> bool:
         """Store a blob of ``source``, verified. False: it was mounted, and no byte had to move."""
@@ -61,31 +86,84 @@ class RepositoryStore:
     def open_blob(self, descriptor: Descriptor) -> Reader:
         return BlobDownload(self.client, self.repository, descriptor)
 
+    def origin(self, descriptor: Descriptor) -> Source:
+        return self
+
     def exists(self, descriptor: Descriptor) -> bool:
         if descriptor.is_manifest:
             return self.client.resolve(self.repository, descriptor.digest) is not None
         return self.client.has_blob(self.repository, descriptor.digest)
 
+    def writing(self, work: Plan, names: t.Mapping[str, t.Sequence[str]]) -> t.ContextManager[t.Any]:
+        return contextlib.nullcontext()
+
     def put_blob(self, descriptor: Descriptor, source: Source) -> bool:
         session = None
-        if isinstance(source, RepositoryStore) and source.client.endpoint == self.client.endpoint:
-            session = self.client.mount_blob(self.repository, descriptor.digest, source.repository)
+        repository = self.mountable(source.origin(descriptor))
+        if repository:
+            session = self.client.mount_blob(self.repository, descriptor.digest, repository)
             if session is None:
                 return False
         body = BlobBody(descriptor, lambda: source.open_blob(descriptor))
         upload(self.client, self.repository, descriptor, body, session)
         return True
 
+    def mountable(self, origin: Source) -> str | None:
+        """Return the repository that blobs of ``origin`` can be mounted from; None where it is no part of this registry."""
+        if isinstance(origin, RepositoryStore) and origin.client.endpoint == self.client.endpoint:
+            return origin.repository
+        return None
+
     def put_manifest(self, manifest: Manifest, name: str | None = None) -> None:
-        self.client.put_manifest(self.repository, name or manifest.digest, manifest)
+        """Store a manifest. A registry that does not keep track of referrers gets that done by the fallback tag."""
+        if manifest.subject and name:
+            # The name comes last: a run that was killed in between would not know that the listing is missing.
+            self.put_manifest(manifest)
+            self.client.put_manifest(self.repository, name, manifest)
+            return
+        pushed = self.client.put_manifest(self.repository, name or manifest.digest, manifest)
+        if manifest.subject and not pushed.maintains_referrers:
+            add_to_fallback_tag(
+                self.client, self.repository, manifest.subject.digest, referrer_descriptor(manifest)
+            )
 
 
-def fetch(source: Source, name: str, what: str) -> Manifest:
-    """Return the manifest that ``name`` stands for in ``source``. Raises NotFound, calling it ``what``."""
-    if isinstance(source, RepositoryStore):
-        # A tag and its manifest in one request.
-        return source.client.manifest(source.repository, name)
-    descriptor = source.resolve(name)
-    if descriptor is None:
-        raise NotFound(f"{what} does not exist.")
-    return source.fetch_manifest(descriptor)
+class Mounting:
+    """A source whose blobs the destination's registry may have in other repositories as well.
+
+    ``known`` tells where some are for certain; in ``candidates`` the others are looked for.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        known: t.Mapping[str, RepositoryStore],
+        candidates: t.Sequence[RepositoryStore] = (),
+    ) -> None:
+        self._source = source
+        self._known = known
+        self._candidates = candidates
+        self._origins: dict[str, Source] = {}
+
+    def resolve(self, name: str) -> Descriptor | None:
+        return self._source.resolve(name)
+
+    def fetch_manifest(self, descriptor: Descriptor) -> Manifest:
+        return self._source.fetch_manifest(descriptor)
+
+    def open_blob(self, descriptor: Descriptor) -> Reader:
+        return self._source.open_blob(descriptor)
+
+    def origin(self, descriptor: Descriptor) -> Source:
+        if descriptor.digest not in self._origins:
+            self._origins[descriptor.digest] = self._find(descriptor)
+        return self._origins[descriptor.digest]
+
+    def _find(self, descriptor: Descriptor) -> Source:
+        if descriptor.digest in self._known:
+            return self._known[descriptor.digest]
+        for store in self._candidates:
+            # A mount that fails would leave an upload open.
+            if store.exists(descriptor):
+                return store
+        return self._source.origin(descriptor)

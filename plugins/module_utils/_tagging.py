@@ -10,11 +10,23 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
-from ansible_collections.ocikit.registry.plugins.module_utils._content import Manifest
+from ansible_collections.ocikit.registry.plugins.module_utils._content import (
+    SCHEMA1_TYPES,
+    Descriptor,
+    Manifest,
+    digest_diff,
+)
 from ansible_collections.ocikit.registry.plugins.module_utils._copy import copy_graph
-from ansible_collections.ocikit.registry.plugins.module_utils._errors import NotFound, Refused, RegistryError
+from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
+    InvalidInput,
+    NotFound,
+    Refused,
+    RegistryError,
+    Unsupported,
+)
+from ansible_collections.ocikit.registry.plugins.module_utils._options import Connection
 from ansible_collections.ocikit.registry.plugins.module_utils._parallel import each
-from ansible_collections.ocikit.registry.plugins.module_utils._reference import Reference
+from ansible_collections.ocikit.registry.plugins.module_utils._reference import Reference, check_digest
 from ansible_collections.ocikit.registry.plugins.module_utils._stores import RepositoryStore
 
 ABSENT = "absent"
@@ -42,6 +54,49 @@ class Target:
         }
 
 
+def targets_diff(targets: t.Sequence[Target]) -> dict[str, str]:
+    """Return the diff of what ``targets`` pointed to and what they point to."""
+    return digest_diff(
+        {str(target.reference): target.before for target in targets},
+        {str(target.reference): target.after for target in targets},
+    )
+
+
+def condition(if_digest: str | None) -> str | None:
+    """Read the option if_digest: a digest, or ABSENT. Raises InvalidInput."""
+    return if_digest if if_digest in (None, "", ABSENT) else check_digest(str(if_digest), "if_digest")
+
+
+def read_targets(
+    connection: Connection, params: t.Mapping[str, t.Any], home: Reference | None
+) -> list[Target]:
+    """Return the targets that the options ``tags``, ``to`` and ``if_digest`` name; tags are those of ``home``.
+
+    Raises InvalidInput.
+    """
+    if params["tags"] and home is None:
+        raise InvalidInput("tags are set in the repository of image: without image, write full references in to.")
+    targets = [Target(home.with_tag(name), condition(params["if_digest"])) for name in params["tags"] if home]
+    targets += [_read_target(connection, entry, params["if_digest"]) for entry in params["to"]]
+    seen = set()
+    for reference in (target.reference for target in targets):
+        if reference in seen:
+            raise InvalidInput(f"{reference} is named twice as a target.")
+        seen.add(reference)
+    return targets
+
+
+def _read_target(connection: Connection, entry: t.Any, if_digest: str | None) -> Target:
+    if isinstance(entry, str):
+        entry = {"image": entry}
+    if not isinstance(entry, dict) or not isinstance(entry.get("image"), str) or set(entry) - {"image", "if_digest"}:
+        raise InvalidInput("Each entry of to must be a reference, or a dictionary of image and if_digest.")
+    reference = connection.reference(entry["image"])
+    if reference.digest or not reference.tag:
+        raise InvalidInput(f"{reference} cannot be a target: write repository:tag, without a digest.")
+    return Target(reference, condition(entry.get("if_digest") or if_digest))
+
+
 def retag(
     client: RegistryClient,
     source: Reference,
@@ -55,24 +110,29 @@ def retag(
     """Let all ``targets``, tags of one registry, point to ``source``, and return its digest.
 
     Every condition is checked before the first write. Requests: a HEAD for each target, and for the source a GET where
-    a write is certain by then, else a HEAD; then a PUT for each target that changes. Raises NotFound and Refused; an
-    error after the first write has the state of each target in ``result``.
+    a write is certain by then, else a HEAD; then a PUT for each target that changes. Raises NotFound, Refused and
+    Unsupported (schema 1); an error of a write has the state of each target in ``result``.
     """
-    for target, digest in zip(targets, each(lambda one: _digest(client, one.reference), targets, concurrency)):
-        target.before = target.after = digest
+    for target, found in zip(targets, each(lambda one: _resolve(client, one.reference), targets, concurrency)):
+        target.before = target.after = found.digest if found else None
     known = source.digest or expected_digest
     certain = any(target.before is None or known not in (None, target.before) for target in targets)
     manifest: Manifest | None = None
     if certain and not check_mode:
         manifest = client.manifest(source.repository, source.target)
-        digest = manifest.digest
+        image = manifest.descriptor
     else:
-        found = _digest(client, source)
+        found = _resolve(client, source)
         if found is None:
             raise NotFound(f"{source} does not exist.", status=404)
-        digest = found
-    _check(source, digest, targets, expected_digest, overwrite)
+        image = found
+    digest = image.digest
+    check_targets(str(source), digest, targets, expected_digest, overwrite)
     moving = [target for target in targets if target.before != digest]
+    if moving and image.media_type in SCHEMA1_TYPES:
+        raise Unsupported(
+            f"{source} is a schema 1 manifest, which today's registries do not store: push the image anew."
+        )
     if not check_mode and moving:
         manifest = manifest or client.manifest(source.repository, digest)
         _write(client, source, manifest, moving, targets, concurrency)
@@ -81,14 +141,14 @@ def retag(
     return digest
 
 
-def _digest(client: RegistryClient, reference: Reference) -> str | None:
-    descriptor = client.resolve(reference.repository, reference.target)
-    return descriptor.digest if descriptor else None
+def _resolve(client: RegistryClient, reference: Reference) -> Descriptor | None:
+    return client.resolve(reference.repository, reference.target)
 
 
-def _check(
-    source: Reference, digest: str, targets: t.Sequence[Target], expected_digest: str | None, overwrite: bool
+def check_targets(
+    source: str, digest: str, targets: t.Sequence[Target], expected_digest: str | None, overwrite: bool
 ) -> None:
+    """Raise Refused unless ``source``, which has ``digest``, may be written to ``targets``, whose ``before`` is known."""
     if expected_digest and digest != expected_digest:
         raise Refused(f"{source} has the digest {digest}, not the expected {expected_digest}: nothing was changed.")
     for target in targets:
@@ -122,6 +182,7 @@ def _write(
             else:
                 copy_graph(here, RepositoryStore(client, repository), manifest, [tag], concurrency)
         except RegistryError as error:
+            target.after = _after_failure(client, target)
             return error
         target.after = manifest.digest
         return None
@@ -138,3 +199,12 @@ def _write(
                 "targets": [target.to_dict() for target in targets],
             }
             raise errors[0]
+
+
+def _after_failure(client: RegistryClient, target: Target) -> str | None:
+    """Return what ``target`` is after a write that failed: it may have been carried out all the same."""
+    try:
+        found = _resolve(client, target.reference)
+    except RegistryError:
+        return target.before
+    return found.digest if found else None

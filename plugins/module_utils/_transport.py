@@ -10,6 +10,8 @@ import email.utils
 import http.client
 import os
 import random
+import re
+import ssl
 import threading
 import time
 import traceback
@@ -18,6 +20,7 @@ import zlib
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 from datetime import datetime, timezone
+from urllib.parse import urlsplit
 
 from ansible_collections.ocikit.registry.plugins.module_utils._challenge import Answer, Authorizer, parse_challenges
 from ansible_collections.ocikit.registry.plugins.module_utils._credentials import Credentials
@@ -156,8 +159,10 @@ class Transport:
         log: t.Callable[[str], None] | None = None,
     ) -> None:
         self.origin = Origin(endpoint.scheme, endpoint.host.strip("[]"), endpoint.port)
+        self._base = endpoint.base
         self._options = options
         self._log = log
+        _check_proxy(options.proxy)
         self._verify = _verify(options)
         self._cert = _client_cert(options)
         self._session = requests.Session()
@@ -175,6 +180,11 @@ class Transport:
     def close(self) -> None:
         self._session.close()
 
+    @property
+    def authentication(self) -> str | None:
+        """The scheme by which the registry asked for credentials: ``basic``, ``bearer``, or None if it did not."""
+        return self._authorizer.scheme
+
     def send(self, request: Request) -> Response:
         """Send ``request`` and return the final answer, whatever its status.
 
@@ -188,6 +198,10 @@ class Transport:
             if response.status != 401 or answers == _MAX_ANSWERS or origin_of(response.url) != self.origin:
                 break
             challenges = parse_challenges(response.header_values("WWW-Authenticate"))
+            if not challenges:
+                # Some registries say how to authenticate at the base of their API only.
+                base = self._follow(Request("GET", self._base), None)
+                challenges = parse_challenges(base.header_values("WWW-Authenticate"))
             insufficient = any(one.parameters.get("error") == "insufficient_scope" for one in challenges)
             # A fresh token that is refused is a matter of rights; only a challenge for more scope is worth a try.
             if answers and not insufficient and str(authorization).startswith("Bearer "):
@@ -210,18 +224,20 @@ class Transport:
         raise ProtocolError(f"{safe_url(request.url)} redirects more than {_MAX_HOPS} times.", url=safe_url(request.url))
 
     def _retry(self, request: Request, method: str, url: str, authorization: str | None) -> Response:
-        tries = self._options.retries + 1 if request.repeatable else 1
+        tries = self._options.retries + 1
+        # Whatever was too much for the registry was not done, so that much can always be sent again.
+        retried = _RETRIED if request.repeatable else frozenset((429,))
         host = origin_of(url).host
         for attempt in range(1, tries + 1):
             self._wait(host)
             try:
                 response = self._exchange(request, method, url, authorization, attempt)
             except Unreachable:
-                if attempt == tries:
+                if attempt == tries or not request.repeatable:
                     raise
                 self._pause(host, attempt, None)
                 continue
-            if response.status not in _RETRIED or attempt == tries:
+            if response.status not in retried or attempt == tries:
                 return response
             asked = retry_after(response.headers.get("Retry-After"))
             if asked is not None and asked > _MAX_RETRY_AFTER:
@@ -256,7 +272,12 @@ class Transport:
         started = time.monotonic()
         status: object = "failed"
         body = request.body
-        data = body if body is None or isinstance(body, bytes) else _Sized(body)
+        data: bytes | _Sized | None
+        if body is None or isinstance(body, bytes):
+            data = body
+        else:
+            # Of an empty stream requests would make one of unknown length.
+            data = _Sized(body) if body.size else b""
         try:
             prepared = self._session.prepare_request(requests.Request(method, url, headers=headers, data=data))
             # requests spells URLs anew, but a server that signed a path or query compares bytes.
@@ -321,9 +342,6 @@ class _Sized:
     def __len__(self) -> int:
         return self._body.size
 
-    def __bool__(self) -> bool:
-        return True
-
     def __iter__(self) -> t.Iterator[bytes]:
         return iter(lambda: self.read(BLOCK), b"")
 
@@ -335,6 +353,11 @@ class _Sized:
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
+
+
+def number(text: str | None) -> int | None:
+    """Return the number that a header such as ``Content-Length`` holds, or None for anything else."""
+    return int(text) if text and re.match(r"[0-9]{1,18}\Z", text) else None
 
 
 def retry_after(value: str | None, now: float | None = None) -> float | None:
@@ -357,12 +380,13 @@ def retry_after(value: str | None, now: float | None = None) -> float | None:
 
 def _read(answer: t.Any, url: str, limit: int) -> bytes:
     """Read a whole body of at most ``limit`` bytes, undoing gzip where the server insists on it."""
-    chunks, size = [], 0
+    chunks, size, received = [], 0, 0
     inflate = zlib.decompressobj(wbits=31) if answer.headers.get("Content-Encoding", "").lower() == "gzip" else None
-    while size <= limit:
+    while max(size, received) <= limit:
         chunk = answer.raw.read(1 << 16, decode_content=False)
         if not chunk:
             break
+        received += len(chunk)
         if inflate:
             try:
                 chunk = inflate.decompress(chunk, limit + 1 - size)
@@ -370,10 +394,24 @@ def _read(answer: t.Any, url: str, limit: int) -> bytes:
                 raise ProtocolError(f"The gzip encoding of {safe_url(url)} is broken.", url=safe_url(url)) from None
         chunks.append(chunk)
         size += len(chunk)
-    if size > limit:
+    if max(size, received) > limit:
         answer.close()
         raise ProtocolError(f"The answer of {safe_url(url)} is larger than {limit} bytes.", url=safe_url(url))
+    promised = number(answer.headers.get("Content-Length")) or 0
+    if received < promised and answer.request.method != "HEAD" and answer.status_code not in (204, 304):
+        # urllib3 before 2.0 takes this for the end.
+        raise http.client.IncompleteRead(b"", promised - received)
     return b"".join(chunks)
+
+
+def _check_proxy(proxy: str | None) -> None:
+    try:
+        parts = urlsplit(proxy or "http://none")
+        right = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        right = False
+    if not right:
+        raise InvalidInput("proxy must be a URL such as http://proxy.example.com:3128.")
 
 
 def _verify(options: TransportOptions) -> bool | str:
@@ -408,11 +446,15 @@ def _fault(
     """Say what went wrong below HTTP, in one sentence, with what to do."""
     origin, where = origin_of(url), {"method": method, "url": safe_url(url)}
     place = f"{origin.host}:{origin.port}"
-    text = str(error)
+    cause = _cause(error)
+    text = str(cause)
     proxy = " through the proxy" if isinstance(error, requests.exceptions.ProxyError) else ""
-    if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader)):
+    if isinstance(error, requests.exceptions.InvalidURL):
         return ProtocolError(f"{safe_url(url)} cannot be requested: it is not a valid address.", **where)
-    if "SSL" in text or isinstance(error, requests.exceptions.SSLError):
+    if isinstance(error, requests.exceptions.InvalidHeader):
+        return ProtocolError(f"{place} sent headers that contradict each other.", **where)
+    over_tls = isinstance(error, requests.exceptions.SSLError) or isinstance(cause, ssl.SSLError)
+    if over_tls and not isinstance(cause, ssl.SSLEOFError):
         return TlsFailure(f"TLS with {place} failed{proxy}: {_tls_reason(text)}", **where)
     if isinstance(error, requests.exceptions.ConnectTimeout) and options:
         return Unreachable(f"{place} did not accept a connection{proxy} within {options.connect_timeout:g} seconds.", **where)
@@ -421,17 +463,24 @@ def _fault(
     for sign, sentence in _REASONS:
         if sign in text:
             return Unreachable(f"{place}{proxy}: {sentence}", **where)
-    return Unreachable(f"The connection with {place}{proxy} broke: {type(error).__name__}.", **where)
+    return Unreachable(f"The connection with {place}{proxy} broke: {type(cause).__name__}.", **where)
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Return the exception at the bottom: the texts of those above it hold URLs with their queries."""
+    inner = [getattr(error, "reason", None), *error.args]
+    found = next((one for one in inner if isinstance(one, BaseException)), None)
+    return _cause(found) if found else error
 
 
 _REASONS = (
-    ("NameResolutionError", "the name cannot be resolved: check its spelling and the DNS of the host that runs this task."),
-    ("Name or service not known", "the name cannot be resolved: check its spelling and the DNS of the host."),
     ("Temporary failure in name resolution", "the name cannot be resolved at present: check the DNS of the host."),
+    ("Failed to resolve", "the name cannot be resolved: check its spelling and the DNS of the host that runs this task."),
+    ("Name or service not known", "the name cannot be resolved: check its spelling and the DNS of the host."),
     ("Connection refused", "the connection was refused: check that the registry runs and that the port is right."),
     ("No route to host", "there is no route to the host."),
     ("Network is unreachable", "the network is unreachable."),
-    ("407", "the proxy wants credentials: write them in the proxy's URL."),
+    ("Tunnel connection failed: 407", "the proxy wants credentials: write them in the proxy's URL."),
 )
 
 

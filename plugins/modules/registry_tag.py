@@ -101,7 +101,7 @@ digest:
   sample: sha256:4b26997e35073c1fdf00c8ec5540067ae9c61f594ce43856feacc74e363cf84e
 targets:
   description: The targets, in the order of O(tags) and O(to).
-  returned: success, and on failure once something was written
+  returned: success, and when a write failed
   type: list
   elements: dict
   contains:
@@ -136,9 +136,14 @@ error:
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, digest_diff, run
+from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
 from ansible_collections.ocikit.registry.plugins.module_utils._reference import Reference, check_digest
-from ansible_collections.ocikit.registry.plugins.module_utils._tagging import ABSENT, Target, retag
+from ansible_collections.ocikit.registry.plugins.module_utils._tagging import (
+    Target,
+    read_targets,
+    retag,
+    targets_diff,
+)
 
 
 def tag(task: Task) -> dict[str, t.Any]:
@@ -146,9 +151,10 @@ def tag(task: Task) -> dict[str, t.Any]:
     source = connection.reference(params["image"])
     if params["expected_digest"]:
         check_digest(params["expected_digest"], "expected_digest")
-    targets = [Target(source.with_tag(name), _condition(params["if_digest"])) for name in params["tags"]]
-    targets += [_target(task, entry) for entry in params["to"]]
-    _check_targets(source, targets)
+    targets = read_targets(connection, params, source)
+    if not targets:
+        raise InvalidInput(f"No target for {source} is named: set tags or to.")
+    _check_registry(source, targets)
     digest = retag(
         connection.client(source),
         source,
@@ -163,38 +169,16 @@ def tag(task: Task) -> dict[str, t.Any]:
         "image": str(source),
         "digest": digest,
         "targets": [target.to_dict() for target in targets],
-        "diff": digest_diff(
-            {str(target.reference): target.before for target in targets},
-            {str(target.reference): target.after for target in targets},
-        ),
+        "diff": targets_diff(targets),
     }
 
 
-def _target(task: Task, entry: t.Any) -> Target:
-    if isinstance(entry, str):
-        entry = {"image": entry}
-    if not isinstance(entry, dict) or not isinstance(entry.get("image"), str) or set(entry) - {"image", "if_digest"}:
-        raise InvalidInput("Each entry of to must be a reference, or a dictionary of image and if_digest.")
-    reference = task.connection.reference(entry["image"])
-    return Target(reference, _condition(entry.get("if_digest") or task.params["if_digest"]))
-
-
-def _condition(if_digest: str | None) -> str | None:
-    return if_digest if if_digest in (None, "", ABSENT) else check_digest(str(if_digest), "if_digest")
-
-
-def _check_targets(source: Reference, targets: t.Sequence[Target]) -> None:
-    seen = set()
+def _check_registry(source: Reference, targets: t.Sequence[Target]) -> None:
     for reference in (target.reference for target in targets):
-        if reference.digest or not reference.tag:
-            raise InvalidInput(f"{reference} cannot be a target: write repository:tag, without a digest.")
         if reference.registry != source.registry:
             raise InvalidInput(
                 f"{reference} is in another registry than {source}: ocikit.registry.registry_copy copies between them."
             )
-        if reference in seen:
-            raise InvalidInput(f"{reference} is named twice as a target.")
-        seen.add(reference)
 
 
 def main() -> None:

@@ -54,6 +54,7 @@ BEHAVIOURS: dict[str, tuple[t.Any, str]] = {
     "huge_manifest": (0, "pad a manifest answer with spaces to this many bytes"),
     "content_encoding": ("", "gzip: compress manifest and blob answers although nobody asked for it"),
     "warning": ("", "send this text in a Warning header with every answer"),
+    "headers": (None, "{name: value}: send these headers with every answer"),
     "page_size": (0, "tags and repositories on one page when the client names no n; 0: all"),
     "link": (
         "relative",
@@ -377,6 +378,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.send_header(name, value)
         if self.do.warning:
             self.send_header("Warning", f'299 - "{self.do.warning}"')
+        for name, value in (self.do.headers or {}).items():
+            self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)

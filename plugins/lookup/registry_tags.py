@@ -1,0 +1,133 @@
+# Copyright (c) 2026, ocikit.registry contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: registry_tags
+short_description: List the tags of repositories
+version_added: 1.0.0
+author:
+  - ocikit.registry contributors (@ocikit)
+description:
+  - Gives for each repository the list of its tags.
+  - Digests are not asked for, see M(ocikit.registry.registry_tag_info) for them.
+extends_documentation_fragment:
+  - ocikit.registry._registry_lookup
+options:
+  _terms:
+    description:
+      - The repositories, such as V(registry.example.com/team/app), without tag and digest.
+    type: list
+    elements: str
+    required: true
+  include:
+    description:
+      - Keep the tags that match one of these patterns. All are kept if there is none.
+      - Patterns are those of a shell, such as V(1.4.*), or regular expressions after V(regex:), such as
+        V(regex:[0-9]+\\.[0-9]+). They have to match the whole tag, and case counts.
+    type: list
+    elements: str
+    default: []
+  exclude:
+    description:
+      - Leave out the tags that match one of these patterns, which are written as in O(include).
+    type: list
+    elements: str
+    default: []
+  sort:
+    description:
+      - The order of the tags.
+    type: str
+    default: name
+    choices:
+      name: By their characters, so that V(1.10) precedes V(1.9).
+      version: From the oldest version to the newest, as P(ocikit.registry.tag_version_sort#filter) does.
+  default:
+    description:
+      - What is given for a repository that does not exist, for example an empty list. Any value will do.
+        Without this option the lookup fails.
+      - Other failures, such as missing rights or an unreachable registry, are never covered by it.
+    type: raw
+notes:
+  - The result has one list for each repository, so with one repository C(lookup) gives the list of its tags,
+    while C(query) gives a list that holds this list.
+seealso:
+  - plugin: ocikit.registry.registry_digest
+    plugin_type: lookup
+  - plugin: ocikit.registry.tag_version_sort
+    plugin_type: filter
+"""
+
+EXAMPLES = r"""
+---
+- name: Show all tags
+  ansible.builtin.debug:
+    msg: "{{ lookup('ocikit.registry.registry_tags', 'registry.example.com/team/app') }}"
+
+- name: Find the newest release of the 1.4 series
+  ansible.builtin.set_fact:
+    newest: "{{ lookup('ocikit.registry.registry_tags', image, include='1.4.*', sort='version') | last }}"
+
+- name: Do something for every tag of two repositories
+  ansible.builtin.debug:
+    msg: "{{ item }}"
+  loop: "{{ query('ocikit.registry.registry_tags', *repositories) | flatten }}"
+  vars:
+    repositories:
+      - registry.example.com/team/app
+      - registry.example.com/team/web
+"""
+
+RETURN = r"""
+_list:
+  description:
+    - One list of tags for each repository, in the order of the repositories.
+  type: list
+  elements: list
+  sample:
+    - - 1.4.1
+      - 1.4.2
+      - latest
+"""
+
+import typing as t
+
+from ansible.plugins.lookup import LookupBase
+
+from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
+from ansible_collections.ocikit.registry.plugins.module_utils._errors import NotFound
+from ansible_collections.ocikit.registry.plugins.module_utils._patterns import Patterns
+from ansible_collections.ocikit.registry.plugins.module_utils._reference import Reference
+from ansible_collections.ocikit.registry.plugins.module_utils._versions import version_key
+from ansible_collections.ocikit.registry.plugins.plugin_utils._lookup import Question, run
+
+
+def tags(question: Question) -> list[t.Any]:
+    options = question.options
+    include, exclude = (Patterns(map(str, options[name]), name) for name in ("include", "exclude"))
+    references = [question.connection.repository(term) for term in question.terms]
+    results = []
+    for found in question.ask(references, _names):
+        if isinstance(found, NotFound):
+            results.append(question.value_without(found))
+            continue
+        names = [name for name in found if not options["include"] or include.match(name)]
+        names = [name for name in names if not exclude.match(name)]
+        results.append(sorted(names, key=version_key if options["sort"] == "version" else None))
+    return results
+
+
+def _names(client: RegistryClient, reference: Reference) -> list[str]:
+    page = client.tags(reference.repository)
+    if page is None:
+        raise NotFound(f"The repository {reference.name} does not exist.", status=404)
+    return page.names
+
+
+class LookupModule(LookupBase):
+    def run(
+        self, terms: t.Sequence[t.Any], variables: t.Mapping[str, t.Any] | None = None, **kwargs: t.Any
+    ) -> list[t.Any]:
+        return run(self, tags, terms, variables, kwargs)

@@ -1,0 +1,563 @@
+#!/usr/bin/python
+# Copyright (c) 2026, ocikit.registry contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: registry_append
+short_description: Add layers and settings to an image in a registry
+version_added: 1.0.0
+author:
+  - ocikit.registry contributors (@ocikit)
+description:
+  - Adds layers on top of an image, or of nothing, sets labels, environment, commands and more along with
+    them, and puts the result under tags. Neither a container engine nor the layers of the image are needed
+    where the task runs.
+  - The same input gives the same digest. Layers that are the last ones of the image already are not added
+    again, so that a tag may also be appended to itself.
+  - Everything that is not named stays as it is, also what this module does not know. Media types stay those
+    of Docker or of OCI. A new image is of OCI.
+  - Layers are streamed; nothing is written to the disk.
+extends_documentation_fragment:
+  - ocikit.registry._registry
+  - ocikit.registry._attributes
+  - ocikit.registry._attributes.action_module
+attributes:
+  idempotent:
+    details:
+      - The digest of a layer that is compressed here depends on the zlib of the Python that does it.
+options:
+  image:
+    description:
+      - The image to be appended to, by tag or digest. Without it a new image is made.
+    type: str
+    aliases: [source]
+  tags:
+    description:
+      - Tags to be set in the repository of O(image).
+    type: list
+    elements: str
+    default: []
+  to:
+    description:
+      - Full references to be set, in any repository. Inside the registry of O(image) its layers are mounted.
+      - Each entry is a reference, or a dictionary of C(image), the reference, and C(if_digest), which has the
+        meaning of O(if_digest) for this target.
+    type: list
+    elements: raw
+    default: []
+  layers:
+    description:
+      - The layers to be added, from the bottom up.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      src:
+        description:
+          - A tar archive on the host that runs the task. One compressed with gzip or zstd is taken byte for
+            byte, a plain one is compressed with gzip.
+          - Its entries are not looked at. Those whose names start with C(.wh.) delete files of the image.
+          - A zstd archive needs the Python library zstandard, or Python 3.14, and an image with media types
+            of OCI.
+        type: path
+      files:
+        description:
+          - Files and folders to make a layer of. Entries are sorted, their time is the epoch, their owners
+            are numbers.
+          - Symbolic links are kept. Hard links become files, and extended attributes are left out.
+          - Folders above O(layers[].files[].dest) are left as the image has them.
+        type: list
+        elements: dict
+        suboptions:
+          src:
+            description:
+              - A file or folder on the host that runs the task.
+              - With a slash at its end, only what is in a folder is taken.
+            type: path
+          content:
+            description:
+              - The content of a file, instead of O(layers[].files[].src).
+            type: str
+          dest:
+            description:
+              - Where the file is to be in the image. If it ends with a slash, or O(layers[].files[].src) is a
+                folder, that is put into it under its own name.
+            type: str
+            required: true
+          mode:
+            description:
+              - Permissions of files, as octal digits in quotes such as V('0644'). Without it they are kept,
+                and are V('0644') for O(layers[].files[].content).
+            type: raw
+          directory_mode:
+            description:
+              - Permissions of folders. Without it they are kept.
+            type: raw
+          owner:
+            description:
+              - Number of the owner.
+            type: int
+            default: 0
+          group:
+            description:
+              - Number of the group.
+            type: int
+            default: 0
+  platforms:
+    description:
+      - Change only the images of these platforms in an index, such as V(linux/arm64/v8), and keep the others.
+        Without it all are changed.
+      - Attestations of images that change are left out of the index, as they describe something else.
+      - Without O(image), the platform of the new image, V(linux/amd64) by default.
+    type: list
+    elements: str
+    default: []
+    aliases: [platform]
+  labels:
+    description: Labels to be set.
+    type: dict
+  env:
+    description: Environment variables to be set.
+    type: dict
+  entrypoint:
+    description:
+      - The entry point. As in a Dockerfile, this removes the command of the image, unless O(cmd) is set. An
+        empty list removes the entry point.
+    type: list
+    elements: str
+  cmd:
+    description:
+      - The command, or the arguments of the entry point. An empty list removes it.
+    type: list
+    elements: str
+    aliases: [command]
+  user:
+    description: The user, and after a colon the group, that containers run as.
+    type: str
+  workdir:
+    description: The folder that containers start in.
+    type: str
+    aliases: [working_dir]
+  exposed_ports:
+    description: Ports to be declared, such as V(8080) or V(53/udp).
+    type: list
+    elements: str
+    default: []
+  volumes:
+    description: Folders to be declared as volumes.
+    type: list
+    elements: str
+    default: []
+  annotations:
+    description:
+      - Annotations to be set in the manifest, of an index in those of its images. Images with Docker's media
+        types have none.
+    type: dict
+  created:
+    description:
+      - The time of creation, such as V('2026-01-31T12:00:00Z'). Without it that of O(image) stays; for a new
+        image it is the epoch.
+      - A time that differs on each run gives a new image on each run.
+    type: str
+  author:
+    description: The author of image and layers.
+    type: str
+  comment:
+    description: A comment for the history of the layers.
+    type: str
+  overwrite:
+    description:
+      - Whether a tag that points to another image may be moved. If V(false), the task fails before it writes
+        anything.
+    type: bool
+    default: true
+  expected_digest:
+    description:
+      - The digest that O(image) must have; the task fails if it has another one.
+    type: str
+  if_digest:
+    description:
+      - The digest that every target must have at present, or V(absent) if it must not exist. The task fails
+        otherwise.
+      - A target that has the digest of the result already is subject to it as well.
+    type: str
+seealso:
+  - module: ocikit.registry.registry_tag
+  - module: ocikit.registry.registry_push
+"""
+
+EXAMPLES = r"""
+---
+- name: Add the content of a tarball to an image
+  ocikit.registry.registry_append:
+    image: registry.example.com/team/app:1.4.2
+    layers:
+      - src: mydata.tgz
+    tags:
+      - 1.4.2-mydata
+
+- name: Add configuration to all platforms of the image that was tested, for another repository
+  ocikit.registry.registry_append:
+    image: registry.example.com/team/app:1.4.2
+    expected_digest: "{{ tested_digest }}"
+    layers:
+      - files:
+          - src: conf/
+            dest: /etc/app
+            owner: 1000
+          - content: "{{ site | to_nice_yaml }}"
+            dest: /etc/app/site.yml
+            mode: "0640"
+            owner: 1000
+    env:
+      APP_CONFIG: /etc/app/site.yml
+    labels:
+      org.opencontainers.image.vendor: Example
+    to:
+      - registry.example.com/site/app:1.4.2
+
+- name: Make an image of nothing but a static program
+  ocikit.registry.registry_append:
+    platforms:
+      - linux/arm64
+    layers:
+      - files:
+          - src: build/server
+            dest: /bin/server
+            mode: "0755"
+    entrypoint:
+      - /bin/server
+    user: "65534:65534"
+    to:
+      - registry.example.com/team/server:1.0.0
+"""
+
+RETURN = r"""
+image:
+  description: The image that was appended to, as a full reference, V(null) for a new one.
+  returned: success
+  type: str
+  sample: registry.example.com/team/app:1.4.2
+base_digest:
+  description: Its digest.
+  returned: success
+  type: str
+  sample: sha256:4b26997e35073c1fdf00c8ec5540067ae9c61f594ce43856feacc74e363cf84e
+digest:
+  description: The digest of the result, which all targets have now (in check mode, would have).
+  returned: success
+  type: str
+  sample: sha256:d3b2fbd5e7e2e5c2c6a3ca3cb21f23cbf7ee1ff5c24a6f0e5b2f1a5a1e0b9e6a
+media_type:
+  description: The media type of the result.
+  returned: success
+  type: str
+  sample: application/vnd.oci.image.manifest.v1+json
+layers:
+  description: The layers of O(layers), in their order.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    digest:
+      description: The digest of the compressed layer.
+      type: str
+    diff_id:
+      description: The digest of its tar.
+      type: str
+    size:
+      description: The size of the compressed layer in bytes.
+      type: int
+    compression:
+      description: V(gzip) or V(zstd).
+      type: str
+platforms:
+  description: The images that were to be changed, one for each platform.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    platform:
+      description: The platform.
+      type: str
+    base_digest:
+      description: The digest that the image had, V(null) for a new one.
+      type: str
+    digest:
+      description: The digest that it has in the result.
+      type: str
+  sample:
+    - platform: linux/amd64
+      base_digest: sha256:4b26997e35073c1fdf00c8ec5540067ae9c61f594ce43856feacc74e363cf84e
+      digest: sha256:d3b2fbd5e7e2e5c2c6a3ca3cb21f23cbf7ee1ff5c24a6f0e5b2f1a5a1e0b9e6a
+dropped_attestations:
+  description: Digests of the attestations that the index no longer has.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+targets:
+  description: The targets, in the order of O(tags) and O(to).
+  returned: success, and on failure once something was written
+  type: list
+  elements: dict
+  contains:
+    image:
+      description: The target as a full reference.
+      type: str
+    digest_before:
+      description: The digest it had, V(null) if it did not exist.
+      type: str
+    digest:
+      description: The digest it has.
+      type: str
+    changed:
+      description: Whether these differ.
+      type: bool
+blobs:
+  description: What had to move (in check mode, would have to).
+  returned: success
+  type: dict
+  contains:
+    missing:
+      description: How many blobs were sent. In check mode these are all that the target repositories lack.
+      type: int
+    missing_bytes:
+      description: Their size in bytes.
+      type: int
+    mounted:
+      description: How many were mounted from another repository of the registry, without sending a byte.
+      type: int
+    present:
+      description: How many were there.
+      type: int
+    foreign:
+      description: How many layers were left at their URLs.
+      type: int
+error:
+  description:
+    - The failure in parts. RV(ignore:error.kind) is a stable name such as V(unauthorized), V(not_found) or
+      V(refused). C(status), C(code), C(message) and C(detail) are the registry's answer to the request
+      C(method) C(url).
+  returned: failure
+  type: dict
+  sample:
+    kind: not_found
+    status: 404
+    code: MANIFEST_UNKNOWN
+    message: manifest unknown
+    detail:
+    method: GET
+    url: https://registry.example.com/v2/team/app/manifests/1.4.2
+"""
+
+import typing as t
+
+from ansible_collections.ocikit.registry.plugins.module_utils._append import (
+    Appended,
+    Change,
+    append,
+    from_nothing,
+    read_created,
+    read_path,
+    read_port,
+    read_strings,
+)
+from ansible_collections.ocikit.registry.plugins.module_utils._content import Platform
+from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
+from ansible_collections.ocikit.registry.plugins.module_utils._layer import (
+    Layer,
+    Member,
+    file_layer,
+    local_members,
+    read_mode,
+    tarball,
+    text_member,
+)
+from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
+from ansible_collections.ocikit.registry.plugins.module_utils._reference import Reference, check_digest
+from ansible_collections.ocikit.registry.plugins.module_utils._stores import RepositoryStore
+from ansible_collections.ocikit.registry.plugins.module_utils._tagging import (
+    Target,
+    check_targets,
+    read_targets,
+    targets_diff,
+)
+from ansible_collections.ocikit.registry.plugins.module_utils._transfer import Image, deliver
+
+
+def append_layers(task: Task) -> dict[str, t.Any]:
+    params, connection = task.params, task.connection
+    base = connection.reference(params["image"]) if params["image"] else None
+    targets = read_targets(connection, params, base)
+    if not targets:
+        raise InvalidInput("There is no place for the result: name tags, or references in to.")
+    platforms = [Platform.parse(platform) for platform in params["platforms"]]
+    change = _change(params)
+    if base:
+        base_digest, result = _on_image(task, base, change, platforms)
+    else:
+        base_digest, result = None, _on_nothing(params, change, platforms)
+    delivery = deliver(
+        _images(base, base_digest, result, targets),
+        connection,
+        expected_digest=None,
+        overwrite=params["overwrite"],
+        check_mode=task.check_mode,
+        include_foreign=False,
+    )
+    return {
+        "changed": any(target.changed for target in targets),
+        "image": str(base) if base else None,
+        "base_digest": base_digest,
+        "digest": result.root.digest,
+        "media_type": result.root.media_type,
+        "layers": [
+            {"digest": one.digest, "diff_id": one.diff_id, "size": one.size, "compression": one.compression}
+            for one in change.layers
+        ],
+        "platforms": [
+            {"platform": str(platform), "base_digest": before if base else None, "digest": after}
+            for before, (platform, after) in result.images.items()
+        ],
+        "dropped_attestations": result.dropped,
+        "targets": [target.to_dict() for target in targets],
+        "blobs": delivery.to_dict(),
+        "diff": targets_diff(targets),
+    }
+
+
+def _on_image(
+    task: Task, base: Reference, change: Change, platforms: t.Sequence[Platform]
+) -> tuple[str, Appended]:
+    expected = task.params["expected_digest"]
+    if expected:
+        check_digest(expected, "expected_digest")
+    if change == Change():
+        raise InvalidInput("There is nothing to append: name layers, or settings such as labels or env.")
+    store = RepositoryStore(task.connection.client(base), base.repository)
+    root = store.client.manifest(base.repository, base.target)
+    check_targets(str(base), root.digest, [], expected, True)
+    return root.digest, append(store, root, change, platforms, str(base), task.connection.concurrency)
+
+
+def _on_nothing(params: t.Mapping[str, t.Any], change: Change, platforms: t.Sequence[Platform]) -> Appended:
+    if not change.layers:
+        raise InvalidInput("There is nothing to make an image of: name image, or layers, or both.")
+    if len(platforms) > 1:
+        raise InvalidInput("A new image has one platform: name no more in platforms.")
+    if params["expected_digest"]:
+        raise InvalidInput("expected_digest is the digest of image: leave it out where there is none.")
+    return from_nothing(change, platforms[0] if platforms else Platform("linux", "amd64"))
+
+
+def _images(
+    base: Reference | None, base_digest: str | None, result: Appended, targets: t.Sequence[Target]
+) -> list[Image]:
+    """Return what is to be delivered, by repository; that of ``base`` last, as others may lack something."""
+    own = base.name if base else None
+    names = sorted(dict.fromkeys(target.reference.name for target in targets), key=lambda name: name == own)
+    return [
+        Image(
+            str(base or "The new image"),
+            result.root.digest,
+            base_digest or result.root.digest,
+            [target for target in targets if target.reference.name == name],
+            result.source,
+            lambda: result.root,
+        )
+        for name in names
+    ]
+
+
+def _change(params: t.Mapping[str, t.Any]) -> Change:
+    return Change(
+        labels=read_strings(params["labels"], "labels"),
+        env=read_strings(params["env"], "env"),
+        entrypoint=params["entrypoint"],
+        cmd=params["cmd"],
+        user=params["user"],
+        workdir=read_path(params["workdir"], "workdir") if params["workdir"] is not None else None,
+        exposed_ports=tuple(map(read_port, params["exposed_ports"])),
+        volumes=tuple(read_path(volume, "volumes") for volume in params["volumes"]),
+        annotations=read_strings(params["annotations"], "annotations"),
+        created=read_created(params["created"]),
+        author=params["author"],
+        comment=params["comment"],
+        # The last, as it may take a while.
+        layers=tuple(map(_layer, params["layers"])),
+    )
+
+
+def _layer(spec: t.Mapping[str, t.Any]) -> Layer:
+    if spec["src"] is not None:
+        return tarball(spec["src"])
+    return file_layer(member for file in spec["files"] for member in _members(file))
+
+
+def _members(file: t.Mapping[str, t.Any]) -> list[Member]:
+    mode, owners = read_mode(file["mode"]), (file["owner"], file["group"])
+    if file["content"] is not None:
+        return [text_member(file["content"], file["dest"], mode, *owners)]
+    return local_members(file["src"], file["dest"], mode, read_mode(file["directory_mode"]), *owners)
+
+
+def main() -> None:
+    file = {
+        "src": {"type": "path"},
+        "content": {"type": "str"},
+        "dest": {"type": "str", "required": True},
+        "mode": {"type": "raw"},
+        "directory_mode": {"type": "raw"},
+        "owner": {"type": "int", "default": 0},
+        "group": {"type": "int", "default": 0},
+    }
+    layer = {
+        "src": {"type": "path"},
+        "files": {
+            "type": "list",
+            "elements": "dict",
+            "options": file,
+            "required_one_of": [("src", "content")],
+            "mutually_exclusive": [("src", "content")],
+        },
+    }
+    run(
+        append_layers,
+        {
+            "image": {"type": "str", "aliases": ["source"]},
+            "tags": {"type": "list", "elements": "str", "default": []},
+            "to": {"type": "list", "elements": "raw", "default": []},
+            "layers": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": layer,
+                "required_one_of": [("src", "files")],
+                "mutually_exclusive": [("src", "files")],
+            },
+            "platforms": {"type": "list", "elements": "str", "default": [], "aliases": ["platform"]},
+            "labels": {"type": "dict"},
+            "env": {"type": "dict"},
+            "entrypoint": {"type": "list", "elements": "str"},
+            "cmd": {"type": "list", "elements": "str", "aliases": ["command"]},
+            "user": {"type": "str"},
+            "workdir": {"type": "str", "aliases": ["working_dir"]},
+            "exposed_ports": {"type": "list", "elements": "str", "default": []},
+            "volumes": {"type": "list", "elements": "str", "default": []},
+            "annotations": {"type": "dict"},
+            "created": {"type": "str"},
+            "author": {"type": "str"},
+            "comment": {"type": "str"},
+            "overwrite": {"type": "bool", "default": True},
+            "expected_digest": {"type": "str", "no_log": False},
+            "if_digest": {"type": "str"},
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+#!/usr/bin/python
+# Copyright (c) 2026, ocikit.registry contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: registry_catalog_info
+short_description: List the repositories of a registry
+version_added: 1.0.0
+author:
+  - ocikit.registry contributors (@ocikit)
+description:
+  - Lists the repositories of the registry that O(registry) names, all of them or those whose names match patterns.
+  - Not every registry has a catalog, and some show it to administrators only. Docker Hub, GitHub's registry and Amazon ECR
+    have none. The task fails then, with RV(ignore:error.kind=unsupported).
+  - Many registries go on listing repositories whose tags were all deleted, see O(tag_counts).
+extends_documentation_fragment:
+  - ocikit.registry._registry
+  - ocikit.registry._attributes
+  - ocikit.registry._attributes.info_module
+options:
+  include:
+    description:
+      - Shell patterns of the repositories to be listed, such as V(team/*). One of them must match the whole name, without
+        the registry. A V(*) matches slashes as well.
+      - Without patterns all repositories are listed.
+    type: list
+    elements: str
+    default: []
+    aliases: [patterns]
+  exclude:
+    description:
+      - Shell patterns of the repositories to be left out.
+    type: list
+    elements: str
+    default: []
+  limit:
+    description:
+      - The largest number of repositories to be listed. Pages of the catalog that are not needed for that are not read.
+      - The first ones in the registry's own order are taken, and RV(truncated) tells that there are more.
+    type: int
+  tag_counts:
+    description:
+      - Whether to count the tags of each repository. That takes one request for each, or more if it has many tags.
+    type: bool
+    default: false
+seealso:
+  - module: ocikit.registry.registry_tag_info
+  - module: ocikit.registry.registry_info
+"""
+
+EXAMPLES = r"""
+---
+- name: List the repositories of a team
+  ocikit.registry.registry_catalog_info:
+    registry: registry.example.com
+    include:
+      - team/*
+    exclude:
+      - "*/cache"
+  register: catalog
+
+- name: Show them
+  ansible.builtin.debug:
+    msg: "{{ catalog.repositories | map(attribute='repository') }}"
+
+- name: Find the repositories that are empty
+  ocikit.registry.registry_catalog_info:
+    registry: registry.example.com
+    tag_counts: true
+  register: counted
+
+- name: Show the empty ones
+  ansible.builtin.debug:
+    msg: "{{ counted.repositories | selectattr('tag_count', 'equalto', 0) | map(attribute='name') }}"
+"""
+
+RETURN = r"""
+registry:
+  description: The registry, as references name it.
+  returned: success
+  type: str
+  sample: registry.example.com
+repositories:
+  description: The repositories, sorted by name.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The name, without the registry.
+      type: str
+    repository:
+      description: The full name, as other modules of this collection take it.
+      type: str
+    tag_count:
+      description:
+        - The number of tags, V(0) if there are none or the repository was removed meanwhile, V(null) if the credentials
+          have no right to read it.
+      returned: if O(tag_counts=true)
+      type: int
+  sample:
+    - name: team/app
+      repository: registry.example.com/team/app
+      tag_count: 12
+truncated:
+  description: Whether more repositories match than O(limit) lets be listed.
+  returned: success
+  type: bool
+  sample: false
+error:
+  description:
+    - The failure in parts. RV(ignore:error.kind) is a stable name such as V(unauthorized), V(unreachable) or V(unsupported).
+      C(status), C(code), C(message) and C(detail) are the registry's answer to the request C(method) C(url).
+  returned: failure
+  type: dict
+  sample:
+    kind: unsupported
+    status: 404
+    code:
+    message: 404 page not found
+    detail:
+    method: GET
+    url: https://registry.example.com/v2/_catalog
+"""
+
+import typing as t
+
+from ansible_collections.ocikit.registry.plugins.module_utils._catalog import count_tags, find_repositories
+from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
+from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
+
+
+def list_repositories(task: Task) -> dict[str, t.Any]:
+    params = task.params
+    if params["limit"] is not None and params["limit"] < 1:
+        raise InvalidInput("limit must be at least 1; leave it out to list all repositories.")
+    client = task.connection.home()
+    names, truncated = find_repositories(client, params["include"], params["exclude"], params["limit"])
+    registry = client.endpoint.name
+    repositories: list[dict[str, t.Any]] = [
+        {"name": name, "repository": f"{registry}/{name}"} for name in names
+    ]
+    if params["tag_counts"]:
+        for repository, count in zip(repositories, count_tags(client, names, task.connection.concurrency)):
+            repository["tag_count"] = count
+    return {"changed": False, "registry": registry, "repositories": repositories, "truncated": truncated}
+
+
+def main() -> None:
+    run(
+        list_repositories,
+        {
+            "include": {"type": "list", "elements": "str", "default": [], "aliases": ["patterns"]},
+            "exclude": {"type": "list", "elements": "str", "default": []},
+            "limit": {"type": "int"},
+            "tag_counts": {"type": "bool", "default": False},
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,310 @@
+#!/usr/bin/python
+# Copyright (c) 2026, ocikit.registry contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: registry_copy
+short_description: Copy images between registries and repositories
+version_added: 1.0.0
+author:
+  - ocikit.registry contributors (@ocikit)
+description:
+  - Copies images with everything they consist of. What is there already is not sent, every digest moves once, and inside
+    one registry layers are mounted. Blobs stream through the host that runs the task without touching its disk.
+  - Manifests are written with the very bytes and the media type they have, after everything they need, so that digests
+    stay what they are and no tag ever leads to something incomplete.
+extends_documentation_fragment:
+  - ocikit.registry._registry
+  - ocikit.registry._destination
+  - ocikit.registry._attributes
+  - ocikit.registry._attributes.action_module
+attributes:
+  check_mode:
+    details:
+      - No write request is sent. What could be mounted is counted as RV(blobs.mounted), although the registry may refuse that.
+options:
+  image:
+    description:
+      - The image to be copied, by tag or digest.
+    type: str
+    aliases: [source]
+  to:
+    description:
+      - Where to copy O(image) to. A reference without a tag gets the tag of the image; one with a digest must name the
+        digest that the image has.
+    type: str
+  images:
+    description:
+      - Several images to be copied, instead of O(image) and O(to).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      image:
+        description: The image to be copied.
+        type: str
+        required: true
+      to:
+        description: Where to copy it to.
+        type: str
+        required: true
+  platforms:
+    description:
+      - Take only these platforms of an index, such as V(linux/arm64/v8). One platform gives that image without the index;
+        several give a new index with its own digest.
+      - Without it the whole index is taken.
+    type: list
+    elements: str
+    default: []
+    aliases: [platform]
+  overwrite:
+    description:
+      - Whether a tag that points to another image may be moved. If V(false), the task fails before it writes anything.
+    type: bool
+    default: true
+  foreign_layers:
+    description:
+      - Whether layers that are usually not distributed by registries are sent as well, instead of being left at their URLs.
+    type: bool
+    default: false
+  expected_digest:
+    description:
+      - The digest that O(image) must have; nothing is written if it has another one.
+    type: str
+  referrers:
+    description:
+      - Whether to copy what refers to the image and its children as well, such as signatures and SBOMs, found by the
+        referrers API or the fallback tag, and whatever refers to those in turn.
+    type: bool
+    default: false
+  signatures:
+    description:
+      - Whether to copy the tags in which cosign keeps signatures, attestations and SBOMs of the image and its children.
+    type: bool
+    default: false
+seealso:
+  - module: ocikit.registry.registry_tag
+  - module: ocikit.registry.registry_pull
+  - module: ocikit.registry.registry_push
+"""
+
+EXAMPLES = r"""
+---
+- name: Mirror an image into the own registry
+  ocikit.registry.registry_copy:
+    image: docker.io/library/busybox:1.36
+    to: registry.example.com/mirror/busybox:1.36
+
+- name: Copy with signatures and SBOMs, with an account for each side
+  ocikit.registry.registry_copy:
+    image: staging.example.com/team/app:1.4.2
+    to: registry.example.com/team/app
+    registry: staging.example.com
+    username: reader
+    password: "{{ staging_password }}"
+    destination:
+      username: writer
+      password: "{{ production_password }}"
+    referrers: true
+    signatures: true
+
+- name: Copy several images, two platforms of each
+  ocikit.registry.registry_copy:
+    images:
+      - image: docker.io/library/alpine:3.20
+        to: registry.example.com/mirror/alpine
+      - image: docker.io/library/debian:12
+        to: registry.example.com/mirror/debian
+    platforms:
+      - linux/amd64
+      - linux/arm64
+"""
+
+RETURN = r"""
+images:
+  description: The images, in the order they were named.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    image:
+      description: The image that was read.
+      type: str
+    digest:
+      description: The digest of what the targets have now (in check mode, would have).
+      type: str
+    source_digest:
+      description: The digest of the image that was read. It differs if some platforms of an index were chosen.
+      type: str
+    targets:
+      description: Full references of the targets.
+      type: list
+      elements: str
+targets:
+  description: All targets.
+  returned: success, and on failure once something was written
+  type: list
+  elements: dict
+  contains:
+    image:
+      description: The target as a full reference.
+      type: str
+    digest_before:
+      description: The digest it had, V(null) if it did not exist.
+      type: str
+    digest:
+      description: The digest it has.
+      type: str
+    changed:
+      description: Whether these differ.
+      type: bool
+blobs:
+  description: What had to move (in check mode, would have to).
+  returned: success
+  type: dict
+  contains:
+    missing:
+      description: How many blobs were sent (in check mode, would have to be).
+      type: int
+    missing_bytes:
+      description: Their size in bytes.
+      type: int
+    mounted:
+      description: How many were mounted from another repository of the registry, without sending a byte.
+      type: int
+    present:
+      description: How many were there.
+      type: int
+    foreign:
+      description: How many layers were left at their URLs.
+      type: int
+companions:
+  description: How many referrers and signatures were written along.
+  returned: success
+  type: int
+error:
+  description:
+    - The failure in parts. RV(ignore:error.kind) is a stable name such as V(unauthorized), V(not_found) or V(refused).
+      C(status), C(code), C(message) and C(detail) are the registry's answer to the request C(method) C(url).
+  returned: failure
+  type: dict
+  sample:
+    kind: not_found
+    status: 404
+    code: MANIFEST_UNKNOWN
+    message: manifest unknown
+    detail:
+    method: GET
+    url: https://registry.example.com/v2/team/app/manifests/1.4.2
+"""
+
+import typing as t
+
+from ansible_collections.ocikit.registry.plugins.module_utils._companions import companions
+from ansible_collections.ocikit.registry.plugins.module_utils._content import Manifest, Platform
+from ansible_collections.ocikit.registry.plugins.module_utils._copy import select
+from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput, NotFound
+from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, destination_arguments, run
+from ansible_collections.ocikit.registry.plugins.module_utils._options import Connection
+from ansible_collections.ocikit.registry.plugins.module_utils._parallel import each
+from ansible_collections.ocikit.registry.plugins.module_utils._reference import Reference, check_digest
+from ansible_collections.ocikit.registry.plugins.module_utils._stores import RepositoryStore
+from ansible_collections.ocikit.registry.plugins.module_utils._tagging import Target
+from ansible_collections.ocikit.registry.plugins.module_utils._transfer import Image, deliver, delivered
+
+
+def copy(task: Task) -> dict[str, t.Any]:
+    params, here = task.params, task.connection
+    there = here if params["destination"] is None else here.beside(params["destination"])
+    pairs = [_pair(here, there, entry["image"], entry["to"]) for entry in _entries(params)]
+    for _source, target in pairs:
+        if [other for _source, other in pairs].count(target) > 1:
+            raise InvalidInput(f"{target} is named twice as a target.")
+    if params["expected_digest"]:
+        check_digest(params["expected_digest"], "expected_digest")
+    platforms = [Platform.parse(platform) for platform in params["platforms"]]
+    images = each(lambda pair: _image(task, *pair, platforms), pairs, here.concurrency)
+    delivery = deliver(
+        images,
+        there,
+        expected_digest=params["expected_digest"],
+        overwrite=params["overwrite"],
+        check_mode=task.check_mode,
+        include_foreign=params["foreign_layers"],
+    )
+    return {**delivered(images, delivery), "companions": delivery.companions}
+
+
+def _entries(params: t.Mapping[str, t.Any]) -> list[dict[str, str]]:
+    single = bool(params["image"]) and bool(params["to"])
+    if single == bool(params["images"]) or bool(params["image"]) != bool(params["to"]):
+        raise InvalidInput("Set either image and to, or images.")
+    if params["images"] and params["expected_digest"]:
+        raise InvalidInput("expected_digest is for one image only: name it with image and to.")
+    return t.cast(
+        "list[dict[str, str]]", params["images"] or [{"image": params["image"], "to": params["to"]}]
+    )
+
+
+def _pair(here: Connection, there: Connection, image: str, to: str) -> tuple[Reference, Reference]:
+    source, target = here.reference(image), there.reference(to)
+    if not target.tag and not target.digest and (source.tag or not source.digest):
+        target = target.with_tag(source.tag or "latest")
+    return source, target
+
+
+def _image(task: Task, source: Reference, target: Reference, platforms: t.Sequence[Platform]) -> Image:
+    store = RepositoryStore(task.connection.client(source), source.repository)
+    found = store.resolve(source.target)
+    if found is None:
+        raise NotFound(f"{source} does not exist.", status=404)
+    root = select(store, store.fetch_manifest(found), platforms, str(source)) if platforms else None
+    digest = root.digest if root else found.digest
+    if not target.tag and not target.digest:
+        target = Reference(target.registry, target.repository, digest=digest)
+    if target.digest and target.digest != digest:
+        raise InvalidInput(f"{target} cannot be written: {source} has the digest {digest}.")
+
+    def fetch() -> Manifest:
+        return root or store.fetch_manifest(found)
+
+    def along() -> list[tuple[Manifest, list[str]]]:
+        return companions(
+            store, fetch(), task.params["referrers"], task.params["signatures"], task.connection.concurrency
+        )
+
+    wanted = task.params["referrers"] or task.params["signatures"]
+    return Image(str(source), digest, found.digest, [Target(target)], store, fetch, along if wanted else None)
+
+
+def main() -> None:
+    run(
+        copy,
+        {
+            "image": {"type": "str", "aliases": ["source"]},
+            "to": {"type": "str"},
+            "images": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "image": {"type": "str", "required": True},
+                    "to": {"type": "str", "required": True},
+                },
+            },
+            **destination_arguments(),
+            "platforms": {"type": "list", "elements": "str", "default": [], "aliases": ["platform"]},
+            "overwrite": {"type": "bool", "default": True},
+            "foreign_layers": {"type": "bool", "default": False},
+            "expected_digest": {"type": "str"},
+            "referrers": {"type": "bool", "default": False},
+            "signatures": {"type": "bool", "default": False},
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

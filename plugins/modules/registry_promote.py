@@ -1,0 +1,280 @@
+#!/usr/bin/python
+# Copyright (c) 2026, ocikit.registry contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: registry_promote
+short_description: Promote a set of images to new tags or repositories, all or none
+version_added: 1.0.0
+author:
+  - ocikit.registry contributors (@ocikit)
+description:
+  - Promotes several images as one transaction, in one repository, between repositories, or between two registries.
+  - First all sources and targets are looked up and all conditions are checked. Then what a target's repository lacks is
+    mounted or copied and stored by digest, where no tag shows it. Tags move last, together, and it is verified.
+  - If one tag cannot be moved, those that were are put back to the digest they had, and tags that did not exist are removed
+    again. The result says for each target what it is then.
+  - The result can be given to O(undo), which takes the promotion back.
+extends_documentation_fragment:
+  - ocikit.registry._registry
+  - ocikit.registry._destination
+  - ocikit.registry._attributes
+  - ocikit.registry._attributes.action_module
+attributes:
+  check_mode:
+    details:
+      - No write request is sent. What could be mounted is counted as missing.
+options:
+  images:
+    description:
+      - The images to be promoted. All are looked up before any tag moves, so that a tag may be source and target.
+    type: list
+    elements: dict
+    suboptions:
+      image:
+        description: The image to be promoted, by tag or digest.
+        type: str
+        required: true
+        aliases: [source]
+      to:
+        description:
+          - Where to promote it to, one reference or several. A reference without a tag gets the tag of the image.
+        type: list
+        elements: str
+        required: true
+      expected_digest:
+        description: The digest that the image must have, such as the one that was tested.
+        type: str
+      if_digest:
+        description: The digest that the targets must have, or V(absent) if they must not exist.
+        type: str
+  undo:
+    description:
+      - Takes a promotion back, which is described by its RV(previous), as one transaction too. Tags get the digests back
+        that they had, and those that did not exist are removed.
+      - Nothing is changed unless all tags have the digests that the promotion gave them; those that are back already are
+        left as they are.
+      - Tags are looked up through O(destination) if that is given, as in the promotion.
+    type: list
+    elements: dict
+    suboptions:
+      image:
+        description: A target of the promotion.
+        type: str
+        required: true
+      digest_before:
+        description: The digest it had before, V(null) if it did not exist.
+        type: raw
+        required: true
+      digest:
+        description: The digest that the promotion gave it.
+        type: str
+        required: true
+notes:
+  - A registry offers no write on condition. Tags are looked up once more right before they move, and a tag that something
+    else moves at that very moment is left alone by a roll-back.
+  - A tag can be removed again only where the registry allows deletion.
+  - Signatures and referrers stay where they are; M(ocikit.registry.registry_copy) takes them along.
+seealso:
+  - module: ocikit.registry.registry_tag
+  - module: ocikit.registry.registry_copy
+  - module: ocikit.registry.registry_verify
+"""
+
+EXAMPLES = r"""
+---
+- name: Promote what was tested
+  ocikit.registry.registry_promote:
+    images:
+      - image: registry.example.com/team/app:1.4.2
+        to: registry.example.com/team/app:stable
+        expected_digest: "{{ tested.app }}"
+      - image: registry.example.com/team/worker:1.4.2
+        to: registry.example.com/team/worker:stable
+        expected_digest: "{{ tested.worker }}"
+  register: promotion
+
+- name: Promote to the production registry, under two tags, the first of them new
+  ocikit.registry.registry_promote:
+    registry: staging.example.com
+    username: reader
+    password: "{{ staging_password }}"
+    destination:
+      registry: registry.example.com
+      username: writer
+      password: "{{ production_password }}"
+    images:
+      - image: team/app:1.4.2
+        to: team/app:1.4.2
+        if_digest: absent
+      - image: team/app:1.4.2
+        to: team/app:stable
+
+- name: Take a promotion back
+  ocikit.registry.registry_promote:
+    undo: "{{ promotion.previous }}"
+"""
+
+RETURN = r"""
+targets:
+  description: All targets, in the order they were named.
+  returned: success, and on failure once all conditions hold
+  type: list
+  elements: dict
+  contains:
+    image:
+      description: The target as a full reference.
+      type: str
+    source:
+      description: The image that was promoted to it, V(null) with O(undo).
+      type: str
+    digest_before:
+      description: The digest it had, V(null) if it did not exist.
+      type: str
+    digest:
+      description: The digest it has (in check mode, would have), V(null) if it does not exist.
+      type: str
+    changed:
+      description: Whether these differ.
+      type: bool
+    rolled_back:
+      description: Whether it had moved before something failed, and is verified to be what it was.
+      type: bool
+    message:
+      description:
+        - After a failure, why it is not what it was before. Where the registry does not answer any more, RV(targets[].digest)
+          is what it would have become.
+      type: str
+  sample:
+    - image: registry.example.com/team/app:stable
+      source: registry.example.com/team/app:1.4.2
+      digest_before: sha256:4b26997e35073c1fdf00c8ec5540067ae9c61f594ce43856feacc74e363cf84e
+      digest: sha256:9c2f5bd1a4b0e6d3f78c21a5e9d0b4f6a7c8e1d2b3f4a5968778695a4b3c2d1e
+      changed: true
+      rolled_back: false
+      message:
+previous:
+  description:
+    - The targets that changed, for O(undo). After a failure these are the ones that could not be put back.
+  returned: success, and on failure once all conditions hold
+  type: list
+  elements: dict
+  contains:
+    image:
+      description: The target as a full reference.
+      type: str
+    digest_before:
+      description: The digest it had, V(null) if it did not exist.
+      type: str
+    digest:
+      description: The digest that it was given.
+      type: str
+  sample:
+    - image: registry.example.com/team/app:stable
+      digest_before: sha256:4b26997e35073c1fdf00c8ec5540067ae9c61f594ce43856feacc74e363cf84e
+      digest: sha256:9c2f5bd1a4b0e6d3f78c21a5e9d0b4f6a7c8e1d2b3f4a5968778695a4b3c2d1e
+blobs:
+  description: What had to move between repositories (in check mode, would have to).
+  returned: success
+  type: dict
+  contains:
+    missing:
+      description: How many blobs were sent. In check mode these are all that the repositories of the targets lack.
+      type: int
+    missing_bytes:
+      description: Their size in bytes.
+      type: int
+    mounted:
+      description: How many were mounted from another repository of the registry, without sending a byte.
+      type: int
+    present:
+      description: How many were there.
+      type: int
+    foreign:
+      description: How many layers were left at their URLs.
+      type: int
+  sample:
+    missing: 0
+    missing_bytes: 0
+    mounted: 3
+    present: 0
+    foreign: 0
+error:
+  description:
+    - The failure in parts. RV(ignore:error.kind) is a stable name such as V(unauthorized), V(not_found) or V(refused).
+      C(status), C(code), C(message) and C(detail) are the registry's answer to the request C(method) C(url).
+  returned: failure
+  type: dict
+  sample:
+    kind: not_found
+    status: 404
+    code: MANIFEST_UNKNOWN
+    message: manifest unknown
+    detail:
+    method: GET
+    url: https://registry.example.com/v2/team/app/manifests/1.4.2
+"""
+
+import typing as t
+
+from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
+from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, destination_arguments, run
+from ansible_collections.ocikit.registry.plugins.module_utils._promotion import (
+    carry_out,
+    outcome,
+    read_promotion,
+    read_undo,
+)
+from ansible_collections.ocikit.registry.plugins.module_utils._tagging import targets_diff
+
+
+def promote(task: Task) -> dict[str, t.Any]:
+    params, here = task.params, task.connection
+    there = here if params["destination"] is None else here.beside(params["destination"])
+    if (params["images"] is None) == (params["undo"] is None):
+        raise InvalidInput("Set either images or undo.")
+    if params["undo"] is None:
+        moves = read_promotion(here, there, params["images"])
+    else:
+        moves = read_undo(there, params["undo"])
+    delivery = carry_out(here, there, moves, task.check_mode)
+    return {
+        **outcome(moves),
+        "blobs": delivery.to_dict(),
+        "diff": targets_diff([move.target for move in moves]),
+    }
+
+
+def main() -> None:
+    run(
+        promote,
+        {
+            "images": {
+                "type": "list",
+                "elements": "dict",
+                "options": {
+                    "image": {"type": "str", "required": True, "aliases": ["source"]},
+                    "to": {"type": "list", "elements": "str", "required": True},
+                    "expected_digest": {"type": "str"},
+                    "if_digest": {"type": "str"},
+                },
+            },
+            "undo": {
+                "type": "list",
+                "elements": "dict",
+                "options": {
+                    "image": {"type": "str", "required": True},
+                    "digest_before": {"type": "raw", "required": True},
+                    "digest": {"type": "str", "required": True},
+                },
+            },
+            **destination_arguments(),
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

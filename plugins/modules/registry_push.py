@@ -1,0 +1,254 @@
+#!/usr/bin/python
+# Copyright (c) 2026, ocikit.registry contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: registry_push
+short_description: Push an image from disk to a registry
+version_added: 1.0.0
+author:
+  - ocikit.registry contributors (@ocikit)
+description:
+  - Pushes an image from an OCI image layout, an archive or a plain directory on the host that runs the task, without a
+    container engine there.
+  - Taken are what ocikit.registry.registry_pull, C(docker save), C(podman save) and C(skopeo copy) write (C(oci:),
+    C(oci-archive:), C(docker-archive:), C(dir:)). An archive is read where it lies and never unpacked.
+  - Every blob is verified on its way, sent once, and only if the repository lacks it. The manifest comes last.
+extends_documentation_fragment:
+  - ocikit.registry._registry
+  - ocikit.registry._attributes
+  - ocikit.registry._attributes.action_module
+attributes:
+  check_mode:
+    details:
+      - No write request is sent. What could be mounted is counted as RV(blobs.mounted), although the registry may refuse that.
+options:
+  src:
+    description:
+      - The layout, archive or directory.
+    type: path
+    required: true
+    aliases: [path]
+  name:
+    description:
+      - Which image of O(src) to push, by its name, its digest, or its position counted from V(0). A name is that in the
+        index, or its tag.
+      - May be left out if there is only one.
+    type: str
+  image:
+    description:
+      - Where to push to, such as V(registry.example.com/team/app:1.4.2). With a digest instead of a tag, the image must
+        have that one and is stored without a name.
+    type: str
+    required: true
+    aliases: [to]
+  tags:
+    description:
+      - Further tags in the repository of O(image).
+    type: list
+    elements: str
+    default: []
+  platforms:
+    description:
+      - Take only these platforms of an index, such as V(linux/arm64/v8). One platform gives that image without the index;
+        several give a new index with its own digest.
+      - Without it the whole index is taken.
+    type: list
+    elements: str
+    default: []
+    aliases: [platform]
+  overwrite:
+    description:
+      - Whether a tag that points to another image may be moved. If V(false), the task fails before it writes anything.
+    type: bool
+    default: true
+  foreign_layers:
+    description:
+      - Whether layers that are usually not distributed by registries are sent as well, instead of being left at their URLs.
+    type: bool
+    default: false
+  if_digest:
+    description:
+      - The digest that every target must have at present, or V(absent) if it must not exist. The task fails otherwise.
+    type: str
+  mount_from:
+    description:
+      - Repositories of the same registry to look in for missing blobs, so that they are mounted instead of sent.
+    type: list
+    elements: str
+    default: []
+seealso:
+  - module: ocikit.registry.registry_pull
+  - module: ocikit.registry.registry_append
+"""
+
+EXAMPLES = r"""
+---
+- name: Push what docker save or podman save wrote
+  ocikit.registry.registry_push:
+    src: /srv/images/app.tar
+    image: registry.example.com/team/app:1.4.2
+    tags:
+      - stable
+
+- name: Push one image of a bundle, whose base layers the registry has in another repository
+  ocikit.registry.registry_push:
+    src: /srv/bundles/2026-11.tar
+    name: registry.example.com/team/app:1.5.0
+    image: registry.site.example.com/team/app:1.5.0
+    mount_from:
+      - base/python
+"""
+
+RETURN = r"""
+images:
+  description: The images, in the order they were named.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    image:
+      description: The image that was read.
+      type: str
+    digest:
+      description: The digest of what the targets have now (in check mode, would have).
+      type: str
+    source_digest:
+      description: The digest of the image that was read. It differs if some platforms of an index were chosen.
+      type: str
+    targets:
+      description: Full references of the targets.
+      type: list
+      elements: str
+targets:
+  description: All targets.
+  returned: success, and on failure once something was written
+  type: list
+  elements: dict
+  contains:
+    image:
+      description: The target as a full reference.
+      type: str
+    digest_before:
+      description: The digest it had, V(null) if it did not exist.
+      type: str
+    digest:
+      description: The digest it has.
+      type: str
+    changed:
+      description: Whether these differ.
+      type: bool
+blobs:
+  description: What had to move (in check mode, would have to).
+  returned: success
+  type: dict
+  contains:
+    missing:
+      description: How many blobs were sent (in check mode, would have to be).
+      type: int
+    missing_bytes:
+      description: Their size in bytes.
+      type: int
+    mounted:
+      description: How many were mounted from another repository of the registry, without sending a byte.
+      type: int
+    present:
+      description: How many were there.
+      type: int
+    foreign:
+      description: How many layers were left at their URLs.
+      type: int
+error:
+  description:
+    - The failure in parts. RV(ignore:error.kind) is a stable name such as V(unauthorized), V(not_found) or V(refused).
+      C(status), C(code), C(message) and C(detail) are the registry's answer to the request C(method) C(url).
+  returned: failure
+  type: dict
+  sample:
+    kind: not_found
+    status: 404
+    code: MANIFEST_UNKNOWN
+    message: manifest unknown
+    detail:
+    method: GET
+    url: https://registry.example.com/v2/team/app/manifests/1.4.2
+"""
+
+import typing as t
+
+from ansible_collections.ocikit.registry.plugins.module_utils._content import Platform
+from ansible_collections.ocikit.registry.plugins.module_utils._copy import select
+from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
+from ansible_collections.ocikit.registry.plugins.module_utils._local import image_in, open_source
+from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
+from ansible_collections.ocikit.registry.plugins.module_utils._reference import Reference
+from ansible_collections.ocikit.registry.plugins.module_utils._tagging import Target, condition
+from ansible_collections.ocikit.registry.plugins.module_utils._transfer import Image, deliver, delivered
+
+
+def push(task: Task) -> dict[str, t.Any]:
+    params = task.params
+    reference = task.connection.reference(params["image"])
+    references = _targets(reference, params["tags"])
+    targets = [Target(one, condition(params["if_digest"])) for one in references]
+    mount_from = [_mountable(task, reference, name) for name in params["mount_from"]]
+    platforms = [Platform.parse(platform) for platform in params["platforms"]]
+    source = open_source(params["src"])
+    found = image_in(source, params["name"])
+    manifest = select(source, source.fetch_manifest(found), platforms, params["src"])
+    if reference.digest and reference.digest != manifest.digest:
+        raise InvalidInput(
+            f"{reference} cannot be written: the image in {params['src']} has the digest {manifest.digest}."
+        )
+    what = params["src"] if params["name"] is None else f"{params['name']} in {params['src']}"
+    image = Image(what, manifest.digest, found.digest, targets, source, lambda: manifest, holds=source.holds)
+    delivery = deliver(
+        [image],
+        task.connection,
+        expected_digest=None,
+        overwrite=params["overwrite"],
+        check_mode=task.check_mode,
+        include_foreign=params["foreign_layers"],
+        mount_from=mount_from,
+    )
+    return delivered([image], delivery)
+
+
+def _targets(reference: Reference, tags: t.Sequence[str]) -> list[Reference]:
+    named = [reference] if reference.tag or reference.digest else []
+    references = list(dict.fromkeys(named + [reference.with_tag(tag) for tag in tags]))
+    if not references:
+        raise InvalidInput(f"No tag is named for {reference}: write one behind it, or set tags.")
+    return references
+
+
+def _mountable(task: Task, target: Reference, name: str) -> str:
+    """A bare path means the target's own registry, whatever the option registry says."""
+    other = task.connection.repository(
+        name if name.startswith(f"{target.registry}/") else f"{target.registry}/{name}"
+    )
+    return other.repository
+
+
+def main() -> None:
+    run(
+        push,
+        {
+            "src": {"type": "path", "required": True, "aliases": ["path"]},
+            "name": {"type": "str"},
+            "image": {"type": "str", "required": True, "aliases": ["to"]},
+            "tags": {"type": "list", "elements": "str", "default": []},
+            "platforms": {"type": "list", "elements": "str", "default": [], "aliases": ["platform"]},
+            "overwrite": {"type": "bool", "default": True},
+            "foreign_layers": {"type": "bool", "default": False},
+            "if_digest": {"type": "str"},
+            "mount_from": {"type": "list", "elements": "str", "default": []},
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+#!/usr/bin/python
+# Copyright (c) 2026, ocikit.registry contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: registry_rmtag
+short_description: Remove tags from a repository, and nothing else
+version_added: 1.0.0
+author:
+  - ocikit.registry contributors (@ocikit)
+description:
+  - Removes tags. Other tags of the same digest keep their image on every registry, whatever a deletion takes along there.
+  - A registry that does not allow deletion is found out by a probe before anything is changed. A failure half-way is
+    rolled back, and the roll-back is verified.
+  - The manifests themselves stay, without a name, until the registry collects its garbage.
+extends_documentation_fragment:
+  - ocikit.registry._registry
+  - ocikit.registry._attributes
+  - ocikit.registry._attributes.action_module
+attributes:
+  check_mode:
+    details:
+      - No write request is sent. That a registry does not allow deletion can therefore not be known in check mode.
+options:
+  image:
+    description:
+      - The repository, such as V(registry.example.com/team/app). With a tag, that tag is removed.
+    type: str
+    required: true
+    aliases: [repository, repo]
+  tags:
+    description:
+      - The tags to remove. An entry with C(*), C(?) or C([) is a shell glob over the tags of the repository, one that
+        begins with V(regex:) a regular expression. Both have to match the whole tag, and case counts.
+      - Absent tags, and patterns without a match, are no error.
+    type: list
+    elements: str
+    default: []
+    aliases: [tag]
+  strategy:
+    description:
+      - How to remove a tag.
+      - V(tag) sends a DELETE of the tag. Not all registries know it; distribution 2.8 and Harbor do not.
+      - V(placeholder) lets the tag point to a new image that nothing else uses, and deletes that by its digest.
+      - V(auto) takes the first of these that the registry supports.
+      - V(manifest) deletes the image itself by its digest, and its tags with it. It is refused unless all of them are named,
+        and where the index of another tag needs the image.
+    type: str
+    choices: [auto, tag, placeholder, manifest]
+    default: auto
+seealso:
+  - module: ocikit.registry.registry_tag
+  - module: ocikit.registry.registry_tag_info
+"""
+
+EXAMPLES = r"""
+---
+- name: Remove a tag; latest keeps its image although it is the same one
+  ocikit.registry.registry_rmtag:
+    image: registry.example.com/team/app
+    tags:
+      - 1.4.2
+
+- name: Remove the tags of a branch that was merged
+  ocikit.registry.registry_rmtag:
+    image: registry.example.com/team/app
+    tags:
+      - feature-login-*
+
+- name: Delete an image that has just these two tags
+  ocikit.registry.registry_rmtag:
+    image: registry.example.com/team/app
+    tags:
+      - nightly
+      - nightly-2026-11-22
+    strategy: manifest
+"""
+
+RETURN = r"""
+repository:
+  description: The repository, with its registry.
+  returned: success
+  type: str
+  sample: registry.example.com/team/app
+removed:
+  description: The tags that existed and were removed (in check mode, would be), sorted.
+  returned: success, and when a removal failed
+  type: list
+  elements: dict
+  contains:
+    tag:
+      description: The tag.
+      type: str
+    digest:
+      description: The digest it pointed to.
+      type: str
+    siblings:
+      description: The other tags of this digest at the time, sorted.
+      type: list
+      elements: str
+    method:
+      description: The strategy that removed it, one of V(tag), V(placeholder) and V(manifest). V(null) in check mode.
+      type: str
+    changed:
+      description: Whether it was removed.
+      type: bool
+absent:
+  description: The tag of O(image) and the entries of O(tags) that there was nothing to remove for, as they were written.
+  returned: success
+  type: list
+  elements: str
+error:
+  description:
+    - The failure in parts. RV(ignore:error.kind) is a stable name such as V(unauthorized), V(unsupported) or V(refused).
+      C(status), C(code), C(message) and C(detail) are the registry's answer to the request C(method) C(url).
+  returned: failure
+  type: dict
+  sample:
+    kind: unsupported
+    status: 405
+    code: UNSUPPORTED
+    message: The operation is unsupported.
+    detail:
+    method: DELETE
+    url: https://registry.example.com/v2/team/app/manifests/1.4.2
+"""
+
+import typing as t
+
+from ansible_collections.ocikit.registry.plugins.module_utils._content import digest_diff
+from ansible_collections.ocikit.registry.plugins.module_utils._deletion import STRATEGIES, Remover
+from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput, RegistryError
+from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
+from ansible_collections.ocikit.registry.plugins.module_utils._patterns import Patterns
+from ansible_collections.ocikit.registry.plugins.module_utils._reference import Reference, check_tag
+
+
+def remove(task: Task) -> dict[str, t.Any]:
+    reference = task.connection.reference(task.params["image"])
+    wanted, strategy = _wanted(reference, task.params["tags"]), task.params["strategy"]
+    client = task.connection.client(reference)
+    page = client.tags(reference.repository)
+    existing = page.names if page else []
+    matches = {entry: [tag for tag in existing if pattern.match(tag)] for entry, pattern in wanted.items()}
+    # Where nothing is to be removed, no sibling has to be known.
+    relevant = existing if any(matches.values()) else []
+    remover = Remover.of(client, reference.repository, relevant, task.connection.concurrency)
+    removals = remover.plan(tag for tags in matches.values() for tag in tags)
+    there = {removal.tag for removal in removals}
+    if task.check_mode:
+        remover.check(removals, strategy)
+    else:
+        try:
+            remover.remove(removals, strategy)
+        except RegistryError as error:
+            done = [removal.to_dict(False) for removal in removals if removal.method]
+            error.result = {"changed": bool(done), "removed": done}
+            raise
+    return {
+        "changed": bool(removals),
+        "repository": reference.name,
+        "removed": [removal.to_dict(task.check_mode) for removal in removals],
+        "absent": [entry for entry, tags in matches.items() if there.isdisjoint(tags)],
+        "diff": digest_diff({str(reference.with_tag(removal.tag)): removal.digest for removal in removals}, {}),
+    }
+
+
+def _wanted(reference: Reference, tags: t.Sequence[str]) -> dict[str, Patterns]:
+    """Return what each entry matches. Raises InvalidInput for what is neither a tag nor a pattern."""
+    if reference.digest:
+        raise InvalidInput(f"{reference} names a digest: registry_rmtag removes tags, so name the repository and the tags.")
+    wanted = ([reference.tag] if reference.tag else []) + list(tags)
+    if not wanted:
+        raise InvalidInput(f"No tag of {reference} is named: set tags.")
+    return {entry: Patterns([entry if _is_pattern(entry) else check_tag(entry)], "tags") for entry in wanted}
+
+
+def _is_pattern(entry: str) -> bool:
+    return entry.startswith("regex:") or any(character in entry for character in "*?[")
+
+
+def main() -> None:
+    run(
+        remove,
+        {
+            "image": {"type": "str", "required": True, "aliases": ["repository", "repo"]},
+            "tags": {"type": "list", "elements": "str", "default": [], "aliases": ["tag"]},
+            "strategy": {"type": "str", "choices": list(STRATEGIES), "default": "auto"},
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

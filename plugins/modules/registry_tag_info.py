@@ -1,0 +1,266 @@
+#!/usr/bin/python
+# Copyright (c) 2026, ocikit.registry contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: registry_tag_info
+short_description: List the tags of a repository
+version_added: 1.0.0
+author:
+  - ocikit.registry contributors (@ocikit)
+description:
+  - Lists all tags of a repository, over as many pages as the registry needs, and on request what they point to.
+  - A repository that does not exist is no failure.
+extends_documentation_fragment:
+  - ocikit.registry._registry
+  - ocikit.registry._attributes
+  - ocikit.registry._attributes.info_module
+options:
+  image:
+    description:
+      - The repository, such as V(registry.example.com/team/app), without tag and digest.
+    type: str
+    required: true
+    aliases: [repository, repo]
+  digests:
+    description:
+      - Whether to look up what each tag points to, see RV(digests) and RV(details).
+      - This takes one HEAD request for each tag. A tag that vanishes in between is left out of all results.
+    type: bool
+    default: false
+  include:
+    description:
+      - Patterns; only tags that match one of them are returned. Without any pattern all tags are.
+      - A pattern is a shell glob such as V(1.4.*), or a regular expression after V(regex:), such as
+        V(regex:\\d+\\.\\d+\\.\\d+). Both have to match the whole tag, and case counts.
+    type: list
+    elements: str
+    default: []
+  exclude:
+    description:
+      - Patterns like those of O(include); tags that match one of them are not returned.
+    type: list
+    elements: str
+    default: []
+  limit:
+    description:
+      - Read a single page of at most this many tags. The registry may make it shorter.
+      - O(include) and O(exclude) apply to the page that was read.
+    type: int
+    aliases: [count]
+  last:
+    description:
+      - Read a single page, of the tags that follow this one. This is RV(last) of the call before.
+    type: str
+  same_as:
+    description:
+      - A digest, or a tag of the repository. Only tags that point to the same image are returned.
+      - This takes one HEAD request for each tag, and sets RV(digests) and RV(details).
+      - If nothing has the digest, or the tag does not exist, no tags are returned.
+    type: str
+seealso:
+  - module: ocikit.registry.registry_manifest_info
+  - module: ocikit.registry.registry_rmtag
+  - module: ocikit.registry.registry_tag
+"""
+
+EXAMPLES = r"""
+---
+- name: List the releases, but no release candidates
+  ocikit.registry.registry_tag_info:
+    image: registry.example.com/team/app
+    include:
+      - regex:\d+\.\d+\.\d+.*
+    exclude:
+      - "*-rc*"
+  register: releases
+
+- name: Look up what the tags point to
+  ocikit.registry.registry_tag_info:
+    image: registry.example.com/team/app
+    digests: true
+  register: app
+
+- name: Show the digest of a tag
+  ansible.builtin.debug:
+    msg: "{{ app.digests['1.4.2'] }}"
+
+- name: Find all names of the image that latest is at present
+  ocikit.registry.registry_tag_info:
+    image: registry.example.com/team/app
+    same_as: latest
+  register: names_of_latest
+
+- name: Read the first page of a long list
+  ocikit.registry.registry_tag_info:
+    image: registry.example.com/team/app
+    limit: 100
+  register: page
+
+- name: Read the next page
+  ocikit.registry.registry_tag_info:
+    image: registry.example.com/team/app
+    limit: 100
+    last: "{{ page.last }}"
+  when: page.last is not none
+"""
+
+RETURN = r"""
+exists:
+  description: Whether the repository exists. One whose tags were all removed may exist, depending on the registry.
+  returned: success
+  type: bool
+  sample: true
+repository:
+  description: The repository, with its registry.
+  returned: success
+  type: str
+  sample: registry.example.com/team/app
+tags:
+  description: The tags that were asked for, sorted.
+  returned: success
+  type: list
+  elements: str
+  sample: ["1.4.1", "1.4.2", latest]
+total:
+  description: How many tags were read, before O(include), O(exclude) and O(same_as) were applied.
+  returned: success
+  type: int
+  sample: 3
+last:
+  description:
+    - What O(last) has to be to read the next page. V(null) if there is none, and always without O(limit) and O(last).
+    - The next page may turn out to be empty, as not all registries tell which page is the last.
+  returned: success
+  type: str
+  sample: latest
+digests:
+  description: The digest of each of RV(tags).
+  returned: success, if O(digests) or O(same_as) is set
+  type: dict
+  sample:
+    latest: sha256:4b26997e35073c1fdf00c8ec5540067ae9c61f594ce43856feacc74e363cf84e
+details:
+  description: What each of RV(tags) points to, in their order.
+  returned: success, if O(digests) or O(same_as) is set
+  type: list
+  elements: dict
+  contains:
+    tag:
+      description: The tag.
+      type: str
+      sample: latest
+    digest:
+      description: The digest of its manifest or index.
+      type: str
+      sample: sha256:4b26997e35073c1fdf00c8ec5540067ae9c61f594ce43856feacc74e363cf84e
+    media_type:
+      description: The media type of that.
+      type: str
+      sample: application/vnd.oci.image.index.v1+json
+    size:
+      description: The size of that in bytes. The image itself is larger, see M(ocikit.registry.registry_manifest_info).
+      type: int
+      sample: 1158
+error:
+  description:
+    - The failure in parts. RV(ignore:error.kind) is a stable name such as V(unauthorized), V(invalid_input) or V(unreachable).
+      C(status), C(code), C(message) and C(detail) are the registry's answer to the request C(method) C(url).
+  returned: failure
+  type: dict
+  sample:
+    kind: unauthorized
+    status: 401
+    code: UNAUTHORIZED
+    message: authentication required
+    detail:
+    method: GET
+    url: https://registry.example.com/v2/team/app/tags/list
+"""
+
+import typing as t
+
+from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
+from ansible_collections.ocikit.registry.plugins.module_utils._content import Descriptor
+from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
+from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
+from ansible_collections.ocikit.registry.plugins.module_utils._parallel import each
+from ansible_collections.ocikit.registry.plugins.module_utils._patterns import Patterns
+from ansible_collections.ocikit.registry.plugins.module_utils._reference import check_tag, is_digest
+
+
+def tag_info(task: Task) -> dict[str, t.Any]:
+    params = task.params
+    reference = task.connection.repository(params["image"])
+    same_as = _check(params)
+    include, exclude = Patterns(params["include"], "include"), Patterns(params["exclude"], "exclude")
+    client = task.connection.client(reference)
+    page = client.tags(reference.repository, params["limit"], params["last"])
+    listed = page.names if page else []
+    tags = [tag for tag in listed if (not params["include"] or include.match(tag)) and not exclude.match(tag)]
+    result: dict[str, t.Any] = {
+        "changed": False,
+        "exists": page is not None,
+        "repository": reference.name,
+        "tags": tags,
+        "total": len(listed),
+        "last": page.last if page else None,
+    }
+    if params["digests"] or same_as:
+        found = _look_up(client, reference.repository, tags, same_as, task.connection.concurrency)
+        result["tags"] = list(found)
+        result["digests"] = {tag: descriptor.digest for tag, descriptor in found.items()}
+        result["details"] = [{"tag": tag, **_details(descriptor)} for tag, descriptor in found.items()]
+    return result
+
+
+def _check(params: t.Mapping[str, t.Any]) -> str | None:
+    """Refuse what makes no sense, and return the digest or tag that others are compared with."""
+    if params["limit"] is not None and params["limit"] < 1:
+        raise InvalidInput("limit must be at least 1.")
+    same_as = params["same_as"]
+    if not same_as:
+        return None
+    if params["limit"] or params["last"]:
+        raise InvalidInput("same_as needs all tags: leave out limit and last.")
+    return same_as if is_digest(same_as) else check_tag(same_as)
+
+
+def _look_up(
+    client: RegistryClient, repository: str, tags: t.Sequence[str], same_as: str | None, concurrency: int
+) -> dict[str, Descriptor]:
+    """Return what ``tags`` point to, of those that are the image ``same_as`` if it is given."""
+    # The tag may be none of those that the filters left, and is asked for but once if it is.
+    needed = (
+        list(tags) + [same_as] if same_as and not is_digest(same_as) and same_as not in tags else list(tags)
+    )
+    answers = dict(zip(needed, each(lambda tag: client.resolve(repository, tag), needed, concurrency)))
+    found = {tag: descriptor for tag, descriptor in answers.items() if descriptor}
+    wanted = found[same_as].digest if same_as in found else same_as
+    return {tag: found[tag] for tag in tags if tag in found and wanted in (None, found[tag].digest)}
+
+
+def _details(descriptor: Descriptor) -> dict[str, t.Any]:
+    return {"digest": descriptor.digest, "media_type": descriptor.media_type, "size": descriptor.size}
+
+
+def main() -> None:
+    run(
+        tag_info,
+        {
+            "image": {"type": "str", "required": True, "aliases": ["repository", "repo"]},
+            "digests": {"type": "bool", "default": False},
+            "include": {"type": "list", "elements": "str", "default": []},
+            "exclude": {"type": "list", "elements": "str", "default": []},
+            "limit": {"type": "int", "aliases": ["count"]},
+            "last": {"type": "str"},
+            "same_as": {"type": "str"},
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

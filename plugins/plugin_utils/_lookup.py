@@ -1,0 +1,198 @@
+# Copyright (c) 2026, ocikit.registry contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Note that this plugin_utils is PRIVATE to the collection.
+"""What turns a function of images into an Ansible lookup."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+import typing as t
+
+from ansible.errors import AnsibleLookupError
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.plugins.lookup import LookupBase
+from ansible.template import Templar
+from ansible.utils.display import Display
+
+from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
+from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
+    InvalidInput,
+    NotFound,
+    RegistryError,
+)
+from ansible_collections.ocikit.registry.plugins.module_utils._options import (
+    OPTIONS,
+    Connection,
+    environment_variable,
+)
+from ansible_collections.ocikit.registry.plugins.module_utils._parallel import each
+from ansible_collections.ocikit.registry.plugins.module_utils._reference import Reference
+from ansible_collections.ocikit.registry.plugins.module_utils._transport import REQUESTS_IMPORT_ERROR
+
+_HIDDEN = "********"
+# What ansible-core hands to lookups besides the user's own keywords.
+_FOREIGN_KEYWORDS = frozenset(("wantlist",))
+
+display = Display()
+Found = t.TypeVar("Found")
+
+
+class Question:
+    """What a lookup's function works with: the terms, its options, and the registries."""
+
+    def __init__(self, terms: list[str], options: t.Mapping[str, t.Any], connection: Connection) -> None:
+        """``options`` holds ``default`` only if the user gave one, as every value is a possible one."""
+        self.terms = terms
+        self.options = options
+        self.connection = connection
+
+    def ask(
+        self, references: t.Sequence[Reference], function: t.Callable[[RegistryClient, Reference], Found]
+    ) -> list[Found | NotFound]:
+        """Return ``function`` of each reference, in order; what was not found as the NotFound that says so.
+
+        Each distinct image or repository is asked for once, and many at a time.
+        """
+        keys = [_key(reference) for reference in references]
+        # All before the first request, so that credentials can only go to the registry that is named first.
+        clients = {key: self.connection.client(key) for key in keys}
+
+        def answer(key: Reference) -> Found | NotFound:
+            try:
+                return function(clients[key], key)
+            except NotFound as missing:
+                return missing
+
+        # One request alone meets the challenge of each registry; the others know the way in then.
+        first = list({id(client): key for key, client in reversed(list(clients.items()))}.values())
+        answers: dict[Reference, Found | NotFound] = {}
+        for batch in (first, [key for key in clients if key not in first]):
+            answers.update(zip(batch, each(answer, batch, self.connection.concurrency)))
+        return [answers[key] for key in keys]
+
+    def value_without(self, missing: NotFound) -> t.Any:
+        """Return the option ``default`` for something absent. Raises ``missing`` if it was not given."""
+        if "default" in self.options:
+            return self.options["default"]
+        raise missing
+
+
+class _DisplayEvents:
+    """Keeps what happens until the end: then all secrets are known, and only one thread writes."""
+
+    def __init__(self) -> None:
+        self._warnings: list[str] = []
+        self._lines: list[str] = []
+        self._secrets: set[str] = set()
+
+    def warn(self, text: str) -> None:
+        self._warnings.append(text)
+
+    def log(self, line: str) -> None:
+        self._lines.append(line)
+
+    def hide(self, secret: str) -> None:
+        if secret:
+            self._secrets.add(secret)
+
+    def clean(self, text: str) -> str:
+        # The longest first: one secret may be a part of another.
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            text = text.replace(secret, _HIDDEN)
+        return text
+
+    def show(self, plugin: str) -> None:
+        for line in self._lines:
+            display.vvv(self.clean(f"{plugin}: {line}"))
+        for text in self._warnings:
+            display.warning(self.clean(text))
+
+
+def run(
+    plugin: LookupBase,
+    function: t.Callable[[Question], list[t.Any]],
+    terms: t.Sequence[t.Any],
+    variables: t.Mapping[str, t.Any] | None,
+    direct: t.Mapping[str, t.Any],
+) -> list[t.Any]:
+    """Run ``function`` as the lookup ``plugin``, called with ``terms`` and the keywords ``direct``.
+
+    Raises AnsibleLookupError with one sentence for everything that can go wrong.
+    """
+    if REQUESTS_IMPORT_ERROR:
+        raise AnsibleLookupError(f"The Python library requests is missing: install it for {sys.executable}.")
+    direct = {name: value for name, value in direct.items() if name not in _FOREIGN_KEYWORDS}
+    events = _DisplayEvents()
+    try:
+        _check_keywords(plugin, direct)
+        var_options = _variables(plugin, variables or {})
+        _check_booleans(direct, var_options)
+        plugin.set_options(var_options=var_options, direct=direct)
+        options = plugin.get_options()
+        if "default" not in direct:
+            options.pop("default", None)
+        connection = Connection(options, events)
+        return function(Question(_texts(plugin, terms), options, connection))
+    except RegistryError as error:
+        # Not "from error": its text is not clean, and causes are shown.
+        raise AnsibleLookupError(events.clean(str(error))) from None
+    finally:
+        events.show(plugin._load_name.rpartition(".")[2])
+
+
+def _key(reference: Reference) -> Reference:
+    """Return what is the same for all references that mean the same: a tag next to a digest has no say."""
+    return dataclasses.replace(reference, tag=None if reference.digest else reference.target)
+
+
+def _texts(plugin: LookupBase, terms: t.Sequence[t.Any]) -> list[str]:
+    texts = plugin._flatten(terms)
+    for text in texts:
+        if not isinstance(text, str):
+            raise InvalidInput(
+                f"Each term must be the name of an image or a repository, not {type(text).__name__}."
+            )
+    return texts
+
+
+def _check_keywords(plugin: LookupBase, direct: t.Mapping[str, t.Any]) -> None:
+    """Refuse keywords that are no option: ansible-core ignores them, whatever they were meant to secure."""
+    definitions = plugin.option_definitions
+    known = {alias for option in definitions.values() for alias in option.get("aliases", [])}.union(
+        definitions
+    )
+    for name in direct:
+        if name not in known:
+            names = ", ".join(sorted(name for name in definitions if not name.startswith("_")))
+            raise InvalidInput(f"{name} is no option of this lookup: it has {names}.")
+
+
+def _variable(option: str) -> str:
+    return "ocikit_registry_" + ("url" if option == "registry" else option)
+
+
+def _variables(plugin: LookupBase, variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return the variables that are options. Lookups get them as written, so templates are filled in."""
+    names = [_variable(option) for option in OPTIONS]
+    templar = t.cast(Templar, plugin._templar)
+    return {name: templar.template(variables[name]) for name in names if name in variables}
+
+
+def _check_booleans(direct: t.Mapping[str, t.Any], variables: t.Mapping[str, t.Any]) -> None:
+    """Refuse what is no boolean: ansible-core takes it for false, and no certificate is checked."""
+    for option, spec in OPTIONS.items():
+        if spec["type"] != "bool":
+            continue
+        given = (
+            direct.get(option),
+            variables.get(_variable(option)),
+            os.environ.get(environment_variable(option)),
+        )
+        for value in given:
+            try:
+                boolean(value if value is not None else False)
+            except TypeError:
+                raise InvalidInput(f"{option} must be true or false.") from None

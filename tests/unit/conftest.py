@@ -1,0 +1,76 @@
+# Copyright (c) 2026, ocikit.registry contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fixtures that several test files share."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.ocikit.registry.plugins.module_utils import _transport
+from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
+from ansible_collections.ocikit.registry.plugins.module_utils._options import OPTIONS, Connection
+
+from tests.registries import Registry
+from tests.unit.copying import Mover
+
+
+class RecordedEvents:
+    """Keeps what a connection tells: warnings, request log lines, and the secrets to be hidden."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+        self.lines: list[str] = []
+        self.hidden: set[str] = set()
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+    def log(self, line: str) -> None:
+        self.lines.append(line)
+
+    def hide(self, secret: str) -> None:
+        self.hidden.add(secret)
+
+
+@pytest.fixture(scope="module")
+def registry() -> t.Iterator[Registry]:
+    """A real registry without authentication; all tests of a file share it, so use a repository of your own."""
+    with Registry() as server:
+        yield server
+
+
+@pytest.fixture
+def events() -> RecordedEvents:
+    """What the connections made by ``connect`` in this test told."""
+    return RecordedEvents()
+
+
+@pytest.fixture
+def connect(
+    events: RecordedEvents, monkeypatch: pytest.MonkeyPatch
+) -> t.Iterator[t.Callable[..., tuple[Connection, RegistryClient]]]:
+    """``connect(url, **options)``: a connection with these options, ``url`` as its registry, and the client of that.
+
+    Retries pause for milliseconds only.
+    """
+    monkeypatch.setattr(_transport, "_FIRST_PAUSE", 0.001)
+    clients: list[RegistryClient] = []
+
+    def make(url: str, **options: t.Any) -> tuple[Connection, RegistryClient]:
+        defaults = {name: spec.get("default") for name, spec in OPTIONS.items()}
+        connection = Connection({**defaults, "registry": url, **options}, events)
+        client = connection.home()
+        clients.append(client)
+        return connection, client
+
+    yield make
+    for client in clients:
+        client._transport.close()
+
+
+@pytest.fixture
+def mover(connect: t.Callable[..., tuple[Connection, RegistryClient]]) -> Mover:
+    """Pulls, pushes and copies as the modules do."""
+    return Mover(connect)

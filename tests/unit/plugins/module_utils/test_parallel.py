@@ -1,0 +1,53 @@
+# Copyright (c) 2026, ocikit.registry contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Many requests at once."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+from ansible_collections.ocikit.registry.plugins.module_utils._parallel import each
+
+
+@pytest.mark.parametrize("concurrency", [0, 1, 2, 64])
+def test_results_come_in_the_order_of_the_items(concurrency: int) -> None:
+    assert each(lambda number: number * 2, range(50), concurrency) == [number * 2 for number in range(50)]
+    assert each(str, [], concurrency) == []
+
+
+def test_items_are_worked_on_at_the_same_time() -> None:
+    # Each call waits for the three others: one after the other they would never end.
+    barrier = threading.Barrier(4, timeout=20)
+    each(lambda _item: barrier.wait(), range(4), 4)
+
+
+def test_no_more_threads_than_asked_for() -> None:
+    running, most, lock = set(), [0], threading.Lock()
+
+    def work(item: int) -> None:
+        with lock:
+            running.add(item)
+            most[0] = max(most[0], len(running))
+        with lock:
+            running.discard(item)
+
+    each(work, range(200), 3)
+    assert 1 <= most[0] <= 3
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_the_first_error_by_order_is_raised_and_the_rest_is_not_begun(concurrency: int) -> None:
+    begun: list[int] = []
+
+    def work(item: int) -> None:
+        begun.append(item)
+        if item in (1, 2):
+            raise ValueError(f"item {item}")
+        time.sleep(0.001)
+
+    with pytest.raises(ValueError, match="item 1"):
+        each(work, range(10000), concurrency)
+    assert len(begun) < 10000

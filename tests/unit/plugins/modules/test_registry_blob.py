@@ -1,0 +1,251 @@
+# Copyright (c) 2026, ocikit.registry contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A blob arrives complete and right, or not at all."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import typing as t
+
+import pytest
+
+from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
+from ansible_collections.ocikit.registry.plugins.module_utils._errors import RegistryError
+from ansible_collections.ocikit.registry.plugins.module_utils._module import Task
+from ansible_collections.ocikit.registry.plugins.module_utils._options import Connection
+from ansible_collections.ocikit.registry.plugins.modules.registry_blob import blob
+from ansible_collections.ocikit.registry.plugins.modules.registry_blob_info import blob_info
+from tests.hostile import HostileRegistry
+from tests.registries import Registry, images
+
+Connect = t.Callable[..., t.Tuple[Connection, RegistryClient]]
+LAYER = images.layer({"big.bin": bytes(range(256)) * 4096}, compression="")
+IMAGE = images.image([LAYER], labels={"org.example.name": "it"})
+LAYER_DIGEST = images.digest(LAYER.data)
+CONFIG_DIGEST = next(digest for digest in IMAGE.blobs if digest != LAYER_DIGEST)
+ABSENT = "sha256:" + "0" * 64
+
+
+def get(
+    connection: Connection, digest: str = LAYER_DIGEST, check_mode: bool = False, **params: t.Any
+) -> t.Any:
+    return blob(
+        Task(
+            {"image": "a/b:any", "digest": digest, "dest": None, "max_size": 1 << 20, **params},
+            check_mode,
+            connection,
+        )
+    )
+
+
+def text_blob(content: bytes) -> images.Image:
+    return images.artifact("application/vnd.example.text", content, "text/plain")
+
+
+def test_file_on_a_real_registry(connect: Connect, registry: Registry, tmp_path: pathlib.Path) -> None:
+    images.push(registry.url, "a/b", IMAGE)
+    connection, _client = connect(registry.url)
+    path = tmp_path / "layer"
+    expected = {
+        "changed": True,
+        "repository": f"{registry.host}/a/b",
+        "digest": LAYER_DIGEST,
+        "size": len(LAYER.data),
+        "dest": str(path),
+        "diff": {"before": f"{path} absent\n", "after": f"{path} {LAYER_DIGEST}\n"},
+    }
+    assert get(connection, check_mode=True, dest=str(path)) == expected
+    assert list(tmp_path.iterdir()) == []
+    assert get(connection, dest=str(path)) == expected
+    assert path.read_bytes() == LAYER.data
+    assert list(tmp_path.iterdir()) == [path]
+
+    registry.clear_requests()
+    again = get(connection, dest=str(path))
+    assert (again["changed"], again["size"], again["diff"]) == (
+        False,
+        len(LAYER.data),
+        {"before": "", "after": ""},
+    )
+    assert registry.requests() == []
+
+    path.write_bytes(b"other")
+    changed = get(connection, dest=str(path))
+    assert changed["diff"]["before"] == f"{path} {images.digest(b'other')}\n"
+    assert path.read_bytes() == LAYER.data
+
+
+def test_directory(connect: Connect, tmp_path: pathlib.Path) -> None:
+    with HostileRegistry() as server:
+        server.add("a/b", IMAGE)
+        connection, _client = connect(server.url)
+        assert get(connection, dest=str(tmp_path))["dest"] == str(tmp_path / LAYER_DIGEST)
+        assert (tmp_path / LAYER_DIGEST).read_bytes() == LAYER.data
+        assert not get(connection, dest=str(tmp_path))["changed"]
+
+
+@pytest.mark.parametrize(
+    ("behaviours", "kind"),
+    [
+        ({"wrong_bytes": "blob"}, "digest_mismatch"),
+        ({"cut_first": -1, "cut_after": 0}, "unreachable"),
+        ({"fail_first": -1, "fail_status": 500, "fail_on": "GET .*/blobs/"}, "server"),
+        ({"fail_first": -1, "fail_status": 403, "fail_on": "/blobs/"}, "denied"),
+    ],
+)
+def test_failure_leaves_everything_as_it_was(
+    connect: Connect, tmp_path: pathlib.Path, behaviours: dict[str, t.Any], kind: str
+) -> None:
+    path = tmp_path / "layer"
+    path.write_bytes(b"before")
+    with HostileRegistry(**behaviours) as server:
+        server.add("a/b", IMAGE)
+        connection, _client = connect(server.url, retries=1)
+        for dest in (path, tmp_path / "new"):
+            with pytest.raises(RegistryError) as failed:
+                get(connection, dest=str(dest))
+            assert failed.value.kind == kind
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_bytes() == b"before"
+
+
+def test_interrupted_download_goes_on(connect: Connect, tmp_path: pathlib.Path) -> None:
+    with HostileRegistry(cut_first=3, cut_after=300000) as server:
+        server.add("a/b", IMAGE)
+        connection, _client = connect(server.url)
+        get(connection, dest=str(tmp_path / "layer"))
+        ranges = [request.headers["Range"] for request in server.requests if request.method == "GET"]
+    assert (tmp_path / "layer").read_bytes() == LAYER.data
+    assert len(ranges) == 4 and ranges[0] is None and ranges[-1].startswith("bytes=")
+
+
+@pytest.mark.parametrize("place", ["missing/layer", "missing/", "socket"])
+def test_places_that_cannot_be_written(connect: Connect, tmp_path: pathlib.Path, place: str) -> None:
+    (tmp_path / "socket").symlink_to("/dev/null")
+    with HostileRegistry() as server:
+        server.add("a/b", IMAGE)
+        connection, _client = connect(server.url)
+        for check_mode in (True, False):
+            with pytest.raises(RegistryError) as failed:
+                get(connection, dest=f"{tmp_path}/{place}", check_mode=check_mode)
+            assert failed.value.kind == "invalid_input"
+        assert server.requests == []
+
+
+def test_absent(connect: Connect, tmp_path: pathlib.Path) -> None:
+    with HostileRegistry() as server:
+        server.add("a/b", IMAGE)
+        connection, _client = connect(server.url)
+        for check_mode in (True, False):
+            for dest in (None, str(tmp_path / "x")):
+                with pytest.raises(RegistryError, match=f"{ABSENT} does not exist in .*/a/b") as failed:
+                    get(connection, ABSENT, check_mode, dest=dest)
+                assert failed.value.kind == "not_found"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_json_and_text(connect: Connect) -> None:
+    with HostileRegistry() as server:
+        server.add("a/b", IMAGE)
+        connection, _client = connect(server.url)
+        config = IMAGE.blobs[CONFIG_DIGEST]
+        found = get(connection, CONFIG_DIGEST)
+        assert (found["content"], found["json"]) == (config.decode(), json.loads(config))
+        assert (found["changed"], found["size"], "dest" in found) == (False, len(config), False)
+        for content, parsed in (
+            (b"plain \xc3\xa4\n", None),
+            (b"", None),
+            (b'[1, "\\ud800"]', None),
+            (b'{"a": NaN}', None),
+            (b"1e999", None),
+            (b"[" * 100000, None),
+            (b"9" * 5000, None),
+            (b'["\xc3\xa4"]', ["ä"]),
+        ):
+            server.add("a/b", text_blob(content))
+            found = get(connection, images.digest(content))
+            assert (found["content"], found["json"]) == (content.decode(), parsed)
+
+
+def test_binary_is_refused(connect: Connect) -> None:
+    with HostileRegistry() as server:
+        connection, _client = connect(server.url)
+        for content in (b"\xff\xfe", b"zero \0 inside"):
+            server.add("a/b", text_blob(content))
+            with pytest.raises(RegistryError, match="is binary, neither JSON nor text: set dest") as failed:
+                get(connection, images.digest(content))
+            assert failed.value.kind == "refused"
+
+
+def test_large_is_refused_before_it_is_read(connect: Connect) -> None:
+    content = b"x" * 11
+    with HostileRegistry() as server:
+        server.add("a/b", text_blob(content))
+        connection, _client = connect(server.url)
+        with pytest.raises(RegistryError, match="has 11 bytes, more than the 10 of max_size: set dest"):
+            get(connection, images.digest(content), max_size=10)
+        assert server.count("^GET ") == 0
+        assert get(connection, images.digest(content), max_size=11)["content"] == content.decode()
+
+
+def test_info(connect: Connect, registry: Registry) -> None:
+    images.push(registry.url, "info/b", IMAGE)
+    connection, _client = connect(registry.url)
+    registry.clear_requests()
+    wanted = [LAYER_DIGEST, ABSENT, CONFIG_DIGEST, LAYER_DIGEST]
+    result = blob_info(Task({"image": "info/b", "digests": wanted}, False, connection))
+    config_size = len(IMAGE.blobs[CONFIG_DIGEST])
+    assert result == {
+        "changed": False,
+        "repository": f"{registry.host}/info/b",
+        "blobs": [
+            {"digest": LAYER_DIGEST, "exists": True, "size": len(LAYER.data)},
+            {"digest": ABSENT, "exists": False, "size": None},
+            {"digest": CONFIG_DIGEST, "exists": True, "size": config_size},
+        ],
+        "missing": [ABSENT],
+        "total_size": len(LAYER.data) + config_size,
+    }
+    assert sorted((method, status) for method, _path, status in registry.requests()) == [
+        ("HEAD", 200),
+        ("HEAD", 200),
+        ("HEAD", 404),
+    ]
+
+
+def test_info_of_an_unknown_repository_and_of_nothing(connect: Connect, registry: Registry) -> None:
+    connection, _client = connect(registry.url)
+    result = blob_info(Task({"image": "info/nowhere", "digests": [ABSENT]}, False, connection))
+    assert (result["missing"], result["total_size"]) == ([ABSENT], 0)
+    result = blob_info(Task({"image": "info/nowhere", "digests": []}, False, connection))
+    assert (result["blobs"], result["total_size"]) == ([], 0)
+
+
+def test_size_where_storage_refuses_head(connect: Connect) -> None:
+    with HostileRegistry(fail_first=-1, fail_status=403, fail_on="^HEAD /v2/a/b/blobs/") as server:
+        server.add("a/b", IMAGE)
+        connection, _client = connect(server.url)
+        result = blob_info(Task({"image": "a/b", "digests": [LAYER_DIGEST, ABSENT]}, False, connection))
+        assert [entry["size"] for entry in result["blobs"]] == [len(LAYER.data), None]
+
+
+def test_what_is_no_registry_has_no_missing_blobs(connect: Connect, registry: Registry) -> None:
+    connection, _client = connect(f"{registry.url}/no-registry-here")
+    with pytest.raises(RegistryError, match="not that of a registry's API"):
+        blob_info(Task({"image": "a/b", "digests": [ABSENT]}, False, connection))
+
+
+@pytest.mark.parametrize("digest", ["", "latest", "sha256:abc", "sha256:" + "A" * 64, "md5:" + "0" * 32])
+def test_bad_digest(connect: Connect, digest: str) -> None:
+    with HostileRegistry() as server:
+        connection, _client = connect(server.url)
+        for call in (
+            lambda: get(connection, digest),
+            lambda: blob_info(Task({"image": "a/b", "digests": [digest]}, False, connection)),
+        ):
+            with pytest.raises(RegistryError, match="is not a valid digest") as failed:
+                call()
+            assert failed.value.kind == "invalid_input"
+        assert server.requests == []
