@@ -68,7 +68,9 @@ EXAMPLES = r"""
 
 - name: Find the newest release of the 1.4 series
   ansible.builtin.set_fact:
-    newest: "{{ lookup('ocikit.registry.registry_tags', image, include='1.4.*', sort='version') | last }}"
+    newest: "{{ lookup('ocikit.registry.registry_tags', repository, include=releases, sort='version') | last }}"
+  vars:
+    releases: regex:1[.]4[.][0-9]+
 
 - name: Do something for every tag of two repositories
   ansible.builtin.debug:

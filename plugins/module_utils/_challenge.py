@@ -25,7 +25,12 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     UnsafeTarget,
     printable,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._origin import Origin, check_hop, origin_of, safe_url
+from ansible_collections.ocikit.registry.plugins.module_utils._origin import (
+    Origin,
+    check_hop,
+    origin_of,
+    safe_url,
+)
 
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 # Commas stand between parameters as well as between challenges, and some registries forget them.
@@ -173,7 +178,9 @@ class Authorizer:
                     " set username and password, or auth_file."
                 )
             if not credentials.username:
-                raise Unauthorized(f"{self._origin.host} takes a user name and password, not an identity token.")
+                raise Unauthorized(
+                    f"{self._origin.host} takes a user name and password, not an identity token."
+                )
             value = f"Basic {credentials.basic}"
             if sent == value:
                 raise Unauthorized(
@@ -182,7 +189,9 @@ class Authorizer:
             self._way = offered.get("basic", self._way)
             return value
         schemes = ", ".join(printable(challenge.scheme, 40) for challenge in challenges) or "none at all"
-        raise Unauthorized(f"{self._origin.host} offers no way to authenticate that is supported (offered: {schemes}).")
+        raise Unauthorized(
+            f"{self._origin.host} offers no way to authenticate that is supported (offered: {schemes})."
+        )
 
     def _for(self, scopes: t.Sequence[str]) -> Credentials:
         """Credentials may be bound to a path: the first scope is that of the request's own repository."""
@@ -233,7 +242,9 @@ class Authorizer:
             if answer.status != 400:
                 break
         if answer.status in (400, 401, 403):
-            who = "anonymous access" if credentials.anonymous else f"the credentials from {credentials.source}"
+            who = (
+                "anonymous access" if credentials.anonymous else f"the credentials from {credentials.source}"
+            )
             raise Unauthorized(
                 f"The token service {origin_of(realm).host} refuses {who} (HTTP {answer.status})"
                 + _said(answer.body)
@@ -276,7 +287,9 @@ class Authorizer:
         except (ValueError, AttributeError, TypeError, OverflowError, RecursionError):
             value, lifetime = None, 0.0
         if not isinstance(value, str) or not _TOKEN_TEXT.match(value):
-            raise ProtocolError(f"The token service {origin_of(realm).host} gave no token.", url=safe_url(realm))
+            raise ProtocolError(
+                f"The token service {origin_of(realm).host} gave no token.", url=safe_url(realm)
+            )
         lifetime = min(max(_MIN_LIFETIME, lifetime), _MAX_LIFETIME)
         return Token(value, self._clock() + lifetime - min(10.0, lifetime * 0.2))
 
@@ -284,7 +297,9 @@ class Authorizer:
         """Let credentials go to the token service only where it belongs to the registry. Raises UnsafeTarget."""
         target = check_hop(self._origin, realm, "token service address")
         if target.scheme == "http" and target.host != self._origin.host:
-            raise UnsafeTarget(f"The token service of {self._origin.host} is on another host without TLS: {target.host}.")
+            raise UnsafeTarget(
+                f"The token service of {self._origin.host} is on another host without TLS: {target.host}."
+            )
         if credentials.anonymous or self._trusts(target):
             return
         raise UnsafeTarget(
@@ -298,10 +313,14 @@ class Authorizer:
             return True
         # The owner of a domain also decides over the names below it, not over those beside it.
         is_name = not mine[-1].isdigit() and ":" not in mine
-        if is_name and (target.host.endswith("." + mine) or ("." in target.host and mine.endswith("." + target.host))):
+        if is_name and (
+            target.host.endswith("." + mine) or ("." in target.host and mine.endswith("." + target.host))
+        ):
             return True
         names = (target.host, f"{target.host}:{target.port}")
-        return any(fnmatch.fnmatchcase(name, pattern.lower()) for pattern in self._trusted_realms for name in names)
+        return any(
+            fnmatch.fnmatchcase(name, pattern.lower()) for pattern in self._trusted_realms for name in names
+        )
 
 
 def _asked(challenged: t.Sequence[str], needed: t.Sequence[str]) -> list[str]:
@@ -311,7 +330,9 @@ def _asked(challenged: t.Sequence[str], needed: t.Sequence[str]) -> list[str]:
     """
     if not challenged:
         return list(needed)
-    wanted = {resource: actions.split(",") for resource, _colon, actions in (one.rpartition(":") for one in needed)}
+    wanted = {
+        resource: actions.split(",") for resource, _colon, actions in (one.rpartition(":") for one in needed)
+    }
     asked = []
     for one in challenged:
         # Gitea's scope is a bare *.

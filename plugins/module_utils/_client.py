@@ -121,11 +121,12 @@ class RegistryClient:
 
     # Manifests
 
-    def resolve(self, repository: str, reference: str) -> Descriptor | None:
+    def resolve(self, repository: str, reference: str, trust_absence: bool = False) -> Descriptor | None:
         """Return media type, digest and size of what a tag or digest names, or None where it does not exist.
 
         One HEAD (end-3); a GET where the registry does not serve HEAD, or does so without the digest. Some answer
-        every HEAD with 404, so that is believed only of a registry that served another HEAD before.
+        every HEAD with 404, so that is believed only of a registry that served another HEAD before; or of any with
+        ``trust_absence``, for callers whom a wrong None costs no more than a needless write.
         """
         response = None
         if self._head_works is not False:
@@ -134,7 +135,8 @@ class RegistryClient:
             if descriptor:
                 self._head_works = True
                 return descriptor
-            if self._head_works and response.status == 404 and response.content_type == "application/json":
+            believed = self._head_works or trust_absence
+            if believed and response.status == 404 and response.content_type == "application/json":
                 return None
         fetched = self.find_manifest(repository, reference)
         if fetched and response and response.status in (400, 404, 405):
@@ -438,6 +440,9 @@ class RegistryClient:
                 names = (
                     [name for name in entries if isinstance(name, str)] if isinstance(entries, list) else []
                 )
+                if not names:
+                    # Some registries divide into pages first and leave out what we may not see then.
+                    continue
                 if known.issuperset(names):
                     return
                 known.update(names)

@@ -46,7 +46,17 @@ CONFIG_TYPES = frozenset((OCI_CONFIG, DOCKER_CONFIG))
 # One comma-separated value: some proxies read only the first of repeated headers. The exact types have to come
 # first, as distribution serves a wrong object, or none, to clients that do not name the stored type.
 ACCEPT_MANIFESTS = ", ".join(
-    (OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST, OCI_ARTIFACT, ORAS_ARTIFACT, SCHEMA1_SIGNED, SCHEMA1, "*/*")
+    (
+        OCI_INDEX,
+        OCI_MANIFEST,
+        DOCKER_LIST,
+        DOCKER_MANIFEST,
+        OCI_ARTIFACT,
+        ORAS_ARTIFACT,
+        SCHEMA1_SIGNED,
+        SCHEMA1,
+        "*/*",
+    )
 )
 
 MANIFEST_READ_LIMIT = 8 << 20
@@ -89,7 +99,9 @@ class Platform:
         """Read ``os/architecture[/variant]``. Raises InvalidInput."""
         parts = text.strip().lower().split("/")
         if len(parts) not in (2, 3) or not all(re.match(r"[a-z0-9_.-]+\Z", part) for part in parts):
-            raise InvalidInput(f"{printable(text)!r} is not a platform: write os/architecture, such as linux/arm64/v8.")
+            raise InvalidInput(
+                f"{printable(text)!r} is not a platform: write os/architecture, such as linux/arm64/v8."
+            )
         return cls._normalised(*parts)
 
     @classmethod
@@ -147,7 +159,9 @@ class Descriptor:
             raise ProtocolError("The manifest holds a descriptor that is not an object.")
         media_type, digest, size = data.get("mediaType"), data.get("digest"), data.get("size")
         if not is_digest(digest):
-            raise ProtocolError(f"The manifest holds a descriptor without a valid digest: {printable(digest, 100)!r}.")
+            raise ProtocolError(
+                f"The manifest holds a descriptor without a valid digest: {printable(digest, 100)!r}."
+            )
         if isinstance(size, bool) or not isinstance(size, int) or size < 0:
             raise ProtocolError(f"The manifest gives no valid size for {digest}: {printable(size, 40)!r}.")
         if not isinstance(media_type, str):
@@ -275,7 +289,7 @@ class Manifest:
     def successors(self) -> list[Descriptor]:
         """Everything this manifest needs to be complete: children, or config and layers, each digest once."""
         config = [self.config] if self.config else []
-        found = self.children + t.cast("list[Descriptor]", config) + self.layers
+        found = self.children + config + self.layers
         return list({descriptor.digest: descriptor for descriptor in found}.values())
 
     def _descriptors(self, key: str) -> list[Descriptor]:
@@ -300,7 +314,9 @@ def platform_child(index: Manifest, wanted: Platform, what: str) -> Descriptor:
     child = choose(index.children, wanted)
     if child is None:
         offered = sorted({str(one.platform) for one in index.children if one.platform and one.platform.known})
-        raise NotFound(f"{what} has no image for {wanted}: it has {', '.join(offered) or 'none with a platform'}.")
+        raise NotFound(
+            f"{what} has no image for {wanted}: it has {', '.join(offered) or 'none with a platform'}."
+        )
     return child
 
 
@@ -322,7 +338,9 @@ def base_type(content_type: str | None) -> str:
 
 def _annotations(data: t.Mapping[str, t.Any]) -> dict[str, str]:
     found = data.get("annotations")
-    return {key: text for key, text in found.items() if isinstance(text, str)} if isinstance(found, dict) else {}
+    return (
+        {key: text for key, text in found.items() if isinstance(text, str)} if isinstance(found, dict) else {}
+    )
 
 
 def _media_type(data: dict[str, t.Any], content_type: str | None) -> str:
@@ -343,7 +361,9 @@ def _media_type(data: dict[str, t.Any], content_type: str | None) -> str:
     elif "config" in data and "layers" in data:
         found = OCI_MANIFEST
     else:
-        raise ProtocolError(f"This is no manifest of a known type (served as {printable(served, 100) or 'nothing'}).")
+        raise ProtocolError(
+            f"This is no manifest of a known type (served as {printable(served, 100) or 'nothing'})."
+        )
     if (found in INDEX_TYPES) != ("manifests" in data):
         raise ProtocolError(f"The manifest's fields are not those of {found}.")
     return found

@@ -188,10 +188,11 @@ class Remover:
             stay = "nothing was changed" if untouched else f"{', '.join(one.tag for one in rest)} stay"
             check_deletable(self._client, self._repository, stay)
         for batch in _batches(rest):
-            self._by_placeholder(batch)
+            self._by_placeholder(batch, {one.tag for one in removals})
 
     def _by_tag(self, removals: list[Removal], strategy: str) -> list[Removal]:
         """Delete by name; return what has to go another way. The first one shows whether the registry knows how."""
+        named = {removal.tag for removal in removals}
         originals = self._originals([one for one in removals if one.siblings])
 
         def delete(removal: Removal) -> None:
@@ -210,7 +211,7 @@ class Remover:
             try:
                 each(delete, group, self._concurrency)
             finally:
-                self._verify([one for one in group if one.method], originals)
+                self._verify([one for one in group if one.method], named, originals)
             if not any(one.method for one in group):
                 break
         return [one for one in removals if not one.method]
@@ -226,7 +227,7 @@ class Remover:
         removal.method = "tag"
         return None
 
-    def _by_placeholder(self, removals: t.Sequence[Removal]) -> None:
+    def _by_placeholder(self, removals: t.Sequence[Removal], named: set[str]) -> None:
         """Let the tags point to a placeholder, delete that by its digest, and put everything back if it fails."""
         originals = self._originals(removals)
         placeholder = self._push_placeholder(removals)
@@ -245,7 +246,7 @@ class Remover:
             raise
         for removal in removals:
             removal.method = "placeholder"
-        self._verify(removals, originals)
+        self._verify(removals, named, originals)
 
     def _by_manifest(self, removals: t.Sequence[Removal]) -> None:
         """Delete by digest, which takes all tags along. An index goes before its children: some registries insist."""
@@ -381,20 +382,21 @@ class Remover:
             return False
         return found is not None and found.digest == original.digest
 
-    def _verify(self, removals: t.Sequence[Removal], originals: t.Mapping[str, Manifest]) -> None:
-        """See that the tags are gone, and that siblings still point to what they did: lost ones are put back."""
+    def _verify(
+        self, removals: t.Sequence[Removal], named: set[str], originals: t.Mapping[str, Manifest]
+    ) -> None:
+        """See that the tags are gone, and that siblings which were not named are not: lost ones are put back."""
         self._check_gone(removals)
-        removed = {removal.tag for removal in removals}
-        siblings = {tag: one.digest for one in removals for tag in one.siblings if tag not in removed}
+        siblings = {tag: one.digest for one in removals for tag in one.siblings if tag not in named}
         outcomes = each(lambda tag: self._restore(tag, originals[siblings[tag]]), siblings, self._concurrency)
         restored = [tag for tag, outcome in zip(siblings, outcomes) if outcome]
         lost = [f"{tag} ({siblings[tag]})" for tag, outcome in zip(siblings, outcomes) if outcome is False]
         if lost or restored:
-            said = [f"{', '.join(restored)} were put back"] if restored else []
-            said += [f"{', '.join(lost)} could not be put back"] if lost else []
+            said = [f"put back: {', '.join(restored)}"] if restored else []
+            said += [f"could not be put back: {', '.join(lost)}"] if lost else []
             raise Unsupported(
-                f"The registry deleted other tags along with {', '.join(sorted(removed))}: {' and '.join(said)}. It cannot"
-                " delete single tags by their names: choose the strategy placeholder."
+                f"The registry deleted tags that were not named along with others ({'; '.join(said)}): choose the strategy"
+                " placeholder."
             )
 
 

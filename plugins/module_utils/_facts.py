@@ -98,8 +98,8 @@ def gather(client: RegistryClient, repository: str, concurrency: int, cache: Fac
             break
     cache.save(manifests)
     _date_indexes(manifests)
-    readable = {tag: None if digest in unreadable or _lacks(digest, manifests, unreadable) else digest for tag, digest in tags.items()}
-    return Facts(readable, manifests)
+    broken = {tag for tag, digest in tags.items() if digest in unreadable or _lacks(digest, manifests, unreadable)}
+    return Facts({tag: None if tag in broken else digest for tag, digest in tags.items()}, manifests)
 
 
 def parse_time(text: t.Any) -> float | None:
@@ -153,20 +153,29 @@ def _facts(client: RegistryClient, repository: str, manifest: Manifest) -> Manif
 
 
 def _created(client: RegistryClient, repository: str, manifest: Manifest) -> float | None:
-    """Return when an image was made, by the first source that says it: annotation, config, label, history."""
-    created = parse_time(manifest.annotations.get(_CREATED))
+    """Return when an image was made; its config is read only if the manifest does not say it."""
+    created = created_time(manifest, None)
     if created is not None:
         return created
     try:
-        config = image_config(client, repository, manifest)
+        return created_time(manifest, image_config(client, repository, manifest))
     except RegistryError:
         # A config that is gone or broken says nothing of the age; the manifest is known all the same.
         return None
-    if config is None:
-        return None
-    history = config["full"].get("history")
-    dates = [entry.get("created") for entry in history if isinstance(entry, dict)] if isinstance(history, list) else []
-    for source in (config["created"], config["labels"].get(_CREATED)):
+
+
+def created_time(manifest: Manifest, config: t.Mapping[str, t.Any] | None) -> float | None:
+    """Return when an image was made, by the first source that says it: annotation, config, label, history.
+
+    ``config`` is as image_config() returns it.
+    """
+    sources: list[t.Any] = [manifest.annotations.get(_CREATED)]
+    dates: list[t.Any] = []
+    if config:
+        sources += [config["created"], config["labels"].get(_CREATED)]
+        history = config["full"].get("history")
+        dates = [entry.get("created") for entry in history if isinstance(entry, dict)] if isinstance(history, list) else []
+    for source in sources:
         created = parse_time(source)
         if created is not None:
             return created

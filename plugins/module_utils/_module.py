@@ -82,10 +82,10 @@ def run(
     try:
         result = function(Task(module.params, module.check_mode, Connection(module.params, events)))
     except RegistryError as error:
-        module.fail_json(msg=str(error), error=error.to_dict(), **error.result, **_request_log(events))
+        module.fail_json(**_shown({**error.result, "msg": str(error), "error": error.to_dict()}, module, events))
     except KeyboardInterrupt as interrupt:
-        module.fail_json(msg=str(interrupt), **_request_log(events))
-    module.exit_json(**result, **_request_log(events))
+        module.fail_json(**_shown({"msg": str(interrupt)}, module, events))
+    module.exit_json(**_shown(result, module, events))
 
 
 def _interrupt(_number: int, _frame: t.Any) -> None:
@@ -95,5 +95,20 @@ def _interrupt(_number: int, _frame: t.Any) -> None:
     raise KeyboardInterrupt("The task was interrupted.")
 
 
-def _request_log(events: _ModuleEvents) -> dict[str, t.Any]:
-    return {"request_log": events.lines} if events.lines else {}
+def _shown(result: dict[str, t.Any], module: AnsibleModule, events: _ModuleEvents) -> dict[str, t.Any]:
+    """Return a result as Ansible takes it: the diff only where it is wanted, and text that UTF-8 can carry."""
+    shown = {key: value for key, value in result.items() if key != "diff" or module._diff}
+    if events.lines:
+        shown["request_log"] = events.lines
+    return t.cast("dict[str, t.Any]", _encodable(shown))
+
+
+def _encodable(value: t.Any) -> t.Any:
+    """JSON from a registry may hold half of a surrogate pair, which no encoding has."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_encodable(one) for one in value]
+    return value

@@ -11,7 +11,10 @@ import typing as t
 from urllib.parse import unquote
 
 from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
-from ansible_collections.ocikit.registry.plugins.module_utils._credentials import Credentials, find_credentials
+from ansible_collections.ocikit.registry.plugins.module_utils._credentials import (
+    Credentials,
+    find_credentials,
+)
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
 from ansible_collections.ocikit.registry.plugins.module_utils._reference import (
     DOCKER_HUB,
@@ -172,13 +175,22 @@ def _given(options: t.Mapping[str, t.Any], events: Events) -> Credentials:
             events.hide(secret)
     username, password = options["username"], options["password"]
     if bool(username) != bool(password):
-        raise InvalidInput(f"{'username' if username else 'password'} needs {'password' if username else 'username'}.")
+        raise InvalidInput(
+            f"{'username' if username else 'password'} needs {'password' if username else 'username'}."
+        )
     ways = [name for name in ("username", "token", "identity_token") if options[name]]
     if len(ways) > 1:
         raise InvalidInput(f"{' and '.join(ways)} exclude each other: set one of them.")
-    for name, least in (("connect_timeout", 0.001), ("read_timeout", 0.001), ("retries", 0), ("concurrency", 1)):
+    for name, least in (
+        ("connect_timeout", 0.001),
+        ("read_timeout", 0.001),
+        ("retries", 0),
+        ("concurrency", 1),
+    ):
         if options[name] is not None and not options[name] >= least:
-            raise InvalidInput(f"{name} must be {'at least ' + str(least) if least >= 1 or not least else 'more than 0'}.")
+            raise InvalidInput(
+                f"{name} must be {'at least ' + str(least) if least >= 1 or not least else 'more than 0'}."
+            )
     given = Credentials(
         username=username or "",
         password=password or "",

@@ -31,7 +31,9 @@ def origin_of(url: str) -> Origin:
     except ValueError:
         host, port, parts = None, None, urlsplit("")
     if parts.scheme not in ("http", "https") or not host:
-        raise UnsafeTarget(f"The server named an address that is no http or https URL: {printable(url, 100)!r}.")
+        raise UnsafeTarget(
+            f"The server named an address that is no http or https URL: {printable(url, 100)!r}."
+        )
     return Origin(parts.scheme, host, port or (443 if parts.scheme == "https" else 80))
 
 
@@ -64,10 +66,12 @@ def check_hop(source: Origin, url: str, what: str) -> Origin:
     if "@" in netloc:
         raise UnsafeTarget(f"The {what} sent by {source.host} holds user information.")
     # Other spellings become an address only after these checks: digits of other scripts, percent signs, zones.
-    if not re.match(r"[A-Za-z0-9._:\[\]-]+\Z", netloc):
+    if not re.match(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?\Z", netloc):
         raise UnsafeTarget(f"The {what} sent by {source.host} names a host in a form that is not plain.")
     if source.scheme == "https" and target.scheme != "https":
-        raise UnsafeTarget(f"The {what} sent by {source.host} leads from https to plain http on {target.host}.")
+        raise UnsafeTarget(
+            f"The {what} sent by {source.host} leads from https to plain http on {target.host}."
+        )
     if target.host != source.host and _inwardness(target.host) > _inwardness(source.host):
         raise UnsafeTarget(
             f"The {what} sent by {source.host} leads to {target.host}, an address inside this machine or network."

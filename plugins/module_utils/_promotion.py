@@ -90,26 +90,28 @@ def read_promotion(
 
     A HEAD for each source and target. Raises NotFound, Refused and Unsupported, with all that stands in the way.
     """
-    moves, expected = [], []
     if not images:
         raise InvalidInput("No image is named in images.")
+    moves: list[Move] = []
+    conditions: list[tuple[Reference, str | None]] = []
     for entry in images:
-        source = here.reference(entry["image"])
+        source, expected = here.reference(entry["image"]), entry["expected_digest"]
         if not entry["to"]:
             raise InvalidInput(f"No target is named for {source}: set to.")
-        if entry["expected_digest"]:
-            check_digest(entry["expected_digest"], "expected_digest")
+        if expected:
+            check_digest(expected, "expected_digest")
         for to in entry["to"]:
-            moves.append(Move(Target(_target(there, to, source), condition(entry["if_digest"])), None, source))
-            expected.append(entry["expected_digest"])
+            target = Target(_target(there, to, source), condition(entry["if_digest"]))
+            moves.append(Move(target, None, source))
+            conditions.append((source, expected))
     _check_unique(moves)
-    sources = list(dict.fromkeys(move.source for move in moves if move.source))
+    sources = list(dict.fromkeys(source for source, _expected in conditions))
     looked_up = [(here, source) for source in sources] + [(there, move.target.reference) for move in moves]
     found = each(lambda one: _resolve(*one), looked_up, there.concurrency)
     by_source = dict(zip(sources, found))
     problems: list[RegistryError] = []
-    for move, digest, now in zip(moves, expected, found[len(sources) :]):
-        problems += _problems(move, move.source and by_source[move.source], now, digest)
+    for move, (source, expected), now in zip(moves, conditions, found[len(sources) :]):
+        problems += _problems(move, by_source[source], now, expected)
     _raise_all(problems)
     return moves
 
@@ -181,7 +183,9 @@ def read_undo(connection: Connection, entries: t.Sequence[t.Mapping[str, t.Any]]
                 )
             )
     back = [replace(move.target.reference, digest=move.wanted) for move in moves if move.due and move.wanted]
-    for reference, there in zip(back, each(lambda one: _resolve(connection, one), back, connection.concurrency)):
+    for reference, there in zip(
+        back, each(lambda one: _resolve(connection, one), back, connection.concurrency)
+    ):
         if there is None:
             problems.append(
                 NotFound(f"The registry does not have {reference} any more: nothing was changed.", status=404)
@@ -267,7 +271,9 @@ class _Transaction:
         try:
             # What cannot be removed shows before anything else has moved, and a removed tag is easily put back.
             self._remove([move for move in self._moves if move.wanted is None])
-            self._each(lambda move: self._put(move, move.wanted), [move for move in self._moves if move.wanted])
+            self._each(
+                lambda move: self._put(move, move.wanted), [move for move in self._moves if move.wanted]
+            )
             self._verify()
         except RegistryError as error:
             error.args = (f"{error} {self._roll_back()}",)
@@ -324,7 +330,9 @@ class _Transaction:
             for removal in removals:
                 move = group[removal.tag]
                 if removal.digest not in (move.target.before, move.wanted):
-                    raise Refused(f"{move.target.reference} moved to {removal.digest} meanwhile, and is left alone.")
+                    raise Refused(
+                        f"{move.target.reference} moved to {removal.digest} meanwhile, and is left alone."
+                    )
             remover.remove(removals)
 
     def _verify(self) -> None:

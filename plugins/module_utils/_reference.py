@@ -18,7 +18,9 @@ from urllib.parse import urlsplit
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput, printable
 
 DOCKER_HUB = "docker.io"
-DOCKER_HUB_NAMES = frozenset(("docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"))
+DOCKER_HUB_NAMES = frozenset(
+    ("docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com")
+)
 _DOCKER_HUB_API = "registry-1.docker.io"
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -102,7 +104,9 @@ def endpoint(registry: str, plain_http: bool | None = None) -> Endpoint:
     """
     text = registry.strip()
     if "@" in text:
-        raise InvalidInput("The registry must not contain credentials: use the options username and password.")
+        raise InvalidInput(
+            "The registry must not contain credentials: use the options username and password."
+        )
     has_scheme = "://" in text
     invalid = InvalidInput(
         f"{printable(text)!r} is not a valid registry: write a host such as registry.example.com:5000,"
@@ -120,8 +124,12 @@ def endpoint(registry: str, plain_http: bool | None = None) -> Endpoint:
     name = parts.netloc.lower()
     host, port = _split_port(name)
     if has_scheme and plain_http is not None and plain_http != (parts.scheme == "http"):
-        raise InvalidInput(f"plain_http contradicts the scheme of {printable(text)!r}: leave one of them out.")
-    scheme = parts.scheme or ("http" if (is_loopback(host) if plain_http is None else plain_http) else "https")
+        raise InvalidInput(
+            f"plain_http contradicts the scheme of {printable(text)!r}: leave one of them out."
+        )
+    scheme = parts.scheme or (
+        "http" if (is_loopback(host) if plain_http is None else plain_http) else "https"
+    )
     if not port:
         port = 443 if scheme == "https" else 80
         if _split_host(f"{host}/")[0] is None:
@@ -210,7 +218,9 @@ def parse(text: str, registry: str | None = None) -> Reference:
     """
     written = text.strip()
     if not written:
-        raise InvalidInput("The image reference is empty: write one such as registry.example.com/team/app:1.4.2.")
+        raise InvalidInput(
+            "The image reference is empty: write one such as registry.example.com/team/app:1.4.2."
+        )
     if "://" in written:
         raise InvalidInput(
             f"{printable(written.rpartition('@')[2])!r} is not an image reference: leave out the part up to '://' and, for a"
@@ -256,9 +266,17 @@ def _split_host(text: str) -> tuple[str | None, str]:
 
 def _check_path(path: str, written: str) -> None:
     if re.match(r"[0-9a-f]{64}\Z", written):
-        raise InvalidInput(f"{printable(written)!r} looks like an image ID: write a repository, or repository@sha256:….")
+        raise InvalidInput(
+            f"{printable(written)!r} looks like an image ID: write a repository, or repository@sha256:…."
+        )
     if not _PATH.match(path):
-        hint = "names are lower case" if path != path.lower() else "use lower-case letters, digits, '.', '_', '-' and '/'"
+        hint = (
+            "names are lower case"
+            if path != path.lower()
+            else "use lower-case letters, digits, '.', '_', '-' and '/'"
+        )
         raise InvalidInput(f"{printable(written)!r} is not a valid image reference: {hint}.")
     if len(path) > _NAME_LIMIT:
-        raise InvalidInput(f"The repository name in {printable(written, 80)!r} is longer than {_NAME_LIMIT} characters.")
+        raise InvalidInput(
+            f"The repository name in {printable(written, 80)!r} is longer than {_NAME_LIMIT} characters."
+        )

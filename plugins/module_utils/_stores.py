@@ -91,7 +91,7 @@ class RepositoryStore:
 
     def exists(self, descriptor: Descriptor) -> bool:
         if descriptor.is_manifest:
-            return self.client.resolve(self.repository, descriptor.digest) is not None
+            return self.client.resolve(self.repository, descriptor.digest, trust_absence=True) is not None
         return self.client.has_blob(self.repository, descriptor.digest)
 
     def writing(self, work: Plan, names: t.Mapping[str, t.Sequence[str]]) -> t.ContextManager[t.Any]:

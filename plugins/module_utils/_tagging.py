@@ -113,7 +113,7 @@ def retag(
     a write is certain by then, else a HEAD; then a PUT for each target that changes. Raises NotFound, Refused and
     Unsupported (schema 1); an error of a write has the state of each target in ``result``.
     """
-    for target, found in zip(targets, each(lambda one: _resolve(client, one.reference), targets, concurrency)):
+    for target, found in zip(targets, each(lambda one: look_at(client, one, overwrite), targets, concurrency)):
         target.before = target.after = found.digest if found else None
     known = source.digest or expected_digest
     certain = any(target.before is None or known not in (None, target.before) for target in targets)
@@ -139,6 +139,14 @@ def retag(
     for target in targets:
         target.after = digest
     return digest
+
+
+def look_at(client: RegistryClient, target: Target, overwrite: bool) -> Descriptor | None:
+    """Return what ``target`` points to now. Only where a condition hangs on it must its absence be certain."""
+    reference = target.reference
+    return client.resolve(
+        reference.repository, reference.target, trust_absence=overwrite and not target.if_digest
+    )
 
 
 def _resolve(client: RegistryClient, reference: Reference) -> Descriptor | None:

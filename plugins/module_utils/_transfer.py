@@ -20,6 +20,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._stores import Mou
 from ansible_collections.ocikit.registry.plugins.module_utils._tagging import (
     Target,
     check_targets,
+    look_at,
     targets_diff,
 )
 
@@ -85,7 +86,7 @@ def deliver(
     those of ``mount_from``. Raises Refused; an error after the first write has the targets in ``result``.
     """
     targets = [target for image in images for target in image.targets]
-    _look(connection, targets)
+    _look(connection, targets, overwrite)
     for target in targets:
         target.before = target.after
     for image in images:
@@ -111,12 +112,11 @@ def deliver(
     return delivery
 
 
-def _look(connection: Connection, targets: t.Sequence[Target]) -> None:
+def _look(connection: Connection, targets: t.Sequence[Target], overwrite: bool) -> None:
     """Find out what ``targets`` point to now."""
 
     def digest(target: Target) -> str | None:
-        reference = target.reference
-        descriptor = connection.client(reference).resolve(reference.repository, reference.target)
+        descriptor = look_at(connection.client(target.reference), target, overwrite)
         return descriptor.digest if descriptor else None
 
     for target, found in zip(targets, each(digest, targets, connection.concurrency)):
@@ -178,7 +178,7 @@ def _deliver_to(
     except RegistryError:
         # Some of the names may have been written.
         with contextlib.suppress(RegistryError):
-            _look(connection, targets)
+            _look(connection, targets, overwrite=False)
         raise
     delivery.missing += transfer.copied
     delivery.mounted += transfer.mounted
@@ -200,9 +200,10 @@ def _check_held(images: t.Iterable[Image], blobs: t.Iterable[Descriptor], reposi
     """Raise NotFound where no image has one of ``blobs``: those of a bundle that was made without it."""
     lost = [blob.digest for blob in blobs if not any(image.holds(blob) for image in images)]
     if lost:
+        more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
         raise NotFound(
-            f"{len(lost)} blobs are neither in {next(iter(images)).what} nor in the repository {repository}, such as"
-            f" {lost[0]}: name repositories that have them in mount_from, or pull the image again without leaving them out."
+            f"Neither {next(iter(images)).what} nor the repository {repository} has the blob {lost[0]}{more}: name"
+            " repositories that have it in mount_from, or pull the image again without leaving anything out."
         )
 
 

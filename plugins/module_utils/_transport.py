@@ -18,11 +18,15 @@ import traceback
 import typing as t
 import zlib
 from dataclasses import dataclass, field
-from http.cookiejar import DefaultCookiePolicy
 from datetime import datetime, timezone
+from http.cookiejar import DefaultCookiePolicy
 from urllib.parse import urlsplit
 
-from ansible_collections.ocikit.registry.plugins.module_utils._challenge import Answer, Authorizer, parse_challenges
+from ansible_collections.ocikit.registry.plugins.module_utils._challenge import (
+    Answer,
+    Authorizer,
+    parse_challenges,
+)
 from ansible_collections.ocikit.registry.plugins.module_utils._credentials import Credentials
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     InvalidInput,
@@ -33,7 +37,13 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     Unreachable,
     printable,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._origin import Origin, check_hop, origin_of, resolve, safe_url
+from ansible_collections.ocikit.registry.plugins.module_utils._origin import (
+    Origin,
+    check_hop,
+    origin_of,
+    resolve,
+    safe_url,
+)
 from ansible_collections.ocikit.registry.plugins.module_utils._reference import Endpoint, is_loopback
 
 REQUESTS_IMPORT_ERROR: str | None = None
@@ -47,7 +57,12 @@ except ImportError:
     _FAULTS: tuple[type[BaseException], ...] = ()
 else:
     _ADAPTER = requests.adapters.HTTPAdapter
-    _FAULTS = (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
+    _FAULTS = (
+        requests.exceptions.RequestException,
+        urllib3.exceptions.HTTPError,
+        http.client.HTTPException,
+        OSError,
+    )
 
 USER_AGENT = "ocikit.registry/1.0.0"
 BODY_LIMIT = 16 << 20
@@ -135,7 +150,7 @@ class Request:
     follow: bool = True
 
 
-class _Adapter(_ADAPTER):  # type: ignore[misc]
+class _Adapter(_ADAPTER):
     """Sends uploads in large blocks: urllib3's own are of 16 KiB."""
 
     def init_poolmanager(self, *args: t.Any, **kwargs: t.Any) -> None:
@@ -221,7 +236,9 @@ class Transport:
             if method not in ("GET", "HEAD"):
                 return response
             url = resolve(url, location, "redirect")
-        raise ProtocolError(f"{safe_url(request.url)} redirects more than {_MAX_HOPS} times.", url=safe_url(request.url))
+        raise ProtocolError(
+            f"{safe_url(request.url)} redirects more than {_MAX_HOPS} times.", url=safe_url(request.url)
+        )
 
     def _retry(self, request: Request, method: str, url: str, authorization: str | None) -> Response:
         tries = self._options.retries + 1
@@ -279,7 +296,9 @@ class Transport:
             # Of an empty stream requests would make one of unknown length.
             data = _Sized(body) if body.size else b""
         try:
-            prepared = self._session.prepare_request(requests.Request(method, url, headers=headers, data=data))
+            prepared = self._session.prepare_request(
+                requests.Request(method, url, headers=headers, data=data)
+            )
             # requests spells URLs anew, but a server that signed a path or query compares bytes.
             prepared.url = url if url.isascii() else prepared.url
             answer = self._session.send(
@@ -312,7 +331,9 @@ class Transport:
     def _fetch_token(self, method: str, url: str, headers: t.Mapping[str, str], body: bytes | None) -> Answer:
         """Send a token request. A redirect is not followed: it could carry the credentials anywhere."""
         response = self._retry(
-            Request(method, url, headers={"Accept": "application/json", **headers}, body=body, limit=SMALL_LIMIT),
+            Request(
+                method, url, headers={"Accept": "application/json", **headers}, body=body, limit=SMALL_LIMIT
+            ),
             method,
             url,
             None,
@@ -381,7 +402,9 @@ def retry_after(value: str | None, now: float | None = None) -> float | None:
 def _read(answer: t.Any, url: str, limit: int) -> bytes:
     """Read a whole body of at most ``limit`` bytes, undoing gzip where the server insists on it."""
     chunks, size, received = [], 0, 0
-    inflate = zlib.decompressobj(wbits=31) if answer.headers.get("Content-Encoding", "").lower() == "gzip" else None
+    inflate = (
+        zlib.decompressobj(wbits=31) if answer.headers.get("Content-Encoding", "").lower() == "gzip" else None
+    )
     while max(size, received) <= limit:
         chunk = answer.raw.read(1 << 16, decode_content=False)
         if not chunk:
@@ -391,7 +414,9 @@ def _read(answer: t.Any, url: str, limit: int) -> bytes:
             try:
                 chunk = inflate.decompress(chunk, limit + 1 - size)
             except zlib.error:
-                raise ProtocolError(f"The gzip encoding of {safe_url(url)} is broken.", url=safe_url(url)) from None
+                raise ProtocolError(
+                    f"The gzip encoding of {safe_url(url)} is broken.", url=safe_url(url)
+                ) from None
         chunks.append(chunk)
         size += len(chunk)
     if max(size, received) > limit:
@@ -444,21 +469,27 @@ def _fault(
     error: BaseException, method: str, url: str, options: TransportOptions | None = None
 ) -> RegistryError:
     """Say what went wrong below HTTP, in one sentence, with what to do."""
-    origin, where = origin_of(url), {"method": method, "url": safe_url(url)}
+    origin = origin_of(url)
+    where: dict[str, t.Any] = {"method": method, "url": safe_url(url)}
     place = f"{origin.host}:{origin.port}"
     cause = _cause(error)
     text = str(cause)
     proxy = " through the proxy" if isinstance(error, requests.exceptions.ProxyError) else ""
     if isinstance(error, requests.exceptions.InvalidURL):
         return ProtocolError(f"{safe_url(url)} cannot be requested: it is not a valid address.", **where)
-    if isinstance(error, requests.exceptions.InvalidHeader):
+    if isinstance(error, (requests.exceptions.InvalidHeader, urllib3.exceptions.InvalidHeader)):
         return ProtocolError(f"{place} sent headers that contradict each other.", **where)
     over_tls = isinstance(error, requests.exceptions.SSLError) or isinstance(cause, ssl.SSLError)
     if over_tls and not isinstance(cause, ssl.SSLEOFError):
         return TlsFailure(f"TLS with {place} failed{proxy}: {_tls_reason(text)}", **where)
     if isinstance(error, requests.exceptions.ConnectTimeout) and options:
-        return Unreachable(f"{place} did not accept a connection{proxy} within {options.connect_timeout:g} seconds.", **where)
-    if isinstance(error, (requests.exceptions.Timeout, urllib3.exceptions.ReadTimeoutError)) or "timed out" in text:
+        return Unreachable(
+            f"{place} did not accept a connection{proxy} within {options.connect_timeout:g} seconds.", **where
+        )
+    if (
+        isinstance(error, (requests.exceptions.Timeout, urllib3.exceptions.ReadTimeoutError))
+        or "timed out" in text
+    ):
         return Unreachable(f"{place} did not answer{proxy} in time (read_timeout).", **where)
     for sign, sentence in _REASONS:
         if sign in text:
@@ -474,10 +505,19 @@ def _cause(error: BaseException) -> BaseException:
 
 
 _REASONS = (
-    ("Temporary failure in name resolution", "the name cannot be resolved at present: check the DNS of the host."),
-    ("Failed to resolve", "the name cannot be resolved: check its spelling and the DNS of the host that runs this task."),
+    (
+        "Temporary failure in name resolution",
+        "the name cannot be resolved at present: check the DNS of the host.",
+    ),
+    (
+        "Failed to resolve",
+        "the name cannot be resolved: check its spelling and the DNS of the host that runs this task.",
+    ),
     ("Name or service not known", "the name cannot be resolved: check its spelling and the DNS of the host."),
-    ("Connection refused", "the connection was refused: check that the registry runs and that the port is right."),
+    (
+        "Connection refused",
+        "the connection was refused: check that the registry runs and that the port is right.",
+    ),
     ("No route to host", "there is no route to the host."),
     ("Network is unreachable", "the network is unreachable."),
     ("Tunnel connection failed: 407", "the proxy wants credentials: write them in the proxy's URL."),

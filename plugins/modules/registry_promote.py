@@ -26,7 +26,7 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     details:
-      - No write request is sent. What could be mounted is counted as missing.
+      - No write request is sent. What could be mounted is counted as RV(blobs.mounted), although the registry may refuse that.
 options:
   images:
     description:
@@ -182,7 +182,7 @@ blobs:
   type: dict
   contains:
     missing:
-      description: How many blobs were sent. In check mode these are all that the repositories of the targets lack.
+      description: How many blobs were sent.
       type: int
     missing_bytes:
       description: Their size in bytes.

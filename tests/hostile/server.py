@@ -264,6 +264,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     """Answers one request after another on one connection."""
 
     protocol_version = "HTTP/1.1"
+    # Head and body are written one after the other: the body must not wait until the head is acknowledged.
+    disable_nagle_algorithm = True
     server: _Server
 
     def log_message(self, format: str, *args: t.Any) -> None:  # pylint: disable=redefined-builtin
@@ -714,17 +716,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.do.monolithic == "405" and not upload.patched:
             self.error(405, "UNSUPPORTED", "Blobs come in chunks here.")
             return
-        if self.store_blob(bytes(upload.data) + self.body, self.query.get("digest", [""])[0]):
+        data, wanted = bytes(upload.data) + self.body, self.query.get("digest", [""])[0]
+        if digest_is_right(data, wanted):
+            # Before the answer is sent: tests look as soon as they have it.
             del self.registry.uploads[number]
+        self.store_blob(data, wanted)
 
-    def store_blob(self, data: bytes, wanted: str) -> bool:
-        """Store a blob whose digest is right. Return whether it was."""
-        if "sha256:" + hashlib.sha256(data).hexdigest() != wanted:
+    def store_blob(self, data: bytes, wanted: str) -> None:
+        """Store a blob whose digest is right."""
+        if not digest_is_right(data, wanted):
             self.error(400, "DIGEST_INVALID", "provided digest did not match uploaded content")
-            return False
+            return
         self.registry.repository(self.name).blobs[wanted] = data
         self.created(wanted)
-        return True
 
     def created(self, wanted: str) -> None:
         """201 for a blob."""
@@ -840,6 +844,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.do.token_expires is not None:
             answer["expires_in"] = self.do.token_expires
         return answer
+
+
+def digest_is_right(data: bytes, wanted: str) -> bool:
+    """Return whether data has the digest it is announced by."""
+    return "sha256:" + hashlib.sha256(data).hexdigest() == wanted
 
 
 def parse_scopes(scopes: list[str]) -> set[tuple[str, str, str]]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+
 from ansible_collections.ocikit.registry.plugins.module_utils import _transport
 from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._options import OPTIONS, Connection
-
 from tests.registries import Registry
 from tests.unit.copying import Mover
 

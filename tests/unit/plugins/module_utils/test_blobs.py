@@ -10,6 +10,7 @@ import io
 import typing as t
 
 import pytest
+
 from ansible_collections.ocikit.registry.plugins.module_utils import _blobs
 from ansible_collections.ocikit.registry.plugins.module_utils._blobs import (
     BlobBody,
@@ -30,7 +31,6 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     Unauthorized,
     Unreachable,
 )
-
 from tests.hostile import HostileRegistry
 from tests.registries import Registry, images
 
@@ -110,7 +110,9 @@ def test_a_registry_that_never_gets_further(connect: t.Any) -> None:
 def test_a_registry_that_dies_is_not_tried_by_two_layers(connect: t.Any) -> None:
     with HostileRegistry(cut_first=1, cut_after=2500, drop_on="GET", drop_first=0) as server:
         _connection, client = connect(holding(server).url, retries=2)
-        server.before = lambda request: setattr(server.behaviour, "drop_first", -1 if request.headers["Range"] else 0)
+        server.before = lambda request: setattr(
+            server.behaviour, "drop_first", -1 if request.headers["Range"] else 0
+        )
         with pytest.raises(Unreachable):
             download(client)
         assert ranges(server) == [None] + ["bytes=2500-"] * 3
@@ -220,7 +222,9 @@ def test_what_is_read_is_verified_before_it_counts(connect: t.Any, content: byte
         assert BLOB not in server.repository("a/b").blobs and server.uploads == {}
 
 
-@pytest.mark.parametrize("behaviour", [{}, {"range_stuck": True}, {"upload_location": "absolute"}, {"upload_location": "foreign"}])
+@pytest.mark.parametrize(
+    "behaviour", [{}, {"range_stuck": True}, {"upload_location": "absolute"}, {"upload_location": "foreign"}]
+)
 def test_chunks_where_one_piece_is_refused(connect: t.Any, behaviour: dict[str, t.Any]) -> None:
     with HostileRegistry(monolithic="405", **behaviour) as server:
         _connection, client = connect(server.url)
@@ -293,7 +297,9 @@ def test_a_connection_that_breaks_during_the_upload(connect: t.Any, when: str) -
 @pytest.mark.parametrize(
     ("status", "kind"), [(401, Unauthorized), (403, Denied), (503, ServerFault), (400, ProtocolError)]
 )
-def test_an_upload_that_fails_leaves_nothing_open(connect: t.Any, status: int, kind: type[RegistryError]) -> None:
+def test_an_upload_that_fails_leaves_nothing_open(
+    connect: t.Any, status: int, kind: type[RegistryError]
+) -> None:
     with HostileRegistry(fail_first=-1, fail_status=status, fail_on="^(PUT|PATCH) ") as server:
         _connection, client = connect(server.url, token="t")
         with pytest.raises((kind, Unauthorized)):
@@ -321,7 +327,16 @@ def test_content_that_the_registry_finds_wrong(connect: t.Any) -> None:
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [("0-0", 0), ("0-9", 10), ("bytes=0-9", 10), ("bytes=0--1", 0), ("", 0), ("5-9", 0), ("0-" + "9" * 5000, 0), ("0-\xb2", 0)],
+    [
+        ("0-0", 0),
+        ("0-9", 10),
+        ("bytes=0-9", 10),
+        ("bytes=0--1", 0),
+        ("", 0),
+        ("5-9", 0),
+        ("0-" + "9" * 5000, 0),
+        ("0-\xb2", 0),
+    ],
 )
 def test_how_much_arrived(value: str, expected: int) -> None:
     class Answer:

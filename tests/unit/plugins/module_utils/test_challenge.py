@@ -11,6 +11,9 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.ocikit.registry.plugins.module_utils._challenge import (
     Answer,
     Authorizer,
@@ -26,9 +29,6 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     UnsafeTarget,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._origin import Origin
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.hostile import HostileRegistry
 from tests.registries import Registry, images
 
@@ -69,7 +69,16 @@ def test_challenges_are_read(values: list[str], expected: list[tuple[str, dict[s
 
 @pytest.mark.parametrize(
     "junk",
-    ["Negotiate YII=, ", "NTLM TlRMTVNTUAAC==, ", '"quoted", ', "=, ", "===;;; ", "(a b), ", "Digest realm=, ", "a=b, "],
+    [
+        "Negotiate YII=, ",
+        "NTLM TlRMTVNTUAAC==, ",
+        '"quoted", ',
+        "=, ",
+        "===;;; ",
+        "(a b), ",
+        "Digest realm=, ",
+        "a=b, ",
+    ],
 )
 def test_a_challenge_after_what_cannot_be_read_is_found(junk: str) -> None:
     assert Challenge("bearer", {"realm": "r"}) in parse_challenges([junk + 'Bearer realm="r"'])
@@ -107,8 +116,22 @@ def test_token_answers(content: dict[str, t.Any], expected: str) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{}", b"[]", b"null", b"\xff", b"[" * 100000, b'{"token": 3}', b'{"token": "a b"}', b'{"token": "a\\r\\nX: y"}']
-    + [b'{"token": ["t"]}', b'{"token": "t", "expires_in": [1]}', b'{"token": "t", "expires_in": 1' + b"0" * 400 + b"}"],
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"null",
+        b"\xff",
+        b"[" * 100000,
+        b'{"token": 3}',
+        b'{"token": "a b"}',
+        b'{"token": "a\\r\\nX: y"}',
+    ]
+    + [
+        b'{"token": ["t"]}',
+        b'{"token": "t", "expires_in": [1]}',
+        b'{"token": "t", "expires_in": 1' + b"0" * 400 + b"}",
+    ],
 )
 def test_answers_without_a_token(body: bytes) -> None:
     with pytest.raises(ProtocolError, match="The token service x.y gave no token."):
@@ -208,7 +231,9 @@ def test_a_realm_keeps_its_own_query() -> None:
         return Answer(200, b'{"token": "t"}')
 
     authorizer = Authorizer(Origin("https", "x.y", 443), lambda _repository: Credentials(), fetch)
-    challenge = Challenge("bearer", {"realm": "https://x.y/t?tenant=a%20b&x=#f", "service": "s", "scope": "repository:o:pull *"})
+    challenge = Challenge(
+        "bearer", {"realm": "https://x.y/t?tenant=a%20b&x=#f", "service": "s", "scope": "repository:o:pull *"}
+    )
     authorizer.answer([challenge], [PULL], None)
     assert asked == ["https://x.y/t?tenant=a+b&x=&service=s&scope=repository%3Ao%3Apull&scope=%2A"]
 
@@ -226,7 +251,9 @@ def test_basic(connect: t.Any) -> None:
         assert sent == [None, "Basic YWxpY2U6c2VjcmV0", "Basic YWxpY2U6c2VjcmV0"]
 
 
-@pytest.mark.parametrize("behaviour", [{}, {"token_key": "access_token"}, {"token_key": "both"}, {"token_expires": None}])
+@pytest.mark.parametrize(
+    "behaviour", [{}, {"token_key": "access_token"}, {"token_key": "both"}, {"token_expires": None}]
+)
 @pytest.mark.parametrize("realm", ["same", "other"])
 def test_bearer(connect: t.Any, behaviour: dict[str, t.Any], realm: str) -> None:
     with HostileRegistry(auth="bearer", realm=realm, **behaviour) as server:
@@ -288,7 +315,9 @@ def test_an_identity_token_that_the_service_does_not_take(connect: t.Any, events
         _connection, client = connect(server.url, identity_token="identity-alice")
         with pytest.raises(RegistryError, match="The token service 127.0.0.1 answered HTTP 404") as caught:
             client.resolve("a/b", "x")
-        assert "identity-alice" not in str(caught.value) + repr(caught.value.to_dict()) + "".join(events.lines)
+        assert "identity-alice" not in str(caught.value) + repr(caught.value.to_dict()) + "".join(
+            events.lines
+        )
         assert server.count("/token") == 1
 
 
@@ -317,7 +346,9 @@ def test_a_challenge_for_more_scope_is_answered_once_more(connect: t.Any) -> Non
     with HostileRegistry(auth="bearer") as server:
         server.add("a/b", IMAGE, "x")
         _connection, client = connect(server.url, **ALICE)
-        client._transport._authorizer._way = Challenge("bearer", {"realm": f"{server.url}/token", "service": "hostile"})
+        client._transport._authorizer._way = Challenge(
+            "bearer", {"realm": f"{server.url}/token", "service": "hostile"}
+        )
         response = client.get("_catalog", [PULL])
         assert response.status == 200
         asked = [request.query["scope"] for request in server.requests if request.path == "/token"]
@@ -385,7 +416,9 @@ def test_threads_whose_token_was_refused_share_the_next_one(connect: t.Any) -> N
 
 def test_a_realm_on_another_host_gets_nothing(connect: t.Any) -> None:
     with HostileRegistry(auth="bearer") as server:
-        server.behaviour.challenge = f'Bearer realm="{server.other_url.replace("127.0.0.1", "localhost")}/token"'
+        server.behaviour.challenge = (
+            f'Bearer realm="{server.other_url.replace("127.0.0.1", "localhost")}/token"'
+        )
         _connection, client = connect(server.url, trusted_realms=["localhost"], **ALICE)
         with pytest.raises(UnsafeTarget, match="without TLS: localhost"):
             client.resolve("a/b", "x")
@@ -399,7 +432,9 @@ def test_a_realm_on_another_host_needs_trust(connect: t.Any, tls: Registry) -> N
         realm = server.other_url.replace("127.0.0.1", "localhost") + "/token"
         server.behaviour.challenge = f'Bearer realm="{realm}",service="hostile",scope="repository:a/b:pull"'
         _connection, client = connect(server.url, ca_path=tls.ca, **ALICE)
-        with pytest.raises(UnsafeTarget, match=r"another host. .* set trusted_realms: \[localhost\]") as caught:
+        with pytest.raises(
+            UnsafeTarget, match=r"another host. .* set trusted_realms: \[localhost\]"
+        ) as caught:
             client.resolve("a/b", "x")
         assert caught.value.to_dict()["kind"] == "unsafe_target"
         assert {request.origin for request in server.requests} == {"registry"}
@@ -440,12 +475,17 @@ def test_a_wrong_password_is_one_clear_sentence(connect: t.Any, events: t.Any, a
     text = str(caught.value)
     assert "127.0.0.1" in text and "the options username and password" in text and text.count("\n") == 0
     assert caught.value.to_dict()["kind"] == "unauthorized"
-    assert not any(secret in text + repr(caught.value.to_dict()) + "".join(events.lines) for secret in events.hidden)
+    assert not any(
+        secret in text + repr(caught.value.to_dict()) + "".join(events.lines) for secret in events.hidden
+    )
     assert {"wr0ng-pass", "YWxpY2U6d3IwbmctcGFzcw=="} <= events.hidden
 
 
 def test_no_credentials_is_one_clear_sentence(connect: t.Any) -> None:
-    for auth, says in (("basic", "none were found: set username and password, or auth_file"), ("bearer", "anonymous access")):
+    for auth, says in (
+        ("basic", "none were found: set username and password, or auth_file"),
+        ("bearer", "anonymous access"),
+    ):
         with HostileRegistry(auth=auth) as server:
             _connection, client = connect(server.url)
             with pytest.raises(Unauthorized, match=says):
@@ -476,7 +516,8 @@ def test_challenges_that_cannot_be_answered(connect: t.Any, challenge: str, says
         _connection, client = connect(server.url, **ALICE)
         with pytest.raises(RegistryError, match=says):
             client.resolve("a/b", "x")
-        assert server.count("") == 1
+        # Where a challenge says nothing the base of the API is asked as well.
+        assert [request.path for request in server.requests[1:]] == (["/v2/"] if challenge == "???" else [])
 
 
 def test_a_real_registry_with_basic_authentication(connect: t.Any) -> None:

@@ -7,10 +7,16 @@ from __future__ import annotations
 
 import json
 import typing as t
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
-from ansible_collections.ocikit.registry.plugins.module_utils._content import Descriptor, Manifest
+
+from ansible_collections.ocikit.registry.plugins.module_utils._client import (
+    RegistryClient,
+    _next_query,
+    failure,
+)
+from ansible_collections.ocikit.registry.plugins.module_utils._content import Descriptor, Manifest, digest_of
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     Denied,
     DigestMismatch,
@@ -20,14 +26,12 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     RegistryError,
     ServerFault,
     Unauthorized,
-    Unsupported,
     UnsafeTarget,
+    Unsupported,
 )
-
 from tests.hostile import HostileRegistry
 from tests.registries import Registry, images
-
-from .stub import Stub
+from tests.unit.stub import Stub
 
 IMAGE = images.image({"a": "1"})
 OTHER = images.image({"a": "2"})
@@ -49,7 +53,9 @@ def test_one_head_resolves_a_tag(connect: t.Any, registry: Registry, name: str) 
     images.push(registry.url, f"client/{name}", sample, "x")
     registry.clear_requests()
     _connection, client = connect(registry.url)
-    assert client.resolve(f"client/{name}", "x") == Descriptor(sample.media_type, sample.digest, len(sample.raw))
+    assert client.resolve(f"client/{name}", "x") == Descriptor(
+        sample.media_type, sample.digest, len(sample.raw)
+    )
     assert registry.requests() == [("HEAD", f"/v2/client/{name}/manifests/x", 200)]
     assert client.manifest(f"client/{name}", sample.digest).raw == sample.raw
 
@@ -65,7 +71,7 @@ def test_one_head_resolves_a_tag(connect: t.Any, registry: Registry, name: str) 
         {"content_type": "none"},
     ],
 )
-def test_a_get_where_head_does_not_tell(connect: t.Any, behaviour: dict[str, str]) -> None:
+def test_a_get_where_head_does_not_tell(connect: t.Any, behaviour: dict[str, t.Any]) -> None:
     with HostileRegistry(**behaviour) as server:
         server.add("a/b", IMAGE, "x")
         _connection, client = connect(server.url)
@@ -97,12 +103,19 @@ def test_what_does_not_exist(connect: t.Any) -> None:
 
 @pytest.mark.parametrize(
     ("body", "content_type"),
-    [(b"<html>404</html>", "text/html"), (b"404 page not found\n", "text/plain"), (b"", ""), (b"{}", "application/json")],
+    [
+        (b"<html>404</html>", "text/html"),
+        (b"404 page not found\n", "text/plain"),
+        (b"", ""),
+        (b"{}", "application/json"),
+    ],
 )
 def test_a_404_of_another_server_is_an_error(connect: t.Any, body: bytes, content_type: str) -> None:
     with Stub(lambda server: server.reply(404, body, Content_Type=content_type)) as stub:
         _connection, client = connect(stub.url)
-        with pytest.raises(ProtocolError, match="this address is not that of a registry's API: check the option registry"):
+        with pytest.raises(
+            ProtocolError, match="this address is not that of a registry's API: check the option registry"
+        ):
             client.resolve("a/b", "x")
         assert [method for method, _path, _headers, _port in stub.seen] == ["HEAD", "GET"]
 
@@ -171,9 +184,13 @@ def test_a_put_stores_the_bytes_as_they_are(connect: t.Any, registry: Registry) 
 
 @pytest.mark.parametrize(
     ("behaviour", "requests"),
-    [({}, ["PUT"]), ({"digest_header": "missing"}, ["PUT", "HEAD", "GET"]), ({"digest_header": "missing-put"}, ["PUT", "HEAD"])],
+    [
+        ({}, ["PUT"]),
+        ({"digest_header": "missing"}, ["PUT", "HEAD", "GET"]),
+        ({"digest_header": "missing-put"}, ["PUT", "HEAD"]),
+    ],
 )
-def test_a_put_is_checked(connect: t.Any, behaviour: dict[str, str], requests: list[str]) -> None:
+def test_a_put_is_checked(connect: t.Any, behaviour: dict[str, t.Any], requests: list[str]) -> None:
     with HostileRegistry(**behaviour) as server:
         server.add("a/b", IMAGE)
         _connection, client = connect(server.url)
@@ -181,8 +198,10 @@ def test_a_put_is_checked(connect: t.Any, behaviour: dict[str, str], requests: l
         assert methods(server) == requests and server.repositories["a/b"].tags == {"x": IMAGE.digest}
 
 
-@pytest.mark.parametrize("behaviour", [{"digest_header": "wrong-put"}, {"manifest_put": "ignored", "digest_header": "missing"}])
-def test_a_put_that_stored_something_else(connect: t.Any, behaviour: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "behaviour", [{"digest_header": "wrong-put"}, {"manifest_put": "ignored", "digest_header": "missing"}]
+)
+def test_a_put_that_stored_something_else(connect: t.Any, behaviour: dict[str, t.Any]) -> None:
     with HostileRegistry(**behaviour) as server:
         server.add("a/b", IMAGE)
         _connection, client = connect(server.url)
@@ -191,8 +210,6 @@ def test_a_put_that_stored_something_else(connect: t.Any, behaviour: dict[str, s
 
 
 def test_a_manifest_known_by_sha512(connect: t.Any) -> None:
-    from ansible_collections.ocikit.registry.plugins.module_utils._content import digest_of
-
     long = Manifest.parse(IMAGE.raw, IMAGE.media_type, digest_of(IMAGE.raw, "sha512:"))
     with HostileRegistry() as server:
         server.add("a/b", IMAGE)
@@ -248,7 +265,9 @@ def test_a_deletion_that_is_not_offered(connect: t.Any, mode: str) -> None:
         server.add("a/b", IMAGE, "x")
         _connection, client = connect(server.url)
         outcome, error = client.delete_manifest("a/b", "x")
-        assert outcome == "unsupported" and str(error).startswith("a/b:x cannot be deleted: 127.0.0.1 answered HTTP 40")
+        assert outcome == "unsupported" and str(error).startswith(
+            "a/b:x cannot be deleted: 127.0.0.1 answered HTTP 40"
+        )
 
 
 def test_a_deletion_whose_answer_was_lost(connect: t.Any) -> None:
@@ -355,7 +374,9 @@ def test_an_upload_address_on_another_host_gets_no_credentials(connect: t.Any) -
         assert server.repositories["a/b"].blobs == {BLOB: CONTENT}
 
 
-@pytest.mark.parametrize("location", ["http://169.254.169.254/x", "file:///x", "//user@127.0.0.1/x", "http://[::"])
+@pytest.mark.parametrize(
+    "location", ["http://169.254.169.254/x", "file:///x", "//user@127.0.0.1/x", "http://[::"]
+)
 def test_upload_addresses_that_are_refused(connect: t.Any, location: str) -> None:
     with Stub(lambda server: server.reply(202, Location=location)) as stub:
         _connection, client = connect(stub.url)
@@ -384,7 +405,9 @@ def test_an_upload_address_that_forgot_tls(connect: t.Any) -> None:
 # Lists
 
 
-@pytest.mark.parametrize("link", ["relative", "absolute", "token", "foreign", "loop", "last-page", "wrong-prefix", "none"])
+@pytest.mark.parametrize(
+    "link", ["relative", "absolute", "token", "foreign", "loop", "last-page", "wrong-prefix", "none"]
+)
 def test_every_way_to_the_next_page(connect: t.Any, link: str) -> None:
     with HostileRegistry(link=link, max_n=999, page_size=3) as server:
         for number in range(8):
@@ -394,6 +417,20 @@ def test_every_way_to_the_next_page(connect: t.Any, link: str) -> None:
         expected = [f"v{number}" for number in range(3 if link in ("loop", "none") else 8)]
         assert page is not None and page.names == expected
         assert {request.origin for request in server.requests} == {"registry"} and len(server.requests) < 8
+
+
+def test_an_empty_page_is_not_the_end(connect: t.Any) -> None:
+    pages = {"": ("b", "1"), "1": ("", "2"), "2": ("a", "3"), "3": ("", "")}
+
+    def answer(server: t.Any) -> None:
+        name, following = pages[server.path.partition("page=")[2]]
+        link = {"Link": f"</v2/a/b/tags/list?page={following}>; rel=next"} if following else {}
+        server.reply(200, json.dumps({"tags": [name] if name else []}).encode(), **link)
+
+    with Stub(answer) as stub:
+        _connection, client = connect(stub.url)
+        page = client.tags("a/b")
+        assert page is not None and page.names == ["a", "b"] and len(stub.seen) == 4
 
 
 @pytest.mark.parametrize("mode", ["list", "null", "absent", "with-null", "duplicates", "digests"])
@@ -407,7 +444,9 @@ def test_lists_of_tags(connect: t.Any, mode: str) -> None:
         assert client.tags("c/d") is None
 
 
-@pytest.mark.parametrize("body", [b"[]", b"{", b'{"tags": 3}', b'{"tags": {"a": 1}}', b'{"tags": ["a", 3, {}, "../x"]}'])
+@pytest.mark.parametrize(
+    "body", [b"[]", b"{", b'{"tags": 3}', b'{"tags": {"a": 1}}', b'{"tags": ["a", 3, {}, "../x"]}']
+)
 def test_lists_that_are_none(connect: t.Any, body: bytes) -> None:
     with Stub(lambda server: server.reply(200, body)) as stub:
         _connection, client = connect(stub.url)
@@ -422,18 +461,22 @@ def test_lists_that_are_none(connect: t.Any, body: bytes) -> None:
 @pytest.mark.parametrize("entries", ["3", '{"a": 1}', '"x"', "[3]", "[null]", '[{"digest": "../x"}]'])
 def test_lists_of_referrers_that_are_none(connect: t.Any, entries: str) -> None:
     body = f'{{"manifests": {entries}}}'.encode()
-    with Stub(lambda server: server.reply(200, body, Content_Type="application/vnd.oci.image.index.v1+json")) as stub:
+    with Stub(
+        lambda server: server.reply(200, body, Content_Type="application/vnd.oci.image.index.v1+json")
+    ) as stub:
         _connection, client = connect(stub.url)
         with pytest.raises(ProtocolError):
             client.referrers("a/b", IMAGE.digest)
 
 
-@pytest.mark.parametrize("link", ["<" * 60000, '<x>;rel="next' * 4000, "<x>" + ";a" * 29000, "<x>; rel=next, " * 4000])
-def test_a_link_header_is_read_in_linear_time(connect: t.Any, link: str) -> None:
-    with Stub(lambda server: server.reply(200, b'{"tags": ["a"]}', Link=link)) as stub:
-        _connection, client = connect(stub.url)
-        page = client.tags("a/b")
-        assert page is not None and page.names == ["a"]
+@pytest.mark.parametrize("part", ["<", '<x>;rel="next', "<x>;a", "<x> ;", '<x>;rel="', "<x>;a=b", "; "])
+def test_a_link_header_is_read_in_linear_time(part: str) -> None:
+    class Answer:
+        def header_values(self, _name: str) -> list[str]:
+            return [part * (3000000 // len(part))]
+
+    # With a quadratic reader this would take hours.
+    assert _next_query(t.cast(t.Any, Answer())) is None
 
 
 # Warnings and errors
@@ -448,7 +491,10 @@ def test_a_warning_is_passed_on_once(connect: t.Any, events: t.Any) -> None:
         assert events.warnings == [f'{server.host} warns: Old "tags" go [31m soon']
 
 
-@pytest.mark.parametrize("value", ["299 - text", '199 - "x"', '299 - "x', '299 host "x"', '299 - "x" "date"', '299 - "' + "x" * 5000 + '"'])
+@pytest.mark.parametrize(
+    "value",
+    ["299 - text", '199 - "x"', '299 - "x', '299 host "x"', '299 - "x" "date"', '299 - "' + "x" * 5000 + '"'],
+)
 def test_other_warnings_are_passed_over(connect: t.Any, events: t.Any, value: str) -> None:
     with Stub(lambda server: server.reply(200, b"{}", Warning=value)) as stub:
         _connection, client = connect(stub.url)
@@ -469,19 +515,30 @@ def test_other_warnings_are_passed_over(connect: t.Any, events: t.Any, value: st
         (501, ServerFault, "server"),
     ],
 )
-def test_errors_are_sentences_with_structure(connect: t.Any, status: int, kind: type[RegistryError], name: str) -> None:
+def test_errors_are_sentences_with_structure(
+    connect: t.Any, status: int, kind: type[RegistryError], name: str
+) -> None:
     entry = {"code": "SOME_CODE", "message": "No\x1b[31m\r\nway", "detail": {"a": "b\x07"}}
     body = json.dumps({"errors": [entry]}).encode()
     challenge = {"WWW_Authenticate": "Basic"} if status == 401 else {}
-    with Stub(lambda server: server.reply(status, body, Content_Type="application/json", **challenge)) as stub:
+    with Stub(
+        lambda server: server.reply(status, body, Content_Type="application/json", **challenge)
+    ) as stub:
         _connection, client = connect(stub.url, retries=0, username="alice", password="s3cret")
         with pytest.raises(kind) as caught:
             client.manifest("a/b", "x")
     text, error = str(caught.value), caught.value.to_dict()
     assert error["kind"] == name and text.isprintable() and text.endswith(".")
     if status != 401:
-        assert text.startswith(f"The manifest a/b:x cannot be read: 127.0.0.1 answered HTTP {status} SOME_CODE: No [31m way")
-        assert (error["status"], error["code"], error["message"], error["method"]) == (status, "SOME_CODE", "No [31m way", "GET")
+        assert text.startswith(
+            f"The manifest a/b:x cannot be read: 127.0.0.1 answered HTTP {status} SOME_CODE: No [31m way"
+        )
+        assert (error["status"], error["code"], error["message"], error["method"]) == (
+            status,
+            "SOME_CODE",
+            "No [31m way",
+            "GET",
+        )
         assert error["url"] == f"{stub.url}/v2/a/b/manifests/x" and error["detail"].isprintable()
     assert "s3cret" not in repr(error) + text and "YWxpY2U6czNjcmV0" not in repr(error) + text
 
@@ -512,8 +569,6 @@ def test_errors_show_no_query(connect: t.Any, events: t.Any) -> None:
         session = f"{server.url}/v2/a/b/blobs/uploads/nope?_state=s3cret"
         response = client.finish_upload("a/b", session, BLOB, CONTENT)
         assert response.status == 404
-        from ansible_collections.ocikit.registry.plugins.module_utils._client import failure
-
         error = failure(response, "x")
         assert error.url == f"{server.url}/v2/a/b/blobs/uploads/nope"
         assert "s3cret" not in str(error) + repr(error.to_dict()) + "".join(events.lines)
@@ -542,8 +597,6 @@ def test_a_real_registry_behind_a_wrong_address(connect: t.Any, registry: Regist
 
 
 def test_clients_are_shared_by_threads(connect: t.Any, registry: Registry) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     images.push(registry.url, "client/threads", IMAGE, "x")
     _connection, client = connect(registry.url)
 

@@ -11,6 +11,9 @@ import json
 import typing as t
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.ocikit.registry.plugins.module_utils._content import (
     DOCKER_LIST,
     DOCKER_MANIFEST,
@@ -26,10 +29,11 @@ from ansible_collections.ocikit.registry.plugins.module_utils._content import (
     choose,
     digest_of,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._errors import DigestMismatch, InvalidInput, ProtocolError
-from hypothesis import given
-from hypothesis import strategies as st
-
+from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
+    DigestMismatch,
+    InvalidInput,
+    ProtocolError,
+)
 from tests.registries import images
 
 DIGEST = "sha256:" + "a" * 64
@@ -70,7 +74,9 @@ def test_platforms_are_normalised(text: str, expected: str) -> None:
     assert Platform.parse(text).matches(Platform.parse(expected))
 
 
-@pytest.mark.parametrize("text", ["", "linux", "linux/", "/amd64", "a/b/c/d", "linux/amd 64", "linux/ä", "linux//v8"])
+@pytest.mark.parametrize(
+    "text", ["", "linux", "linux/", "/amd64", "a/b/c/d", "linux/amd 64", "linux/ä", "linux//v8"]
+)
 def test_texts_that_are_no_platform(text: str) -> None:
     with pytest.raises(InvalidInput, match="is not a platform: write os/architecture"):
         Platform.parse(text)
@@ -103,7 +109,19 @@ def test_what_is_no_platform_object_counts_as_none(platform: object) -> None:
 
 @pytest.mark.parametrize(
     "digest",
-    [None, 3, [], {}, "", "sha256:", "../../etc/passwd", "sha256:../x", DIGEST.upper(), DIGEST + "0", DIGEST[:-1]]
+    [
+        None,
+        3,
+        [],
+        {},
+        "",
+        "sha256:",
+        "../../etc/passwd",
+        "sha256:../x",
+        DIGEST.upper(),
+        DIGEST + "0",
+        DIGEST[:-1],
+    ]
     + [DIGEST + "\n", "md5:" + "a" * 32, "sha512:" + "a" * 64, "sha256:" + "g" * 64, "x\x1b[2J"],
 )
 def test_hostile_digests_are_refused(digest: object) -> None:
@@ -131,22 +149,43 @@ def test_what_is_no_descriptor(value: object) -> None:
 
 
 def test_optional_fields_of_other_types_are_left_out() -> None:
-    hostile = {"annotations": {"a": "1", "vnd.docker.reference.digest": [OTHER]}, "urls": ["u", 3], "artifactType": {}}
+    hostile = {
+        "annotations": {"a": "1", "vnd.docker.reference.digest": [OTHER]},
+        "urls": ["u", 3],
+        "artifactType": {},
+    }
     found = Descriptor.from_dict({**CONFIG, **hostile})
-    assert (found.annotations, found.urls, found.artifact_type, found.attests) == ({"a": "1"}, ("u",), None, None)
+    assert (found.annotations, found.urls, found.artifact_type, found.attests) == (
+        {"a": "1"},
+        ("u",),
+        None,
+        None,
+    )
     assert Descriptor.from_dict({**CONFIG, "annotations": ["a"], "urls": "u"}).annotations == {}
 
 
 @pytest.mark.parametrize("name", sorted(images.samples()))
 def test_sample_images_are_what_they_were_made_as(name: str) -> None:
     sample = images.samples()[name]
-    for served in (sample.media_type, f"{sample.media_type}; charset=utf-8", None, "application/json", "text/plain"):
+    for served in (
+        sample.media_type,
+        f"{sample.media_type}; charset=utf-8",
+        None,
+        "application/json",
+        "text/plain",
+    ):
         manifest = Manifest.parse(sample.raw, served, sample.digest)
-        assert (manifest.digest, manifest.media_type, manifest.raw) == (sample.digest, sample.media_type, sample.raw)
+        assert (manifest.digest, manifest.media_type, manifest.raw) == (
+            sample.digest,
+            sample.media_type,
+            sample.raw,
+        )
     parsed = json.loads(sample.raw)
     assert manifest.is_index is ("manifests" in parsed)
     needed = [*parsed.get("manifests", []), *filter(None, [parsed.get("config")]), *parsed.get("layers", [])]
-    assert [one.digest for one in manifest.successors()] == list(dict.fromkeys(one["digest"] for one in needed))
+    assert [one.digest for one in manifest.successors()] == list(
+        dict.fromkeys(one["digest"] for one in needed)
+    )
 
 
 @pytest.mark.parametrize(
@@ -198,16 +237,49 @@ def test_contradictions_are_refused(content: t.Any, served: str | None, says: st
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"\xff\xfe{}", b"\xef\xbb\xbf{}", b"[" * 100000, b'{"a":' * 100000, b"<html></html>", b'{"a": 1' + b"0" * 5000],
+    [
+        b"",
+        b"{",
+        b"\xff\xfe{}",
+        b"\xef\xbb\xbf{}",
+        b"[" * 100000,
+        b'{"a":' * 100000,
+        b"<html></html>",
+        b'{"a": 1' + b"0" * 5000,
+    ],
 )
 def test_what_is_no_json_is_one_sentence(content: bytes) -> None:
     with pytest.raises(ProtocolError, match="The manifest is not valid JSON."):
         Manifest.parse(content, OCI_MANIFEST)
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=5), lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["mediaType", "manifests", "layers", "config", "digest", "size", "platform", "subject",
-                                       "annotations", "signatures", "protected", "fsLayers", "blobs"]), inner, max_size=4)))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+        lambda inner: st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "mediaType",
+                    "manifests",
+                    "layers",
+                    "config",
+                    "digest",
+                    "size",
+                    "platform",
+                    "subject",
+                    "annotations",
+                    "signatures",
+                    "protected",
+                    "fsLayers",
+                    "blobs",
+                ]
+            ),
+            inner,
+            max_size=4,
+        ),
+    )
+)
 def test_any_json_is_a_manifest_or_a_protocol_error(value: t.Any) -> None:
     for served in (None, OCI_INDEX, OCI_MANIFEST, SCHEMA1_SIGNED):
         try:
@@ -265,9 +337,24 @@ def test_schema_1_has_the_digest_of_what_is_signed() -> None:
 
 @pytest.mark.parametrize(
     "protected",
-    [None, 3, "", "%%%", "bm90IGpzb24", *(base64.urlsafe_b64encode(one).decode() for one in (
-        b"[]", b"{}", b'{"formatLength": 1e999, "formatTail": ""}', b'{"formatLength": "x", "formatTail": ""}',
-        b'{"formatLength": 1, "formatTail": 3}', b"[" * 100000))],
+    [
+        None,
+        3,
+        "",
+        "%%%",
+        "bm90IGpzb24",
+        *(
+            base64.urlsafe_b64encode(one).decode()
+            for one in (
+                b"[]",
+                b"{}",
+                b'{"formatLength": 1e999, "formatTail": ""}',
+                b'{"formatLength": "x", "formatTail": ""}',
+                b'{"formatLength": 1, "formatTail": 3}',
+                b"[" * 100000,
+            )
+        ),
+    ],
 )
 def test_broken_schema_1_signatures_do_not_break_us(protected: object) -> None:
     content = raw({"fsLayers": [], "signatures": [{"protected": protected}]})
@@ -277,10 +364,20 @@ def test_broken_schema_1_signatures_do_not_break_us(protected: object) -> None:
 def test_the_platform_of_a_wish_is_found_and_attestations_are_passed_over() -> None:
     def child(digest: str, platform: dict[str, str] | None, **annotations: str) -> dict[str, t.Any]:
         named = {key.replace("_", "."): value for key, value in annotations.items()}
-        return {"mediaType": OCI_MANIFEST, "digest": digest, "size": 1, "platform": platform, "annotations": named}
+        return {
+            "mediaType": OCI_MANIFEST,
+            "digest": digest,
+            "size": 1,
+            "platform": platform,
+            "annotations": named,
+        }
 
     linux = {"os": "linux", "architecture": "amd64"}
-    entries = [child(DIGEST, None), child(DIGEST, linux, vnd_docker_reference_digest=OTHER), child(OTHER, linux)]
+    entries = [
+        child(DIGEST, None),
+        child(DIGEST, linux, vnd_docker_reference_digest=OTHER),
+        child(OTHER, linux),
+    ]
     index = Manifest.parse(raw({**INDEX, "manifests": entries}), OCI_INDEX)
     chosen = choose(index.children, Platform.parse("linux/amd64"))
     assert chosen is not None and chosen.digest == OTHER
@@ -288,7 +385,9 @@ def test_the_platform_of_a_wish_is_found_and_attestations_are_passed_over() -> N
 
 
 def test_artifacts() -> None:
-    manifest = Manifest.parse(raw({**IMAGE, "artifactType": "application/x-a", "subject": LAYER}), OCI_MANIFEST)
+    manifest = Manifest.parse(
+        raw({**IMAGE, "artifactType": "application/x-a", "subject": LAYER}), OCI_MANIFEST
+    )
     assert (manifest.artifact_type, manifest.is_image) == ("application/x-a", True)
     assert manifest.subject is not None and manifest.subject.digest == OTHER
     assert Manifest.parse(raw(IMAGE), OCI_MANIFEST).artifact_type == OCI_CONFIG

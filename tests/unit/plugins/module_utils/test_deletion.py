@@ -12,6 +12,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import typing as t
 
 import pytest
@@ -83,16 +84,10 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_deletion, "_PAUSES", (0, 0.01))
 
 
-class Rogue(Handler):
-    """A DELETE of a tag deletes the digest with all its tags, as some registries do."""
-
-    def delete_tag(self, tag: str) -> None:
-        self.delete_digest(self.content.tags[tag])
-
-
 @pytest.fixture
 def rogue(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(HostileRegistry._listen.__globals__["Handler"], "delete_tag", Rogue.delete_tag)
+    """A DELETE of a tag deletes its digest with all tags, as some registries do."""
+    monkeypatch.setattr(Handler, "delete_tag", lambda self, tag: self.delete_digest(self.content.tags[tag]))
 
 
 # Siblings
@@ -147,7 +142,7 @@ def test_siblings_stay(connect: Connect, tag_delete: str) -> None:
 def test_siblings_that_a_registry_deletes_along_are_put_back(connect: Connect, strategy: str) -> None:
     with HostileRegistry() as server:
         tags = seeded(server)
-        with pytest.raises(Unsupported, match="deleted other tags along with 1: 1.0, latest were put back") as caught:
+        with pytest.raises(Unsupported, match="tags that were not named .*put back: 1.0, latest\\)") as caught:
             rm(connect, server.url, "1", "2", strategy=strategy)
         assert "choose the strategy placeholder" in str(caught.value)
         assert tags == AFTER
@@ -164,7 +159,7 @@ def test_siblings_that_cannot_be_put_back_are_named(connect: Connect) -> None:
         tags = seeded(server)
         with pytest.raises(Unsupported) as caught:
             rm(connect, server.url, "1")
-        assert f"latest were put back and 1.0 ({ONE.digest}) could not be put back" in str(caught.value)
+        assert f"(put back: latest; could not be put back: 1.0 ({ONE.digest}))" in str(caught.value)
         assert tags == {"latest": ONE.digest, "2": TWO.digest}
 
 
@@ -247,8 +242,7 @@ def test_a_digest_that_cannot_be_deleted(connect: Connect, behaviour: str, kind:
         assert (server.count(PUTS) == 0) is probed
 
 
-@pytest.mark.parametrize("status", [500, 403])
-def test_a_failure_after_the_placeholder_is_rolled_back_and_can_be_repeated(connect: Connect, status: int) -> None:
+def test_a_failure_after_the_placeholder_is_rolled_back_and_can_be_repeated(connect: Connect) -> None:
     with HostileRegistry(tag_delete="400", digest_delete="500once") as server:
         tags = seeded(server)
         with pytest.raises(ServerFault, match="After this failure all tags were put back and verified"):
@@ -510,20 +504,18 @@ def test_strategy_manifest_that_fails_half_way_tells_how_far_it_came(connect: Co
 # Some go one way, some another
 
 
-class Choosy(Handler):
+@pytest.fixture
+def choosy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tags that begin with ``p`` cannot be deleted by their names."""
 
-    def delete_tag(self, tag: str) -> None:
+    def delete_tag(self: Handler, tag: str) -> None:
         if tag.startswith("p"):
             self.error(405, "UNSUPPORTED", "This tag is protected.")
         else:
             del self.content.tags[tag]
             self.send(202)
 
-
-@pytest.fixture
-def choosy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(HostileRegistry._listen.__globals__["Handler"], "delete_tag", Choosy.delete_tag)
+    monkeypatch.setattr(Handler, "delete_tag", delete_tag)
 
 
 MIXED = {"a": ONE, "b": TWO, "p1": ONE, "p2": DOCKER, "z": ONE, "stays": ONE}
@@ -714,7 +706,7 @@ def test_an_interruption_is_rolled_back(numbers: list[signal.Signals]) -> None:
             if len(set(tags.values()) - set(STATE.values())) and re.search(pattern, label) and sent:
                 if not moved and request.method == "PUT":
                     return
-                moved.update(tags)
+                moved.update({} if moved else tags)
                 started[0].send_signal(sent.pop())
 
         server.before = interrupt
@@ -738,15 +730,17 @@ def test_after_a_crash_the_same_task_removes_the_tag(connect: Connect) -> None:
         started: list[subprocess.Popen[str]] = []
 
         def kill() -> None:
+            # This request, which is under way, comes to nothing as well.
+            server.behaviour.drop_first, server.behaviour.drop_on = 1, DIGEST_DELETES
             started[0].kill()
-            started[0].wait(60)
-            # So that this request, which is under way, comes to nothing as well.
-            server.behaviour.digest_delete = "500"
 
         meanwhile(server, DIGEST_DELETES, kill, count=2)
         started.append(run_module(server, "1"))
         started[0].communicate(timeout=60)
+        for _wait in range(1000):
+            if server.counters.get("drop"):
+                break
+            time.sleep(0.01)
         assert tags["1"] not in STATE.values()
-        server.before, server.behaviour.digest_delete = None, "202"
         assert rm(connect, server.url, "1")["changed"] is True
         assert tags == AFTER

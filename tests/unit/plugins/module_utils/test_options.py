@@ -10,9 +10,13 @@ import pathlib
 import typing as t
 
 import pytest
-from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput, RegistryError, Unauthorized
-from ansible_collections.ocikit.registry.plugins.module_utils._options import OPTIONS, Connection
 
+from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
+    InvalidInput,
+    RegistryError,
+    Unauthorized,
+)
+from ansible_collections.ocikit.registry.plugins.module_utils._options import OPTIONS, Connection
 from tests.hostile import HostileRegistry
 from tests.registries import images
 
@@ -54,7 +58,10 @@ def test_credentials_go_to_the_one_registry_that_is_named(events: t.Any) -> None
         one.add("a/b", IMAGE, "x")
         them = connection(events, username="alice", password="secret")
         assert them.client(them.reference(f"{one.host}/a/b:x")).resolve("a/b", "x") is not None
-        with pytest.raises(InvalidInput, match=f"names two registries, {one.host} and {two.host}: say with the option registry"):
+        with pytest.raises(
+            InvalidInput,
+            match=f"names two registries, {one.host} and {two.host}: say with the option registry",
+        ):
             them.client(them.reference(f"{two.host}/a/b:x"))
         assert two.requests == []
 
@@ -67,7 +74,9 @@ def test_without_credentials_any_number_of_registries_is_named(events: t.Any) ->
             assert them.client(them.reference(f"{server.host}/a/b:x")).resolve("a/b", "x") is not None
 
 
-def test_credentials_of_an_auth_file_are_hidden_and_bound_to_their_path(events: t.Any, tmp_path: pathlib.Path) -> None:
+def test_credentials_of_an_auth_file_are_hidden_and_bound_to_their_path(
+    events: t.Any, tmp_path: pathlib.Path
+) -> None:
     with HostileRegistry(auth="basic") as server:
         server.add("a/b", IMAGE, "x")
         server.add("c/d", IMAGE, "x")
@@ -97,7 +106,10 @@ def test_credentials_of_the_home_directory(events: t.Any, nobody: pathlib.Path) 
     [
         ({"username": "alice"}, "username needs password."),
         ({"password": "s3cret"}, "password needs username."),
-        ({"username": "alice", "password": "s3cret", "token": "t0p-s3cret"}, "username and token exclude each other"),
+        (
+            {"username": "alice", "password": "s3cret", "token": "t0p-s3cret"},
+            "username and token exclude each other",
+        ),
         ({"token": "s3cret", "identity_token": "s3cret"}, "token and identity_token exclude each other"),
         ({"connect_timeout": 0.0}, "connect_timeout must be more than 0."),
         ({"read_timeout": -1.0}, "read_timeout must be more than 0."),

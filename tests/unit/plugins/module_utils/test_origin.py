@@ -6,8 +6,15 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import UnsafeTarget
-from ansible_collections.ocikit.registry.plugins.module_utils._origin import Origin, check_hop, origin_of, resolve, safe_url
+from ansible_collections.ocikit.registry.plugins.module_utils._origin import (
+    Origin,
+    check_hop,
+    origin_of,
+    resolve,
+    safe_url,
+)
 
 PUBLIC = Origin("https", "registry.example.com", 443)
 LOOPBACK = Origin("http", "127.0.0.1", 5000)
@@ -26,7 +33,9 @@ def test_origins_have_the_port_that_is_used(url: str, expected: Origin) -> None:
     assert origin_of(url) == expected
 
 
-@pytest.mark.parametrize("url", ["", "/v2/", "ftp://x.y", "file:///etc/passwd", "https://", "http://x:y", "http://[::1"])
+@pytest.mark.parametrize(
+    "url", ["", "/v2/", "ftp://x.y", "file:///etc/passwd", "https://", "http://x:y", "http://[::1"]
+)
 def test_what_is_no_http_address(url: str) -> None:
     with pytest.raises(UnsafeTarget, match="no http or https URL"):
         origin_of(url)
@@ -39,7 +48,12 @@ def test_a_url_is_shown_without_query_and_user() -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["https://registry.example.com/b", "https://storage.example.net:8443/x?sig=1", "https://8.8.8.8/x", "https://x_y.z/"],
+    [
+        "https://registry.example.com/b",
+        "https://storage.example.net:8443/x?sig=1",
+        "https://8.8.8.8/x",
+        "https://x_y.z/",
+    ],
 )
 def test_steps_that_are_taken(url: str) -> None:
     assert check_hop(PUBLIC, url, "redirect") == origin_of(url)

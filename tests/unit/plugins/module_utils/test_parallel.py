@@ -9,6 +9,7 @@ import threading
 import time
 
 import pytest
+
 from ansible_collections.ocikit.registry.plugins.module_utils._parallel import each
 
 

@@ -6,6 +6,9 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
 from ansible_collections.ocikit.registry.plugins.module_utils._reference import (
     Endpoint,
@@ -18,8 +21,6 @@ from ansible_collections.ocikit.registry.plugins.module_utils._reference import 
     parse,
     parse_repository,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 HEX = "0123456789abcdef" * 4
 SHA256 = f"sha256:{HEX}"
@@ -155,7 +156,9 @@ def test_any_text_is_a_registry_or_refused(text: str) -> None:
         ("localhost", "app", Reference("localhost", "app")),
     ],
 )
-def test_references_without_a_host_belong_to_the_registry(registry: str, text: str, expected: Reference) -> None:
+def test_references_without_a_host_belong_to_the_registry(
+    registry: str, text: str, expected: Reference
+) -> None:
     assert parse(text, registry) == expected
     assert endpoint(registry).name == expected.registry or "quay" in text
 
@@ -242,16 +245,22 @@ def test_registries_that_are_refused(registry: str, plain_http: bool | None, say
     assert says in str(caught.value) and "s3cret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("host", ["localhost", "x.localhost", "127.0.0.1", "127.9.9.9", "[::1]", "localhost."])
+@pytest.mark.parametrize(
+    "host", ["localhost", "x.localhost", "127.0.0.1", "127.9.9.9", "[::1]", "localhost."]
+)
 def test_loopback_hosts(host: str) -> None:
     assert is_loopback(host)
 
 
-@pytest.mark.parametrize("host", ["localhost.example.com", "notlocalhost", "128.0.0.1", "127.0.0.1.nip.io", "[::2]"])
+@pytest.mark.parametrize(
+    "host", ["localhost.example.com", "notlocalhost", "128.0.0.1", "127.0.0.1.nip.io", "[::2]"]
+)
 def test_other_hosts(host: str) -> None:
     assert not is_loopback(host)
 
 
-@pytest.mark.parametrize("value", [None, 3, b"x", ["sha256"], "", f"{SHA256}\n", f" {SHA256}", f"{SHA256}/../x"])
+@pytest.mark.parametrize(
+    "value", [None, 3, b"x", ["sha256"], "", f"{SHA256}\n", f" {SHA256}", f"{SHA256}/../x"]
+)
 def test_what_is_no_digest_tag_or_repository(value: object) -> None:
     assert not is_digest(value) and not is_tag(value) and not is_repository(value)

@@ -132,10 +132,21 @@ def test_many_targets_at_once(connect: Connect, registry: Registry) -> None:
 
 
 def test_requests_for_a_new_tag(connect: Connect, registry: Registry) -> None:
-    """That a HEAD says 404 is believed once another HEAD was served, so a GET has to confirm the first one."""
     images.push(registry.url, "count/new", ONE, "source")
     registry.clear_requests()
-    retag(connect, registry.url, "count/new:source", tags=["new"])
+    retag(connect, registry.url, "count/new:source", tags=["new", "newer"])
+    assert sorted(methods(registry)) == ["GET", "HEAD", "HEAD", "PUT", "PUT"]
+
+
+@pytest.mark.parametrize("condition", [{"overwrite": False}, {"if_digest": "absent"}])
+def test_requests_for_a_new_tag_with_a_condition(
+    connect: Connect, registry: Registry, condition: dict[str, t.Any]
+) -> None:
+    """Some registries answer every HEAD with 404: where a condition hangs on it, a GET confirms that there is nothing."""
+    repository = f"count/{next(iter(condition)).replace('_', '-')}"
+    images.push(registry.url, repository, ONE, "source")
+    registry.clear_requests()
+    retag(connect, registry.url, f"{repository}:source", tags=["new"], **condition)
     assert methods(registry) == ["HEAD", "GET", "GET", "PUT"]
 
 

@@ -17,6 +17,7 @@ import typing as t
 import zlib
 
 import pytest
+
 from ansible_collections.ocikit.registry.plugins.module_utils import _transport
 from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
@@ -31,11 +32,9 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     UnsafeTarget,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._transport import Request, retry_after
-
 from tests.hostile import HostileRegistry
 from tests.registries import Registry, find_tool, images
-
-from .stub import Stub
+from tests.unit.stub import Stub
 
 ALICE = {"username": "alice", "password": "secret"}
 IMAGE = images.image({"a": "1"})
@@ -112,7 +111,11 @@ def test_retry_after_is_respected(connect: t.Any, value: str, monkeypatch: pytes
         monkeypatch.setattr(_transport.time, "sleep", slept.append)
         assert client.resolve("a/b", "x").digest == IMAGE.digest
     # A date has whole seconds only.
-    assert len(slept) <= 1 and all(0 < pause <= 1 for pause in slept) and (slept and slept[0] > 0.9 or value == "date")
+    assert (
+        len(slept) <= 1
+        and all(0 < pause <= 1 for pause in slept)
+        and (slept and slept[0] > 0.9 or value == "date")
+    )
 
 
 def test_a_retry_after_that_is_too_long_fails_at_once(connect: t.Any) -> None:
@@ -184,7 +187,9 @@ def test_nobody_is_there(connect: t.Any) -> None:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     _connection, client = connect(f"http://127.0.0.1:{port}")
-    with pytest.raises(Unreachable, match=f"127.0.0.1:{port}: the connection was refused: check that") as caught:
+    with pytest.raises(
+        Unreachable, match=f"127.0.0.1:{port}: the connection was refused: check that"
+    ) as caught:
         # Names with SSL or 407 in them are no sign of anything.
         client.resolve("a/ssl407", "SSL-407")
     assert caught.value.to_dict()["kind"] == "unreachable"
@@ -194,7 +199,10 @@ def test_nobody_is_there(connect: t.Any) -> None:
     ("problem", "says"),
     [
         (socket.gaierror(-2, "Name or service not known"), "the name cannot be resolved: check its spelling"),
-        (socket.gaierror(-3, "Temporary failure in name resolution"), "the name cannot be resolved at present"),
+        (
+            socket.gaierror(-3, "Temporary failure in name resolution"),
+            "the name cannot be resolved at present",
+        ),
     ],
 )
 def test_names_that_do_not_resolve(connect: t.Any, monkeypatch: t.Any, problem: Exception, says: str) -> None:
@@ -255,7 +263,9 @@ def test_another_origin_gets_no_credentials(connect: t.Any, tmp_path: t.Any, mon
             assert "ZXZlOm5ldHJj" not in sent and "Cookie" not in sent
 
 
-def test_netrc_is_not_used_for_the_registry_either(connect: t.Any, tmp_path: t.Any, monkeypatch: t.Any) -> None:
+def test_netrc_is_not_used_for_the_registry_either(
+    connect: t.Any, tmp_path: t.Any, monkeypatch: t.Any
+) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login alice password secret\n", encoding="utf-8")
     monkeypatch.setenv("NETRC", str(netrc))
@@ -298,8 +308,12 @@ def test_redirects_without_end(connect: t.Any) -> None:
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_redirects_to_where_nobody_should_go(connect: t.Any, attempts: list[t.Any], target: str, method: str) -> None:
-    with Stub(lambda server: server.reply(307, Location=target.encode("latin-1", "replace").decode("latin-1"))) as stub:
+def test_redirects_to_where_nobody_should_go(
+    connect: t.Any, attempts: list[t.Any], target: str, method: str
+) -> None:
+    with Stub(
+        lambda server: server.reply(307, Location=target.encode("latin-1", "replace").decode("latin-1"))
+    ) as stub:
         _connection, client = connect(stub.url)
         with pytest.raises(UnsafeTarget):
             client._transport.send(Request(method, client.endpoint.base))
@@ -311,7 +325,9 @@ def test_writes_are_not_redirected(connect: t.Any, status: int) -> None:
     with Stub(lambda server: server.reply(status, Location="/elsewhere")) as stub:
         _connection, client = connect(stub.url)
         for method in ("PUT", "POST", "PATCH", "DELETE"):
-            answer = client._transport.send(Request(method, client.endpoint.base, body=b"1" if method != "DELETE" else None))
+            answer = client._transport.send(
+                Request(method, client.endpoint.base, body=b"1" if method != "DELETE" else None)
+            )
             assert answer.status == status
         assert [path for _method, path, _headers, _port in stub.seen] == ["/v2/"] * 4
 
@@ -465,7 +481,9 @@ def test_a_token_that_cannot_be_a_header(connect: t.Any, token: str) -> None:
         assert stub.seen == [] and token not in str(caught.value)
 
 
-@pytest.mark.parametrize("answer", [b"garbage\r\n\r\n", b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 200 + b"\r\n", b""])
+@pytest.mark.parametrize(
+    "answer", [b"garbage\r\n\r\n", b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 200 + b"\r\n", b""]
+)
 def test_what_is_no_http(connect: t.Any, answer: bytes) -> None:
     def write(server: t.Any) -> None:
         server.wfile.write(answer)
@@ -483,7 +501,7 @@ def test_what_is_no_http(connect: t.Any, answer: bytes) -> None:
 @pytest.fixture(scope="module")
 def tls() -> t.Iterator[Registry]:
     with Registry(tls=True) as server:
-        images.push(server.url, "a/b", IMAGE, "x", verify=server.ca)
+        images.push(server.url, "a/b", IMAGE, "x", verify=str(server.ca))
         yield server
 
 
@@ -532,7 +550,9 @@ def test_a_directory_of_authorities(connect: t.Any, tls: Registry, tmp_path: pat
 def test_a_certificate_for_another_host(connect: t.Any, tls: Registry) -> None:
     # A tunnel gives the registry another name.
     with Stub(tunnel_to(tls.host)) as proxy:
-        _connection, client = connect(tls.url.replace("127.0.0.1", "wrong.invalid"), ca_path=tls.ca, proxy=proxy.url)
+        _connection, client = connect(
+            tls.url.replace("127.0.0.1", "wrong.invalid"), ca_path=tls.ca, proxy=proxy.url
+        )
         with pytest.raises(TlsFailure, match="its certificate is for another host name"):
             client.resolve("a/b", "x")
 
@@ -553,13 +573,20 @@ def test_client_certificates(connect: t.Any, demanding: Registry) -> None:
     _connection, client = connect(demanding.url, ca_path=demanding.ca)
     with pytest.raises((TlsFailure, Unreachable)) as caught:
         client.resolve("a/b", "x")
-    assert isinstance(caught.value, TlsFailure) and "it wants a client certificate: set client_cert" in str(caught.value)
+    assert isinstance(caught.value, TlsFailure) and "it wants a client certificate: set client_cert" in str(
+        caught.value
+    )
     _connection, client = connect(
-        demanding.url, ca_path=demanding.ca, client_cert=demanding.client_cert, client_key=demanding.client_key
+        demanding.url,
+        ca_path=demanding.ca,
+        client_cert=demanding.client_cert,
+        client_key=demanding.client_key,
     )
     assert client.ping().status == 200
     both = pathlib.Path(demanding._path("both.pem"))
-    both.write_bytes(b"".join(pathlib.Path(demanding._path(name)).read_bytes() for name in ("client.pem", "client.key")))
+    both.write_bytes(
+        b"".join(pathlib.Path(demanding._path(name)).read_bytes() for name in ("client.pem", "client.key"))
+    )
     _connection, client = connect(demanding.url, ca_path=demanding.ca, client_cert=str(both))
     assert client.ping().status == 200
 
@@ -576,7 +603,10 @@ def test_files_that_are_no_certificates(connect: t.Any, tls: Registry, tmp_path:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"ca_path": "/does/not/exist"}, "ca_path '/does/not/exist' does not exist on the host that runs this task"),
+        (
+            {"ca_path": "/does/not/exist"},
+            "ca_path '/does/not/exist' does not exist on the host that runs this task",
+        ),
         ({"client_cert": "/does/not/exist"}, "client_cert '/does/not/exist' does not exist"),
         ({"client_key": "/etc/hostname"}, "client_key needs client_cert"),
     ],
@@ -597,14 +627,23 @@ def test_no_step_down_from_tls(connect: t.Any, tls: Registry) -> None:
             assert len(stub.seen) == 1 and plain.seen == []
 
 
-def test_an_error_of_tls_does_not_show_the_query(connect: t.Any, tls: Registry, events: t.Any) -> None:
-    with HostileRegistry(tls=(tls._path("server.pem"), tls._path("server.key"))) as storage:
-        target = f"{storage.url}/x?X-Amz-Signature=s3cret"
+def test_an_error_of_tls_that_nobody_foresaw_does_not_show_the_query(connect: t.Any, events: t.Any) -> None:
+    internal_error = b"\x15\x03\x03\x00\x02\x02\x50"
+    with socket.create_server(("127.0.0.1", 0)) as broken:
+
+        def refuse() -> None:
+            client, _address = broken.accept()
+            with client:
+                client.recv(65536)
+                client.sendall(internal_error)
+
+        threading.Thread(target=refuse, daemon=True).start()
+        target = f"https://127.0.0.1:{broken.getsockname()[1]}/x?X-Sig=s3cret"
         with Stub(lambda server: server.reply(307, Location=target)) as stub:
-            _connection, client = connect(stub.url)
-            with pytest.raises(TlsFailure) as caught:
+            _connection, client = connect(stub.url, retries=0)
+            with pytest.raises(TlsFailure, match="alert internal error") as caught:
                 get(client)
-        assert "s3cret" not in str(caught.value) + repr(caught.value.to_dict()) + "".join(events.lines)
+    assert "s3cret" not in str(caught.value) + repr(caught.value.to_dict()) + "".join(events.lines)
 
 
 # Proxies
@@ -646,7 +685,9 @@ def test_a_proxy_for_plain_http(connect: t.Any) -> None:
 
 def test_a_tunnel_for_tls(connect: t.Any, tls: Registry) -> None:
     with Stub(tunnel_to(tls.host)) as proxy:
-        _connection, client = connect(tls.url, ca_path=tls.ca, proxy=proxy.url.replace("://", "://bob:pr0xy@"), **ALICE)
+        _connection, client = connect(
+            tls.url, ca_path=tls.ca, proxy=proxy.url.replace("://", "://bob:pr0xy@"), **ALICE
+        )
         assert client.resolve("a/b", "x").digest == IMAGE.digest
         method, path, headers, _port = proxy.seen[0]
         assert (method, path, headers["Proxy-Authorization"]) == ("CONNECT", tls.host, "Basic Ym9iOnByMHh5")
@@ -657,7 +698,9 @@ def test_a_proxy_that_wants_credentials(connect: t.Any, tls: Registry) -> None:
     with Stub(lambda server: server.reply(407)) as proxy:
         for url in (tls.url, "http://registry.invalid"):
             _connection, client = connect(url, ca_path=tls.ca, proxy=proxy.url, retries=0)
-            with pytest.raises(RegistryError, match="the proxy wants credentials: write them in the proxy's URL"):
+            with pytest.raises(
+                RegistryError, match="the proxy wants credentials: write them in the proxy's URL"
+            ):
                 client.resolve("a/b", "x")
 
 
@@ -665,14 +708,18 @@ def test_the_password_of_a_proxy_is_hidden(connect: t.Any, events: t.Any) -> Non
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    _connection, client = connect("https://registry.invalid", proxy=f"http://bob:pr0xy@127.0.0.1:{port}", retries=0)
+    _connection, client = connect(
+        "https://registry.invalid", proxy=f"http://bob:pr0xy@127.0.0.1:{port}", retries=0
+    )
     with pytest.raises(Unreachable, match="through the proxy: the connection was refused") as caught:
         client.resolve("a/b", "x")
     assert "pr0xy" not in str(caught.value) + repr(caught.value.to_dict()) + "".join(events.lines)
     assert "pr0xy" in events.hidden
 
 
-@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "not a proxy", "http://", "ftp://x.y", "http://[::1"])
+@pytest.mark.parametrize(
+    "proxy", ["socks5://127.0.0.1:1", "not a proxy", "http://", "ftp://x.y", "http://[::1"]
+)
 def test_what_is_no_proxy(connect: t.Any, proxy: str) -> None:
     with pytest.raises(InvalidInput, match="proxy must be a URL such as http://proxy.example.com:3128"):
         connect("https://registry.invalid", proxy=proxy)

@@ -35,8 +35,14 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_deletion, "_PAUSES", (0, 0.01))
 
 
-def run(connect: Connect, url: str, check_mode: bool = False, **params: t.Any) -> dict[str, t.Any]:
-    connection, _client = connect(url, retries=0)
+def run(
+    connect: Connect, url: str, check_mode: bool = False, concurrency: int = 8, **params: t.Any
+) -> dict[str, t.Any]:
+    connection, _client = connect(url, retries=0, concurrency=concurrency)
+    return run_with(connection, check_mode, **params)
+
+
+def run_with(connection: Connection, check_mode: bool = False, **params: t.Any) -> dict[str, t.Any]:
     given = {"images": None, "undo": None, "destination": None, **params}
     if given["images"]:
         given["images"] = [{"expected_digest": None, "if_digest": None, **entry} for entry in given["images"]]
@@ -82,12 +88,8 @@ def test_promotion_is_predicted_done_once_and_undone(connect: Connect, registry:
     assert images.state(registry.url, "prod/app") == {"stable": OLD.digest}
 
     result = run(connect, registry.url, images=wanted)
-    assert {key: result[key] for key in ("changed", "targets", "previous", "diff")} == {
-        key: predicted[key] for key in ("changed", "targets", "previous", "diff")
-    }
-    # Mounting costs no bytes, which a prediction cannot know.
-    assert predicted["blobs"]["missing"] == result["blobs"]["mounted"] > 0
-    assert result["blobs"]["missing_bytes"] == 0
+    assert result == predicted
+    assert (result["blobs"]["missing"], result["blobs"]["mounted"]) == (0, 6)
     assert images.state(registry.url, "prod/app") == {"stable": NEW.digest, "1": NEW.digest}
     assert images.state(registry.url, "prod/all") == {"1": index.digest}
     assert images.get_manifest(registry.url, "prod/all", OTHER.digest)[0] == OTHER.raw
@@ -194,7 +196,10 @@ def test_all_that_stands_in_the_way_is_said_at_once(connect: Connect) -> None:
         ({"images": pairs("a/b:one", expected_digest="abc")}, "not a valid expected_digest"),
         ({"images": pairs("a/b:one", if_digest="abc")}, "not a valid if_digest"),
         ({"undo": [{"image": "a/b", "digest_before": None, "digest": OLD.digest}]}, "cannot be undone"),
-        ({"undo": [{"image": "a/b:1", "digest_before": 5, "digest": OLD.digest}]}, "not a valid digest_before"),
+        (
+            {"undo": [{"image": "a/b:1", "digest_before": 5, "digest": OLD.digest}]},
+            "not a valid digest_before",
+        ),
         ({"undo": [{"image": "a/b:1", "digest_before": None, "digest": "x"}]}, "not a valid digest"),
     ],
 )
@@ -209,8 +214,8 @@ def test_undo_is_refused_once_a_tag_moved_on(connect: Connect) -> None:
         {"image": "a/b:three", "digest_before": OTHER.digest, "digest": OLD.digest},
     ]
     said = refused(connect, Refused, f"a/b:two is {OLD.digest}, not {OTHER.digest}", undo=undo)
-    assert f"does not have 127.0.0.1:{said.partition('have 127.0.0.1:')[2]}" in said
     assert f"a/b:three@{OTHER.digest} any more" in said
+    assert "a/b:one" not in said
 
 
 def test_nothing_moves_before_everything_is_stored(connect: Connect) -> None:
@@ -245,7 +250,7 @@ def test_a_tag_that_moves_meanwhile_stops_everything(connect: Connect) -> None:
 
 
 def test_failure_in_the_middle_is_rolled_back(connect: Connect) -> None:
-    with seeded(fail_first=-1, fail_on=f"PUT .*/manifests/two$", fail_status=500) as server:
+    with seeded(fail_first=-1, fail_on="PUT .*/manifests/two$", fail_status=500) as server:
         with pytest.raises(
             RegistryError, match="All tags that had moved were put back and verified"
         ) as caught:
@@ -290,11 +295,8 @@ def test_roll_back_that_fails_is_said_plainly(connect: Connect) -> None:
                 server.behaviour.fail_on = f"PUT .*/{tag}$" if broken else ""
 
         server.before = fail
-        wanted = pairs("a/b:one", "a/b:two")
-        connection, _client = connect(server.url, retries=0, concurrency=1)
-        entries = [{"expected_digest": None, "if_digest": None, **entry} for entry in wanted]
         with pytest.raises(RegistryError) as caught:
-            promote(Task({"images": entries, "undo": None, "destination": None}, False, connection))
+            run(connect, server.url, concurrency=1, images=pairs("a/b:one", "a/b:two"))
         server.before, server.behaviour.fail_first = None, 0
         assert server.repositories["a/b"].tags == {**BEFORE, "one": NEW.digest}
         said, result = str(caught.value), caught.value.result
@@ -356,10 +358,8 @@ def test_tag_of_somebody_else_is_left_alone(connect: Connect) -> None:
                 server.add("a/b", OTHER, "one")
 
         server.before = move
-        connection, _client = connect(server.url, retries=0, concurrency=1)
-        entries = [{"expected_digest": None, "if_digest": None, **entry} for entry in ALL]
         with pytest.raises(RegistryError, match="by something else meanwhile, and is left alone") as caught:
-            promote(Task({"images": entries, "undo": None, "destination": None}, False, connection))
+            run(connect, server.url, concurrency=1, images=ALL)
         assert server.repositories["a/b"].tags == {**BEFORE, "one": OTHER.digest}
         assert digests(caught.value.result) == {"one": OTHER.digest, "two": OLD.digest, "three": OLD.digest}
 
@@ -384,10 +384,11 @@ def test_interruption_rolls_back(connect: Connect) -> None:
                 raise KeyboardInterrupt
             return pushed
 
-        client.put_manifest = interrupted  # type: ignore[method-assign,assignment]
-        entries = [{"expected_digest": None, "if_digest": None, **entry} for entry in ALL]
-        with pytest.raises(RegistryError, match="interrupted. All tags that had moved were put back") as caught:
-            promote(Task({"images": entries, "undo": None, "destination": None}, False, connection))
+        client.put_manifest = interrupted  # type: ignore[method-assign]
+        with pytest.raises(
+            RegistryError, match="interrupted. All tags that had moved were put back"
+        ) as caught:
+            run_with(connection, images=ALL)
         assert server.repositories["a/b"].tags == BEFORE
         assert caught.value.result["changed"] is False
 

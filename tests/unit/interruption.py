@@ -1,0 +1,46 @@
+# Copyright (c) 2026, ocikit.registry contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Moves images in a process of its own, so that it can be killed: python -m tests.unit.interruption WHAT ARGUMENTS."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import sys
+import typing as t
+
+from ansible_collections.ocikit.registry.plugins.module_utils import _blobs, _transport
+from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
+from ansible_collections.ocikit.registry.plugins.module_utils._options import OPTIONS, Connection
+from tests.unit.copying import Mover
+
+
+class _Silent:
+    def warn(self, text: str) -> None:
+        """Nobody listens."""
+
+    log = hide = warn
+
+
+def connect(url: str, **options: t.Any) -> tuple[Connection, RegistryClient]:
+    """Like the fixture of this name."""
+    _transport._FIRST_PAUSE = 0.001
+    defaults = {name: spec.get("default") for name, spec in OPTIONS.items()}
+    connection = Connection({**defaults, "registry": url, **options}, _Silent())
+    return connection, connection.home()
+
+
+def main() -> None:
+    """Carry out ``{"what": pull, push or copy, "chunk": bytes, ...its arguments}``; print the largest memory use in KiB."""
+    arguments = json.loads(sys.argv[1])
+    what = arguments.pop("what")
+    _blobs.CHUNK = arguments.pop("chunk", _blobs.CHUNK)
+    getattr(Mover(connect), what)(**arguments)
+    # Unlike getrusage() this does not begin with the size of the process that started this one.
+    status = pathlib.Path("/proc/self/status").read_text(encoding="ascii")
+    print(status.partition("VmHWM:")[2].split()[0])
+
+
+if __name__ == "__main__":
+    main()
