@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-lint test-unit test-sanity test-integration test-docs test-build lint build clean
+.PHONY: help demo test test-all test-registries test-lint test-unit test-sanity test-integration test-docs test-build lint build clean
 
 help: ## list these targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' Makefile
@@ -13,6 +13,12 @@ demo: ## show the collection at work on a real registry (or on yours: REGISTRY_U
 
 test: ## run every check and test
 	@tests/run all
+
+test-all: ## the same, and the tests that meet a registry against distribution 3 and zot too (needs Go)
+	@tests/run all other-registries
+
+test-registries: ## those tests against distribution 3 and zot alone
+	@tests/run other-registries
 
 lint: test-lint ## format, types, YAML, shell and action groups
 

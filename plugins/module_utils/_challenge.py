@@ -81,6 +81,13 @@ def parse_challenges(values: t.Iterable[str]) -> list[Challenge]:
     return challenges
 
 
+def wanted_access(challenges: t.Iterable[Challenge]) -> set[tuple[str, frozenset[str]]]:
+    """Return the resources of all scopes in ``challenges`` with the actions on them, which come in any order."""
+    scopes = " ".join(challenge.parameters.get("scope", "") for challenge in challenges).split()
+    parts = (one.rpartition(":") for one in scopes)
+    return {(resource, frozenset(actions.split(","))) for resource, _colon, actions in parts}
+
+
 class Answer(t.NamedTuple):
     """What a token service answered."""
 
@@ -122,13 +129,18 @@ class Authorizer:
         fetch: Fetch,
         trusted_realms: t.Sequence[str] = (),
         clock: t.Callable[[], float] = time.monotonic,
+        hide: t.Callable[[str], None] | None = None,
     ) -> None:
-        """``credentials`` gives those for a repository (the empty name: for the registry itself)."""
+        """``credentials`` gives those for a repository (the empty name: for the registry itself).
+
+        ``hide`` is told every token, to keep it out of output: some registries quote it when they refuse it.
+        """
         self._origin = origin
         self._credentials = credentials
         self._fetch = fetch
         self._trusted_realms = trusted_realms
         self._clock = clock
+        self._hide = hide
         self._lock = threading.Lock()
         self._way: Challenge | None = None
         self._tokens: dict[tuple[Credentials, frozenset[str]], Future[Token]] = {}
@@ -290,6 +302,8 @@ class Authorizer:
             raise ProtocolError(
                 f"The token service {origin_of(realm).host} gave no token.", url=safe_url(realm)
             )
+        if self._hide:
+            self._hide(value)
         lifetime = min(max(_MIN_LIFETIME, lifetime), _MAX_LIFETIME)
         return Token(value, self._clock() + lifetime - min(10.0, lifetime * 0.2))
 

@@ -626,7 +626,7 @@ def failure(response: Response, what: str) -> RegistryError:
     if not code and not said and text and "<" not in text:
         answer += f" {text!r}"
     return kind(
-        f"{what}: {host} answered {answer}" + (f" ({advice})." if advice else "."),
+        f"{what}: {host} answered {answer.rstrip('.')}" + (f" ({advice})." if advice else "."),
         status=status,
         code=code,
         registry_message=said or (text or None),

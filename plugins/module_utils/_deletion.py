@@ -43,6 +43,9 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
 from ansible_collections.ocikit.registry.plugins.module_utils._parallel import each
 
 STRATEGIES = ("auto", "tag", "placeholder", "manifest")
+_REMOVED_LABEL = "ocikit.registry.removed"
+# How registries say that a manifest is still tagged or needed, besides the statuses for what they cannot do.
+_REFUSALS = frozenset((403, 409, 412))
 _EMPTY_TAR = bytes(1024)
 _PAUSES = (0, 0.5, 1, 2)
 
@@ -70,7 +73,9 @@ class Removal:
         }
 
 
-def check_deletable(client: RegistryClient, repository: str, consequence: str = "nothing was changed") -> None:
+def check_deletable(
+    client: RegistryClient, repository: str, consequence: str = "nothing was changed"
+) -> None:
     """Ask for the deletion of a digest that does not exist: the answer tells whether there is deletion at all.
 
     Nothing is changed by that. Raises Unsupported, which names the ``consequence``, or what stands in the way, such as
@@ -87,6 +92,24 @@ def check_deletable(client: RegistryClient, repository: str, consequence: str = 
             method="DELETE",
             url=error.url,
         )
+
+
+def refusal(client: RegistryClient, repository: str, reference: str) -> RegistryError | None:
+    """Delete a tag or a digest. Return what the registry has against it, None if it is gone."""
+    try:
+        return client.delete_manifest(repository, reference).error
+    except RegistryError as error:
+        if error.status in _REFUSALS:
+            return error
+        raise
+
+
+def removed_tags(labels: t.Mapping[str, t.Any]) -> tuple[str, ...]:
+    """Return the tags that an interrupted removal left at the placeholder with these labels; of other images, nothing."""
+    try:
+        return tuple(json.loads(labels[_REMOVED_LABEL]).keys())
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError):
+        return ()
 
 
 def look_up(
@@ -274,7 +297,9 @@ class Remover:
             if one.media_type in INDEX_TYPES and one.digest not in digests
         }
         while level:
-            found = each(lambda one: self._client.find_manifest(self._repository, one), level, self._concurrency)
+            found = each(
+                lambda one: self._client.find_manifest(self._repository, one), level, self._concurrency
+            )
             below: dict[str, str] = {}
             for tag, fetched in zip(level.values(), found):
                 for child in fetched.manifest.children if fetched else ():
@@ -288,7 +313,9 @@ class Remover:
     def _originals(self, removals: t.Sequence[Removal]) -> dict[str, Manifest]:
         """Fetch the manifests that a roll-back would need, by their digests. Raises Refused where there would be none."""
         digests = sorted({removal.digest for removal in removals})
-        manifests = each(lambda digest: self._client.manifest(self._repository, digest), digests, self._concurrency)
+        manifests = each(
+            lambda digest: self._client.manifest(self._repository, digest), digests, self._concurrency
+        )
         for manifest in manifests:
             if manifest.is_schema1:
                 raise Refused(
@@ -322,12 +349,14 @@ class Remover:
 
     def _push_placeholder(self, removals: t.Sequence[Removal]) -> Manifest:
         """Store an image that is like no other, in the family of media types that the registry has shown to take."""
-        docker = all(removal.descriptor.media_type.startswith("application/vnd.docker.") for removal in removals)
+        docker = all(
+            removal.descriptor.media_type.startswith("application/vnd.docker.") for removal in removals
+        )
         layer = gzip.compress(_EMPTY_TAR, mtime=0)
         labels = {
             # For whoever finds it after a crash: what the tags pointed to.
             "ocikit.registry.placeholder": secrets.token_hex(16),
-            "ocikit.registry.removed": json.dumps({removal.tag: removal.digest for removal in removals}),
+            _REMOVED_LABEL: json.dumps({removal.tag: removal.digest for removal in removals}),
         }
         config = json.dumps(
             {
@@ -346,9 +375,16 @@ class Remover:
             descriptor = Descriptor(media_type, digest_of(content), len(content))
             if not self._client.has_blob(self._repository, descriptor.digest):
                 upload(self._client, self._repository, descriptor, BytesBody(content))
-            descriptors.append({"mediaType": media_type, "digest": descriptor.digest, "size": descriptor.size})
+            descriptors.append(
+                {"mediaType": media_type, "digest": descriptor.digest, "size": descriptor.size}
+            )
         media_type = DOCKER_MANIFEST if docker else OCI_MANIFEST
-        data = {"schemaVersion": 2, "mediaType": media_type, "config": descriptors[0], "layers": descriptors[1:]}
+        data = {
+            "schemaVersion": 2,
+            "mediaType": media_type,
+            "config": descriptors[0],
+            "layers": descriptors[1:],
+        }
         return Manifest.parse(json.dumps(data).encode(), media_type)
 
     def _roll_back(
@@ -360,11 +396,15 @@ class Remover:
     ) -> None:
         """Point the tags back to their images. What became of that is said in the error that is under way."""
         outcomes = each(
-            lambda one: self._restore(one.tag, originals[one.digest], placeholder.digest), moved, self._concurrency
+            lambda one: self._restore(one.tag, originals[one.digest], placeholder.digest),
+            moved,
+            self._concurrency,
         )
         lost = [f"{one.tag} ({one.digest})" for one, outcome in zip(moved, outcomes) if outcome is False]
         if moved:
-            said = f"could not be put back: {', '.join(lost)}" if lost else "all tags were put back and verified"
+            said = (
+                f"could not be put back: {', '.join(lost)}" if lost else "all tags were put back and verified"
+            )
             error.args = (f"{error} After this failure {said}.".strip(),)
 
     def _restore(self, tag: str, original: Manifest, placeholder: str | None = None) -> bool | None:

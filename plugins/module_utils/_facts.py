@@ -15,28 +15,37 @@ from datetime import datetime, timedelta, timezone
 
 from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._content import Manifest
+from ansible_collections.ocikit.registry.plugins.module_utils._deletion import removed_tags
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     DigestMismatch,
+    NotFound,
     ProtocolError,
-    RegistryError,
     ServerFault,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._files import replacing, storage_errors, write_all
+from ansible_collections.ocikit.registry.plugins.module_utils._files import (
+    replacing,
+    storage_errors,
+    write_all,
+)
 from ansible_collections.ocikit.registry.plugins.module_utils._inspect import image_config
 from ansible_collections.ocikit.registry.plugins.module_utils._parallel import each
-from ansible_collections.ocikit.registry.plugins.module_utils._retention import Facts, ManifestFacts
+from ansible_collections.ocikit.registry.plugins.module_utils._retention import (
+    Facts,
+    ManifestFacts,
+    companion_of,
+)
 
 _CREATED = "org.opencontainers.image.created"
 _MAX_NESTING = 6
 _TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.\d+)?([Zz]|[+-]\d\d:?\d\d)\Z")
-_FORMAT = 1
+_FORMAT = b"ocikit.registry/facts/1"
 
 
 class FactsCache:
     """Facts of manifests by digest, in a file for each repository. Without a directory nothing is kept.
 
-    A digest stands for content that cannot change, so nothing here grows old. What the file says is checked for its
-    form; a file that is not right counts as empty.
+    A digest stands for content that cannot change, so nothing here grows old. What stands in the file decides what is
+    deleted: it counts as empty if it is damaged, or if somebody else could have written it.
     """
 
     def __init__(self, directory: str | None, registry: str, repository: str) -> None:
@@ -48,20 +57,24 @@ class FactsCache:
         """Keep ``facts``, and only these: what the repository no longer has is dropped. Raises LocalStorageError."""
         if self._path is None or facts == self.known:
             return
-        content = json.dumps({"format": _FORMAT, "manifests": facts}, separators=(",", ":")).encode()
+        content = json.dumps(facts, separators=(",", ":")).encode()
         with storage_errors(self._path):
             os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
             with replacing(self._path) as file:
-                write_all(file, content)
+                os.fchmod(file.fileno(), 0o600)
+                write_all(file, _seal(content) + content)
 
     def _load(self) -> dict[str, ManifestFacts]:
+        if self._path is None:
+            return {}
         try:
-            with open(self._path or os.devnull, "rb") as file:
-                data = json.loads(file.read())
-            if data["format"] != _FORMAT:
+            with open(os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+                status = os.fstat(file.fileno())
+                seal, content = file.readline(200), file.read()
+            if status.st_uid != os.geteuid() or status.st_mode & 0o022 or seal != _seal(content):
                 return {}
-            return {digest: _from_json(entry) for digest, entry in data["manifests"].items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return {digest: _from_json(*entry) for digest, entry in json.loads(content).items()}
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError):
             return {}
 
 
@@ -76,30 +89,83 @@ def gather(client: RegistryClient, repository: str, concurrency: int, cache: Fac
         return None
     found = each(lambda tag: _digest(client, repository, tag), page.names, concurrency)
     tags = {tag: digest for tag, (exists, digest) in zip(page.names, found) if exists}
-    manifests: dict[str, ManifestFacts] = {}
-    unreadable: set[str] = set()
-    wanted = {digest for digest in tags.values() if digest}
+    reading = _Reading(client, repository, cache.known)
+    # What a signature is about may have lost its tags.
+    subjects = {subject for subject in map(companion_of, tags) if subject}
+    wanted = subjects.union(digest for digest in tags.values() if digest)
     for _level in range(_MAX_NESTING):
-        batch = sorted(wanted)
-        known = each(lambda digest: _read(client, repository, digest, cache), batch, concurrency)
-        for digest, (readable, facts) in zip(batch, known):
-            if facts:
-                manifests[digest] = facts
-            elif not readable:
-                unreadable.add(digest)
-        wanted = {
-            digest
-            for parent in batch
-            if parent in manifests
-            for digest in (*manifests[parent].children, *([manifests[parent].subject] if manifests[parent].subject else ()))
-            if digest and digest not in manifests and digest not in unreadable
-        }
+        each(reading.read, sorted(wanted), concurrency)
+        wanted = {other for digest in wanted for other in reading.named_by(digest)} - reading.seen
         if not wanted:
             break
-    cache.save(manifests)
+    manifests = reading.manifests
+    cache.save({digest: facts for digest, facts in manifests.items() if digest not in reading.unsure})
     _date_indexes(manifests)
-    broken = {tag for tag, digest in tags.items() if digest in unreadable or _lacks(digest, manifests, unreadable)}
-    return Facts({tag: None if tag in broken else digest for tag, digest in tags.items()}, manifests)
+    broken = _above(reading.unreadable | wanted, manifests)
+
+    def readable(tag: str) -> bool:
+        return tags[tag] in manifests and broken.isdisjoint((tags[tag], companion_of(tag)))
+
+    return Facts({tag: digest if readable(tag) else None for tag, digest in tags.items()}, manifests)
+
+
+class _Reading:
+    """The manifests of a repository, as they are read one by one, by several threads."""
+
+    def __init__(self, client: RegistryClient, repository: str, known: t.Mapping[str, ManifestFacts]) -> None:
+        self._client = client
+        self._repository = repository
+        self._known = known
+        self.manifests: dict[str, ManifestFacts] = {}
+        self.seen: set[str] = set()
+        self.unreadable: set[str] = set()
+        self.unsure: set[str] = set()
+
+    def read(self, digest: str) -> None:
+        """Add the facts of a manifest. It is ``unreadable`` if the registry fails; what is absent has none."""
+        self.seen.add(digest)
+        if digest in self._known:
+            self.manifests[digest] = self._known[digest]
+            return
+        try:
+            fetched = self._client.find_manifest(self._repository, digest)
+            if fetched:
+                self.manifests[digest] = self._facts(fetched.manifest)
+        except (ProtocolError, ServerFault, DigestMismatch):
+            self.unreadable.add(digest)
+
+    def named_by(self, digest: str) -> list[str]:
+        """Return the manifests that a manifest names."""
+        facts = self.manifests.get(digest)
+        if facts is None:
+            return []
+        blobs = {blob for blob, _size in facts.blobs}
+        return [other for other in (*facts.children, facts.subject) if other and other not in blobs]
+
+    def _facts(self, manifest: Manifest) -> ManifestFacts:
+        created = created_time(manifest, None)
+        config = self._config(manifest) if created is None else None
+        return ManifestFacts(
+            manifest.media_type,
+            len(manifest.raw),
+            created_time(manifest, config) if config else created,
+            # All of them: build caches have indexes of layers, and some tools name types of their own.
+            tuple(child.digest for child in manifest.children),
+            manifest.subject.digest if manifest.subject else None,
+            tuple((one.digest, one.size) for one in manifest.successors() if not one.is_manifest),
+            removed_tags(config["labels"]) if config else (),
+        )
+
+    def _config(self, manifest: Manifest) -> dict[str, t.Any] | None:
+        """Return the config of an image, or None. What is gone or malformed tells nothing; other failures are raised."""
+        try:
+            return image_config(self._client, self._repository, manifest)
+        except NotFound:
+            self.unsure.add(manifest.digest)
+        except ProtocolError as error:
+            if error.status:
+                raise
+        return None
 
 
 def parse_time(text: t.Any) -> float | None:
@@ -128,42 +194,6 @@ def _digest(client: RegistryClient, repository: str, tag: str) -> tuple[bool, st
     return descriptor is not None, descriptor.digest if descriptor else None
 
 
-def _read(
-    client: RegistryClient, repository: str, digest: str, cache: FactsCache
-) -> tuple[bool, ManifestFacts | None]:
-    """Return whether a manifest is readable, and its facts; a digest that does not exist is readable without any."""
-    if digest in cache.known:
-        return True, cache.known[digest]
-    try:
-        fetched = client.find_manifest(repository, digest)
-        return True, _facts(client, repository, fetched.manifest) if fetched else None
-    except (ProtocolError, ServerFault, DigestMismatch):
-        return False, None
-
-
-def _facts(client: RegistryClient, repository: str, manifest: Manifest) -> ManifestFacts:
-    return ManifestFacts(
-        manifest.media_type,
-        len(manifest.raw),
-        _created(client, repository, manifest),
-        tuple(child.digest for child in manifest.children if child.is_manifest),
-        manifest.subject.digest if manifest.subject else None,
-        tuple((one.digest, one.size) for one in manifest.successors() if not one.is_manifest),
-    )
-
-
-def _created(client: RegistryClient, repository: str, manifest: Manifest) -> float | None:
-    """Return when an image was made; its config is read only if the manifest does not say it."""
-    created = created_time(manifest, None)
-    if created is not None:
-        return created
-    try:
-        return created_time(manifest, image_config(client, repository, manifest))
-    except RegistryError:
-        # A config that is gone or broken says nothing of the age; the manifest is known all the same.
-        return None
-
-
 def created_time(manifest: Manifest, config: t.Mapping[str, t.Any] | None) -> float | None:
     """Return when an image was made, by the first source that says it: annotation, config, label, history.
 
@@ -174,7 +204,8 @@ def created_time(manifest: Manifest, config: t.Mapping[str, t.Any] | None) -> fl
     if config:
         sources += [config["created"], config["labels"].get(_CREATED)]
         history = config["full"].get("history")
-        dates = [entry.get("created") for entry in history if isinstance(entry, dict)] if isinstance(history, list) else []
+        entries = history if isinstance(history, list) else []
+        dates = [entry.get("created") for entry in entries if isinstance(entry, dict)]
     for source in sources:
         created = parse_time(source)
         if created is not None:
@@ -191,27 +222,40 @@ def _date_indexes(manifests: dict[str, ManifestFacts]) -> None:
             return None
         if facts.created is None and facts.children:
             dates = [date(child, depth + 1) for child in facts.children]
-            manifests[digest] = facts._replace(created=max((one for one in dates if one is not None), default=None))
+            manifests[digest] = facts._replace(
+                created=max((one for one in dates if one is not None), default=None)
+            )
         return manifests[digest].created
 
     for digest in list(manifests):
         date(digest)
 
 
-def _lacks(digest: str | None, manifests: t.Mapping[str, ManifestFacts], unreadable: set[str], depth: int = 0) -> bool:
-    """Tell whether something below a digest could not be read."""
-    facts = manifests.get(digest or "")
-    if facts is None or depth > _MAX_NESTING:
-        return False
-    return any(child in unreadable or _lacks(child, manifests, unreadable, depth + 1) for child in facts.children)
+def _above(digests: set[str], manifests: t.Mapping[str, ManifestFacts]) -> set[str]:
+    """Return ``digests`` and all that name one of them, directly or not."""
+    found: set[str] = set()
+    while not digests <= found:
+        found |= digests
+        digests = {
+            digest
+            for digest, facts in manifests.items()
+            if not found.isdisjoint((*facts.children, facts.subject))
+        }
+    return found
 
 
-def _from_json(entry: t.Any) -> ManifestFacts:
-    media_type, size, created, children, subject, blobs = entry
-    if not isinstance(media_type, str) or not isinstance(size, int) or not isinstance(created, (int, float, type(None))):
-        raise ValueError
-    if not isinstance(subject, (str, type(None))):
-        raise ValueError
-    return ManifestFacts(
-        media_type, size, created, tuple(str(one) for one in children), subject, tuple((str(b), int(s)) for b, s in blobs)
-    )
+def _seal(content: bytes) -> bytes:
+    return b"%s %s\n" % (_FORMAT, hashlib.sha256(content).hexdigest().encode())
+
+
+def _from_json(
+    media_type: str,
+    size: int,
+    created: float | None,
+    children: list[str],
+    subject: str | None,
+    blobs: list[tuple[str, int]],
+    removed: list[str],
+) -> ManifestFacts:
+    blobs = [(digest, size) for digest, size in blobs]
+    return ManifestFacts(media_type, size, created, tuple(children), subject, tuple(blobs), tuple(removed))

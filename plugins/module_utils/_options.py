@@ -162,6 +162,7 @@ class Connection:
             TransportOptions(trusted_realms=tuple(self._options["trusted_realms"] or ()), **options),
             lambda repository: self.credentials(registry, repository),
             self._events.log,
+            self._events.hide,
         )
         return RegistryClient(where, transport, self._events.warn)
 

@@ -15,17 +15,39 @@ from datetime import datetime, timezone
 
 from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._content import Descriptor, Manifest
-from ansible_collections.ocikit.registry.plugins.module_utils._deletion import Remover, check_deletable, look_up
+from ansible_collections.ocikit.registry.plugins.module_utils._deletion import (
+    Remover,
+    check_deletable,
+    look_up,
+    refusal,
+    removed_tags,
+)
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
+    DigestMismatch,
     InvalidInput,
+    NotFound,
+    ProtocolError,
     RegistryError,
+    ServerFault,
+    Unreachable,
     Unsupported,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._files import replacing, storage_errors, write_all
+from ansible_collections.ocikit.registry.plugins.module_utils._files import (
+    read_file,
+    replacing,
+    storage_errors,
+    write_all,
+)
+from ansible_collections.ocikit.registry.plugins.module_utils._inspect import image_config
 from ansible_collections.ocikit.registry.plugins.module_utils._parallel import each
-from ansible_collections.ocikit.registry.plugins.module_utils._reference import is_digest, is_repository, is_tag
+from ansible_collections.ocikit.registry.plugins.module_utils._reference import (
+    is_digest,
+    is_repository,
+    is_tag,
+)
 from ansible_collections.ocikit.registry.plugins.module_utils._retention import (
     Facts,
+    Protection,
     RetentionPlan,
     Verdict,
     companion_of,
@@ -33,33 +55,61 @@ from ansible_collections.ocikit.registry.plugins.module_utils._retention import 
 
 PLAN_FORMAT = "ocikit.registry/prune-plan/1"
 UNDO_FORMAT = "ocikit.registry/prune-undo/1"
-_BATCH = 50
+# So many digests are deleted between two looks at all tags.
+_BATCH = 100
 _PAUSES = (0, 0.5, 1, 2)
 _FILE_LIMIT = 1 << 30
 
 
 def plan_document(
-    client: RegistryClient, repository: str, facts: Facts, plan: RetentionPlan, concurrency: int
+    client: RegistryClient,
+    repository: str,
+    facts: Facts,
+    plan: RetentionPlan,
+    protection: Protection,
+    concurrency: int,
 ) -> dict[str, t.Any]:
     """Return the plan for one repository as it is shown, written to a file, and applied."""
-    digests = plan.digests + _referrers(client, repository, plan, concurrency)
     return {
         "registry": client.endpoint.name,
         "repository": repository,
         "delete": [_shown(verdict) for verdict in plan.victims],
         "keep": [_shown(verdict) for verdict in plan.kept],
-        "digests": digests,
+        "digests": _with_referrers(client, repository, facts, plan, protection, concurrency),
         "bytes": plan.bytes,
     }
 
 
-def _referrers(client: RegistryClient, repository: str, plan: RetentionPlan, concurrency: int) -> list[str]:
-    """Find what only the referrers API knows to be about a digest that goes: it goes as well."""
-    if not plan.digests or client.referrers(repository, plan.digests[0]) is None:
-        return []
-    listed = each(lambda digest: client.referrers(repository, digest) or [], plan.digests, concurrency)
-    known = plan.needed.union(plan.digests)
-    return list(dict.fromkeys(one.digest for found in listed for one in found if one.digest not in known))
+def _with_referrers(
+    client: RegistryClient,
+    repository: str,
+    facts: Facts,
+    plan: RetentionPlan,
+    protection: Protection,
+    concurrency: int,
+) -> list[str]:
+    """Return the digests that go, before each of them what only the referrers API knows to be about it."""
+    found: dict[str, list[str]] = {}
+    level = plan.digests
+    while level and client.referrers(repository, level[0]) is not None:
+        listed = each(lambda digest: client.referrers(repository, digest) or [], level, concurrency)
+        for digest, referrers in zip(level, listed):
+            found[digest] = [
+                one.digest
+                for one in referrers
+                if one.digest not in facts.manifests and not protection.why_digest(one.digest)
+            ]
+        level = [one for digest in level for one in found[digest] if one not in found]
+    ordered: dict[str, None] = {}
+
+    def place(digest: str) -> None:
+        for referrer in found.get(digest, ()):
+            place(referrer)
+        ordered.setdefault(digest)
+
+    for digest in plan.digests:
+        place(digest)
+    return list(ordered)
 
 
 def _shown(verdict: Verdict) -> dict[str, t.Any]:
@@ -67,7 +117,11 @@ def _shown(verdict: Verdict) -> dict[str, t.Any]:
     return {
         "tag": verdict.tag,
         "digest": verdict.digest,
-        "created": datetime.fromtimestamp(created, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ") if created else None,
+        "created": (
+            None
+            if created is None
+            else datetime.fromtimestamp(created, timezone.utc).isoformat().replace("+00:00", "Z")
+        ),
         "why": verdict.why,
     }
 
@@ -80,19 +134,26 @@ class Application:
         self._client = client
         self._repository: str = plan["repository"]
         self._concurrency = concurrency
-        self._planned = {entry["tag"]: entry["digest"] for entry in plan["delete"]}
+        self._plan = plan
+        self._planned: dict[str, str] = {entry["tag"]: entry["digest"] for entry in plan["delete"]}
         self._expected = {**{entry["tag"]: entry["digest"] for entry in plan["keep"]}, **self._planned}
-        self.tags, self._unreadable = self._look(self._names())
+        self._tags, self._unreadable = self._look(self._names())
         self.refused: list[dict[str, t.Any]] = []
         self.deleted_tags: list[str] = []
         self.deleted_digests: list[str] = []
         self._victims = self._unmoved()
-        self._blocked: set[str] = set()
-        self._digests = self._free(list(plan["digests"]))
+        left_over = {digest for tag, digest in self._victims.items() if digest != self._planned[tag]}
+        self._digests = self._free([*sorted(left_over), *plan["digests"]])
 
     @property
     def has_work(self) -> bool:
         return bool(self._victims or self._digests)
+
+    @property
+    def pending(self) -> dict[str, t.Any]:
+        """The part of the plan that is still to be done."""
+        victims = [entry for entry in self._plan["delete"] if entry["tag"] in self._victims]
+        return {**self._plan, "delete": victims, "digests": self._digests}
 
     def originals(self) -> list[dict[str, t.Any]]:
         """Return what undoes the plan: each manifest that goes, and the tags that lead to it, needed ones first."""
@@ -100,7 +161,9 @@ class Application:
         for tag in self._victims:
             tags.setdefault(self._planned[tag], []).append(tag)
         wanted = list(dict.fromkeys([*reversed(self._digests), *tags]))
-        manifests = each(lambda digest: self._client.find_manifest(self._repository, digest), wanted, self._concurrency)
+        manifests = each(
+            lambda digest: self._client.find_manifest(self._repository, digest), wanted, self._concurrency
+        )
         return [
             {
                 "registry": self._client.endpoint.name,
@@ -119,54 +182,70 @@ class Application:
 
         Raises RegistryError at the first failure; ``deleted_tags`` and ``deleted_digests`` tell what was done by then.
         """
-        if not self.has_work:
-            return
-        going = set(self._digests)
-        if going:
+        if self._digests:
             check_deletable(self._client, self._repository)
-        single = [tag for tag in self._victims if self._planned[tag] not in going]
-        remover = Remover(self._client, self._repository, self.tags, {}, self._concurrency)
-        removals = remover.plan(single)
-        try:
-            remover.remove(removals)
-        finally:
-            self.deleted_tags += [removal.tag for removal in removals if removal.method]
+        single = [tag for tag, digest in self._victims.items() if digest not in self._digests]
+        self._untag(single)
         for start in range(0, len(self._digests), _BATCH):
-            if start:
-                self._look_for_news()
-            for digest in [digest for digest in self._digests[start : start + _BATCH] if digest not in self._blocked]:
-                self._delete(digest)
+            if start or single:
+                self._look_again()
+            for digest in self._digests[start : start + _BATCH]:
+                if digest not in self._blocked:
+                    self._delete(digest)
         self._check_gone()
 
     def _names(self) -> list[str]:
         page = self._client.tags(self._repository)
         return page.names if page else []
 
-    def _unmoved(self) -> list[str]:
-        victims = []
+    def _look(self, names: t.Sequence[str]) -> tuple[dict[str, Descriptor], dict[str, RegistryError]]:
+        return look_up(self._client, self._repository, names, self._concurrency)
+
+    def _unmoved(self) -> dict[str, str]:
+        """Return the victims, each with what it points to: still its image, or what a killed run has left there."""
+        victims = {}
         for tag, digest in self._planned.items():
-            found = self.tags.get(tag)
-            if found and found.digest == digest:
-                victims.append(tag)
+            found = self._tags.get(tag)
+            if tag in self._unreadable:
+                self._refuse(tag, digest, "it cannot be read")
+            elif found and (found.digest == digest or self._is_left_over(tag, found.digest)):
+                victims[tag] = found.digest
             elif found:
                 self._refuse(tag, digest, f"it moved to {found.digest} since the plan was made")
         return victims
 
+    def _is_left_over(self, tag: str, digest: str) -> bool:
+        try:
+            fetched = self._client.find_manifest(self._repository, digest)
+            config = image_config(self._client, self._repository, fetched.manifest) if fetched else None
+        except (DigestMismatch, NotFound, ProtocolError, ServerFault):
+            return False
+        return config is not None and tag in removed_tags(config["labels"])
+
     def _free(self, digests: list[str]) -> list[str]:
-        """Return the digests that no tag outside the plan leads to: neither by itself nor through an index that is new."""
-        for tag in self._unreadable if digests else ():
+        """Return the digests that exist and that no tag outside the plan leads to."""
+        self._blocked: set[str] = set()
+        present = each(
+            lambda digest: self._client.resolve(self._repository, digest), digests, self._concurrency
+        )
+        digests = [digest for digest, one in zip(digests, present) if one]
+        if digests and self._unreadable:
+            tag = min(self._unreadable)
             self._refuse(tag, None, "it cannot be read, and may need any digest: none is deleted")
             return []
-        victims = set(self._victims)
-        self._block({tag: one for tag, one in self.tags.items() if tag not in victims}, digests)
+        self._block({tag: one for tag, one in self._tags.items() if tag not in self._victims}, digests)
         return [digest for digest in digests if digest not in self._blocked]
 
     def _block(self, tags: t.Mapping[str, Descriptor], digests: t.Sequence[str]) -> None:
         """Refuse what ``tags`` need of ``digests``. Only what the plan did not know is read."""
-        for tag, descriptor in tags.items():
-            if self._expected.get(tag) == descriptor.digest and descriptor.digest not in digests:
-                continue
-            for digest in sorted(self._needs(descriptor).intersection(digests) - self._blocked):
+        going = set(digests)
+        news = (
+            [tag for tag, one in tags.items() if self._expected.get(tag) != one.digest or one.digest in going]
+            if going
+            else []
+        )
+        for tag, needs in zip(news, each(lambda tag: self._needs(tags[tag]), news, self._concurrency)):
+            for digest in sorted(needs & going - self._blocked):
                 self._blocked.add(digest)
                 self._refuse(tag, digest, f"{tag} needs {digest} now")
 
@@ -174,98 +253,209 @@ class Application:
         needs, waiting = set(), [descriptor]
         while waiting:
             one = waiting.pop()
-            if one.digest in needs or not one.is_manifest:
+            if one.digest in needs:
                 continue
             needs.add(one.digest)
-            fetched = self._client.find_manifest(self._repository, one.digest)
+            fetched = self._client.find_manifest(self._repository, one.digest) if one.is_manifest else None
             if fetched:
                 subject = [fetched.manifest.subject] if fetched.manifest.subject else []
                 waiting += [*fetched.manifest.children, *subject]
         return needs
 
-    def _look_for_news(self) -> None:
-        """Someone may push while this runs: names that were not there before are looked at."""
-        new, unreadable = self._look([name for name in self._names() if name not in self.tags])
-        self.tags.update(new)
-        self._block(new, self._digests)
+    def _look_again(self) -> None:
+        """Someone may push while this runs: tags that are new, or were moved, may need what was to go."""
+        tags, unreadable = self._look(self._names())
         if unreadable:
             raise next(iter(unreadable.values()))
+        moved = {
+            tag: one
+            for tag, one in tags.items()
+            if self._tags.get(tag) != one and self._victims.get(tag) != one.digest
+        }
+        self._tags = tags
+        self._block(moved, self._digests)
 
-    def _look(self, names: t.Sequence[str]) -> tuple[dict[str, Descriptor], dict[str, RegistryError]]:
-        return look_up(self._client, self._repository, names, self._concurrency)
+    def _untag(self, tags: t.Sequence[str]) -> None:
+        remover = Remover(self._client, self._repository, self._tags, {}, self._concurrency)
+        removals = remover.plan(tags)
+        try:
+            remover.remove(removals)
+        finally:
+            self.deleted_tags += [removal.tag for removal in removals if removal.method]
 
     def _delete(self, digest: str) -> None:
-        planned = [tag for tag in self._victims if self._planned[tag] == digest]
-        found, unreadable = self._look(planned)
+        """Delete a digest with its tags, save those that moved a moment ago."""
+        named = [tag for tag, found in self._victims.items() if found == digest]
+        found, unreadable = self._look(named)
         if unreadable:
             raise next(iter(unreadable.values()))
-        mine = [tag for tag, one in found.items() if one.digest == digest]
-        for tag in set(found).difference(mine):
-            self._refuse(tag, digest, f"it moved to {found[tag].digest} while the plan was applied")
-        deletion = self._client.delete_manifest(self._repository, digest)
-        if deletion.error:
-            self._delete_tags_first(mine, digest, deletion.error)
-        self.deleted_digests.append(digest)
-        self.deleted_tags += mine
+        tags = []
+        for tag, one in found.items():
+            if one.digest == digest:
+                tags.append(tag)
+            else:
+                self._refuse(tag, digest, f"it moved to {one.digest} while the plan was applied")
+                self._block({tag: one}, self._digests)
+        if digest in self._blocked:
+            return
+        try:
+            error = refusal(self._client, self._repository, digest)
+            if error and tags:
+                # Some registries delete no manifest that has a tag.
+                self._untag(tags)
+                error = refusal(self._client, self._repository, digest)
+            if error:
+                raise error
+        except RegistryError:
+            self._note(digest, tags, self._gone)
+            raise
+        self._note(digest, tags, lambda _reference: True)
 
-    def _delete_tags_first(self, tags: t.Sequence[str], digest: str, error: RegistryError) -> None:
-        """Some registries delete no manifest that has a tag."""
-        if not tags:
-            raise error
-        remover = Remover(self._client, self._repository, self.tags, {}, self._concurrency)
-        remover.remove(remover.plan(tags), "tag")
-        deletion = self._client.delete_manifest(self._repository, digest)
-        if deletion.error:
-            raise deletion.error
+    def _note(self, digest: str, tags: t.Sequence[str], gone: t.Callable[[str], bool]) -> None:
+        self.deleted_digests += [digest] if gone(digest) else []
+        self.deleted_tags += [tag for tag in tags if tag not in self.deleted_tags and gone(tag)]
+
+    def _gone(self, reference: str) -> bool:
+        """Tell whether something is gone in spite of a failure."""
+        try:
+            return self._client.resolve(self._repository, reference) is None
+        except RegistryError:
+            return False
 
     def _check_gone(self) -> None:
         left = list(self.deleted_digests)
         for pause in _PAUSES:
             time.sleep(pause)
-            found = each(lambda digest: self._client.resolve(self._repository, digest), left, self._concurrency)
+            found = each(
+                lambda digest: self._client.resolve(self._repository, digest), left, self._concurrency
+            )
             left = [digest for digest, one in zip(left, found) if one]
             if not left:
                 return
-        raise Unsupported(f"The registry accepted the deletion but keeps {', '.join(left[:5])}.")
+        self.deleted_digests = [digest for digest in self.deleted_digests if digest not in left]
+        self.deleted_tags = [
+            tag for tag in self.deleted_tags if self._victims[tag] not in left or self._gone(tag)
+        ]
+        raise Unsupported(
+            f"The registry accepted the deletion but has {', '.join(left[:5])} still, or again if it was pushed meanwhile."
+        )
 
     def _refuse(self, tag: str, digest: str | None, why: str) -> None:
         self.refused.append({"tag": tag, "digest": digest, "why": why})
 
 
+class UndoFile:
+    """What ``restore`` needs, written before anything is deleted.
+
+    A run that was stopped half-way leaves its file unfinished: the next one adds to it, and loses nothing of it.
+    """
+
+    def __init__(self, path: str) -> None:
+        """Raises InvalidInput where ``path`` is a file of another kind."""
+        self._path = path
+        self._images: dict[tuple[str, str, str], dict[str, t.Any]] = {}
+        if os.path.exists(path):
+            document = _read(path, UNDO_FORMAT)
+            self.add([] if document.get("finished") else document["images"])
+
+    def add(self, images: t.Iterable[dict[str, t.Any]]) -> None:
+        for image in images:
+            known = self._images.setdefault(
+                (image["registry"], image["repository"], image["digest"]), {**image, "tags": []}
+            )
+            known["tags"] = sorted({*known["tags"], *image["tags"]})
+
+    def write(self, finished: bool) -> None:
+        """Raises LocalStorageError."""
+        content = {"finished": finished, "images": list(self._images.values())}
+        write_document(self._path, UNDO_FORMAT, content, False)
+
+
 def restore(
-    client_of: t.Callable[[str], RegistryClient], items: t.Sequence[t.Mapping[str, t.Any]], check_mode: bool
-) -> list[dict[str, t.Any]]:
+    client_of: t.Callable[[str], RegistryClient],
+    items: t.Sequence[t.Mapping[str, t.Any]],
+    check_mode: bool,
+    concurrency: int,
+) -> t.Iterator[dict[str, t.Any]]:
     """Put manifests and tags back that are missing. A tag that exists is left as it is.
 
-    Returns what became of each item: ``restored``, ``unchanged``, ``moved`` (the tag is something else now), or
-    ``lost`` with the registry's reason: its blobs may have been collected.
+    Yields what became of each: ``restored``, ``unchanged``, ``moved`` (the tag is something else now), ``lost`` (the
+    registry has collected a part of it) or ``failed``, with the reason. Raises Unreachable and InvalidInput.
     """
-    results = []
-    for item in items:
+    manifests = [_original(item) for item in items]
+    # In check mode what would have been restored by then counts as being there.
+    there: set[tuple[str, str, str]] = set()
+    for item, manifest in zip(items, manifests):
         client, repository = client_of(item["registry"]), item["repository"]
-        manifest = Manifest.parse(base64.b64decode(item["manifest"]), item["media_type"], item["digest"])
         present = client.resolve(repository, manifest.digest) is not None
+        missing = None
+        if not present:
+            missing = _missing_part(client, repository, manifest, there, concurrency)
         for tag in item["tags"] or [None]:
-            outcome, why = _restore_one(client, repository, manifest, tag, present, check_mode)
+            outcome, why = _restore_one(client, repository, manifest, tag, present, missing, check_mode)
+            if outcome == "restored":
+                there.add((item["registry"], repository, manifest.digest))
             name = f"{item['registry']}/{repository}" + (f":{tag}" if tag else f"@{manifest.digest}")
-            results.append({"image": name, "digest": manifest.digest, "outcome": outcome, "why": why})
-    return results
+            yield {"image": name, "digest": manifest.digest, "outcome": outcome, "why": why}
 
 
 def _restore_one(
-    client: RegistryClient, repository: str, manifest: Manifest, tag: str | None, present: bool, check_mode: bool
+    client: RegistryClient,
+    repository: str,
+    manifest: Manifest,
+    tag: str | None,
+    present: bool,
+    missing: str | None,
+    check_mode: bool,
 ) -> tuple[str, str | None]:
     found = client.resolve(repository, tag) if tag else None
     if found and found.digest != manifest.digest:
         return "moved", f"it is {found.digest} now"
     if found or (tag is None and present):
         return "unchanged", None
+    if missing:
+        return "lost", f"the registry has collected {missing}, which is a part of it"
+    if manifest.is_schema1:
+        return "failed", "it is a schema 1 image, which registries do not take back"
     if not check_mode:
         try:
             client.put_manifest(repository, tag or manifest.digest, manifest)
+        except Unreachable:
+            raise
         except RegistryError as error:
-            return "lost", str(error)
+            return "failed", str(error)
     return "restored", None
+
+
+def _missing_part(
+    client: RegistryClient,
+    repository: str,
+    manifest: Manifest,
+    there: set[tuple[str, str, str]],
+    concurrency: int,
+) -> str | None:
+    """Return a blob or child that the registry does not have any more, or None. Foreign layers were never there."""
+
+    def has(part: Descriptor) -> bool:
+        if part.is_manifest:
+            known = (client.endpoint.name, repository, part.digest) in there
+            return known or client.resolve(repository, part.digest) is not None
+        return part.is_foreign or client.has_blob(repository, part.digest)
+
+    parts = manifest.successors()
+    present = each(has, parts, concurrency)
+    return next((part.digest for part, one in zip(parts, present) if not one), None)
+
+
+def _original(item: t.Mapping[str, t.Any]) -> Manifest:
+    try:
+        return Manifest.parse(
+            base64.b64decode(item["manifest"], validate=True), item["media_type"], item["digest"]
+        )
+    except (ValueError, DigestMismatch, ProtocolError) as error:
+        raise InvalidInput(
+            f"The file holds something else than the manifest {item['digest']}: {error}"
+        ) from None
 
 
 def write_document(path: str, kind: str, content: t.Mapping[str, t.Any], check_mode: bool) -> bool:
@@ -282,48 +472,73 @@ def write_document(path: str, kind: str, content: t.Mapping[str, t.Any], check_m
     return True
 
 
-def read_document(path: str, kind: str, key: str) -> list[dict[str, t.Any]]:
+def read_document(path: str, kind: str) -> list[dict[str, t.Any]]:
     """Return the entries of a plan or undo file, checked: nothing of it reaches a URL unseen. Raises InvalidInput."""
+    return t.cast("list[dict[str, t.Any]]", _read(path, kind)[_ENTRIES[kind]])
+
+
+def _read(path: str, kind: str) -> dict[str, t.Any]:
     with storage_errors(path):
-        with open(path, "rb") as file:
-            raw = file.read(_FILE_LIMIT)
+        raw = read_file(path, _FILE_LIMIT)
     try:
-        data = json.loads(raw)
-        entries = data[key] if data["format"] == kind else None
-    except (ValueError, KeyError, TypeError, RecursionError):
-        entries = None
-    if not isinstance(entries, list) or not all(_is_entry(entry, kind) for entry in entries):
+        document = json.loads(raw)
+        entries = document[_ENTRIES[kind]]
+        right = document["format"] == kind and isinstance(entries, list) and all(map(_CHECKS[kind], entries))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        right = False
+    if not right:
         raise InvalidInput(f"{path} is not a file that registry_prune wrote for this ({kind}).")
-    return entries
+    return t.cast("dict[str, t.Any]", document)
 
 
-def _is_entry(entry: t.Any, kind: str) -> bool:
-    if not isinstance(entry, dict) or not is_repository(entry.get("repository")) or not isinstance(entry.get("registry"), str):
-        return False
-    if kind == UNDO_FORMAT:
-        tags = entry.get("tags")
-        return is_digest(entry.get("digest")) and isinstance(tags, list) and all(is_tag(tag) for tag in tags)
-    lists = [entry.get(name) for name in ("delete", "keep", "digests")]
-    if not all(isinstance(one, list) for one in lists):
-        return False
-    verdicts = t.cast("list[t.Any]", lists[0]) + t.cast("list[t.Any]", lists[1])
-    right = all(
-        isinstance(one, dict) and is_tag(one.get("tag")) and (one.get("digest") is None or is_digest(one["digest"]))
-        for one in verdicts
+def _is_undo_entry(entry: t.Any) -> bool:
+    return (
+        _is_place(entry)
+        and is_digest(entry["digest"])
+        and isinstance(entry["tags"], list)
+        and all(map(is_tag, entry["tags"]))
+        and isinstance(entry["media_type"], str)
+        and isinstance(entry["manifest"], str)
     )
-    return right and all(is_digest(digest) for digest in t.cast("list[t.Any]", lists[2]))
 
 
-def diff_of(plans: t.Sequence[t.Mapping[str, t.Any]], limit: int = 50) -> dict[str, str]:
+def _is_plan_entry(entry: t.Any) -> bool:
+    return (
+        _is_place(entry)
+        and all(_is_verdict(one) and is_digest(one["digest"]) for one in entry["delete"])
+        and all(
+            _is_verdict(one) and (one["digest"] is None or is_digest(one["digest"])) for one in entry["keep"]
+        )
+        and all(map(is_digest, entry["digests"]))
+        and isinstance(entry["bytes"], int)
+    )
+
+
+def _is_place(entry: t.Any) -> bool:
+    return isinstance(entry["registry"], str) and is_repository(entry["repository"])
+
+
+def _is_verdict(one: t.Any) -> bool:
+    return (
+        is_tag(one["tag"]) and isinstance(one["why"], str) and isinstance(one["created"], (str, type(None)))
+    )
+
+
+_ENTRIES = {PLAN_FORMAT: "repositories", UNDO_FORMAT: "images"}
+_CHECKS = {PLAN_FORMAT: _is_plan_entry, UNDO_FORMAT: _is_undo_entry}
+
+
+def diff_of(plans: t.Iterable[t.Mapping[str, t.Any]], limit: int = 50) -> dict[str, str]:
     """Return the diff of plans: a line for each victim, or where they are many, a line for each reason."""
     before, after = [], []
     for plan in plans:
         name, victims = f"{plan['registry']}/{plan['repository']}", plan["delete"]
         if not victims and not plan["digests"]:
             continue
-        total = len(victims) + len(plan["keep"])
-        before.append(f"{name}: {total} tags\n")
-        after.append(f"{name}: {len(plan['keep'])} tags, {plan['bytes']} bytes less\n")
+        before.append(f"{name}: {len(victims) + len(plan['keep'])} tags\n")
+        after.append(
+            f"{name}: {len(plan['keep'])} tags, {len(plan['digests'])} digests and {plan['bytes']} bytes less\n"
+        )
         if len(victims) <= limit:
             before += [f"  {one['tag']} {one['digest']} ({one['why']})\n" for one in victims]
             continue
@@ -331,5 +546,5 @@ def diff_of(plans: t.Sequence[t.Mapping[str, t.Any]], limit: int = 50) -> dict[s
         for one in victims:
             why = "companions of digests that go" if companion_of(one["tag"]) else one["why"]
             reasons.setdefault(why, []).append(one["tag"])
-        before += [f"  {len(tags)} tags, {tags[0]} … {tags[-1]} ({why})\n" for why, tags in reasons.items()]
+        before += [f"  {len(tags)} tags, {tags[0]} to {tags[-1]} ({why})\n" for why, tags in reasons.items()]
     return {"before": "".join(before), "after": "".join(after)}

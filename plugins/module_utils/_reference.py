@@ -223,8 +223,8 @@ def parse(text: str, registry: str | None = None) -> Reference:
         )
     if "://" in written:
         raise InvalidInput(
-            f"{printable(written.rpartition('@')[2])!r} is not an image reference: leave out the part up to '://' and, for a"
-            " registry's address, use the option registry."
+            f"{printable(written.rpartition('@')[2])!r} is not an image reference: leave out the part up to"
+            " '://' and, for a registry's address, use the option registry."
         )
     rest, at, digest = written.partition("@")
     if at:

@@ -12,13 +12,11 @@ from dataclasses import dataclass, field
 
 from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._content import Manifest
-from ansible_collections.ocikit.registry.plugins.module_utils._deletion import check_deletable
+from ansible_collections.ocikit.registry.plugins.module_utils._deletion import check_deletable, refusal
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import RegistryError, Unsupported
 from ansible_collections.ocikit.registry.plugins.module_utils._parallel import each
 
 _PAUSES = (0, 0.5, 1, 2)
-# How registries say that a manifest is still tagged or needed, besides the statuses for what they cannot do.
-_REFUSALS = frozenset((403, 409, 412))
 
 
 @dataclass
@@ -187,13 +185,7 @@ class Removal:
         return True
 
     def _refusal(self, reference: str) -> RegistryError | None:
-        """Delete a tag or a digest. Return what the registry has against it, None if it is gone."""
-        try:
-            return self._client.delete_manifest(self._repository, reference).error
-        except RegistryError as error:
-            if error.status in _REFUSALS:
-                return error
-            raise
+        return refusal(self._client, self._repository, reference)
 
     def _check_gone(self) -> None:
         """See that no tag and no manifest is left; some registries take a moment to delete."""

@@ -11,14 +11,21 @@ no rule names is kept. A digest goes if a tag of it went and nothing that stays 
 from __future__ import annotations
 
 import fnmatch
+import math
 import re
 import typing as t
 from dataclasses import dataclass, field
+from functools import cached_property
 
+from ansible_collections.ocikit.registry.plugins.module_utils._content import SCHEMA1_TYPES
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput, printable
 from ansible_collections.ocikit.registry.plugins.module_utils._patterns import Patterns
-from ansible_collections.ocikit.registry.plugins.module_utils._reference import is_digest
-from ansible_collections.ocikit.registry.plugins.module_utils._versions import Version, parse_version, version_key
+from ansible_collections.ocikit.registry.plugins.module_utils._reference import DOCKER_HUB, is_digest
+from ansible_collections.ocikit.registry.plugins.module_utils._versions import (
+    Version,
+    parse_version,
+    version_key,
+)
 
 # Docker's first release. Earlier dates come from builds that set a fixed one.
 _FIRST_TIME = 1363132800.0
@@ -29,7 +36,10 @@ _RANGE = re.compile(r"(>=|<=|>|<|=|\^|~)?\s*([^\s,<>=^~|]+)")
 
 
 class ManifestFacts(t.NamedTuple):
-    """What the policy has to know of one manifest. ``created`` is in seconds since 1970, None where nothing says it."""
+    """What the policy has to know of one manifest. ``created`` is in seconds since 1970, None where nothing says it.
+
+    ``removed`` is not empty for the placeholder of an interrupted removal: the tags that were to be removed.
+    """
 
     media_type: str
     size: int
@@ -37,6 +47,7 @@ class ManifestFacts(t.NamedTuple):
     children: tuple[str, ...] = ()
     subject: str | None = None
     blobs: tuple[tuple[str, int], ...] = ()
+    removed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -45,6 +56,15 @@ class Facts:
 
     tags: t.Mapping[str, str | None]
     manifests: t.Mapping[str, ManifestFacts]
+
+    @cached_property
+    def referrers(self) -> dict[str, list[str]]:
+        """The digests that refer to each subject."""
+        found: dict[str, list[str]] = {}
+        for digest, manifest in self.manifests.items():
+            if manifest.subject:
+                found.setdefault(manifest.subject, []).append(digest)
+        return found
 
 
 @dataclass(frozen=True)
@@ -97,7 +117,8 @@ class VersionRange:
         """Tell whether the version that ``tag`` is lies in the range."""
         key = _order(tag)
         return any(
-            all(low <= key and (high is None or key < high) for low, high in bounds) for bounds in self._alternatives
+            all(low <= key and (high is None or key < high) for low, high in bounds)
+            for bounds in self._alternatives
         )
 
     @staticmethod
@@ -110,7 +131,9 @@ class VersionRange:
             found = _RANGE.match(rest)
             bound = _bounds(found.group(1) or "", found.group(2)) if found else None
             if found is None or bound is None:
-                raise InvalidInput(f"{printable(text)!r} is not a version range: write one such as '>=1.2 <2' or '^1.2'.")
+                raise InvalidInput(
+                    f"{printable(text)!r} is not a version range: write one such as '>=1.2 <2' or '^1.2'."
+                )
             bounds.append(bound)
             rest = rest[found.end() :].strip()
         return bounds
@@ -118,13 +141,14 @@ class VersionRange:
 
 @dataclass
 class Verdict:
-    """What becomes of one tag, and the rule or the reason for it."""
+    """What becomes of one tag, and the rule or the reason for it. A companion shares the fate of its subject."""
 
     tag: str
     digest: str | None
     created: float | None
     delete: bool
     why: str
+    companion: bool = False
 
 
 @dataclass
@@ -149,27 +173,34 @@ class Protection:
     """What must not go, whatever the rules say: digests, references, and patterns over either."""
 
     def __init__(self, entries: t.Iterable[str], registry: str, repository: str) -> None:
-        self._digests: set[str] = set()
-        self._patterns: list[str] = []
-        names = (f"{registry}/{repository}", repository)
+        self._names = [f"{registry}/{repository}", repository]
+        if registry == DOCKER_HUB:
+            self._names += [f"index.docker.io/{repository}", repository.rpartition("library/")[2]]
+        self._exact: dict[str, str] = {}
+        self._patterns: list[tuple[t.Pattern[str], str]] = []
         for entry in entries:
-            text = entry.partition("://")[2] or entry
-            name, at, digest = text.rpartition("@")
-            if is_digest(digest):
-                if not at or _matches_one(names, _without_tag(name)):
-                    self._digests.add(digest)
-                continue
-            self._patterns.append(text)
-        self._names = names
+            name, at, digest = (entry.partition("://")[2] or entry).rpartition("@")
+            text = f"{_without_tag(name)}@{digest}" if at else digest
+            self._exact[text] = entry
+            if any(character in text for character in "*?["):
+                self._patterns.append((re.compile(fnmatch.translate(text)), entry))
 
-    def why(self, tag: str, digest: str | None) -> str | None:
-        """Return the entry that protects a tag, or None."""
-        if digest in self._digests:
-            return f"protected: {digest}"
-        candidates = [tag, *self._names, *(f"{name}:{tag}" for name in self._names)]
-        for pattern in self._patterns:
-            if any(fnmatch.fnmatchcase(candidate, pattern) for candidate in candidates):
-                return f"protected: {pattern}"
+    def why(self, tag: str, digests: t.Iterable[str]) -> str | None:
+        """Return the reason why a tag that leads to ``digests`` is protected, or None."""
+        reason = self._find([tag, *self._names, *(f"{name}:{tag}" for name in self._names)])
+        return reason or next((why for why in map(self.why_digest, digests) if why), None)
+
+    def why_digest(self, digest: str) -> str | None:
+        """Return the reason why a digest is protected, or None."""
+        return self._find([digest, *(f"{name}@{digest}" for name in self._names)])
+
+    def _find(self, candidates: t.Sequence[str]) -> str | None:
+        for candidate in candidates:
+            if candidate in self._exact:
+                return f"protected: {self._exact[candidate]}"
+        for pattern, entry in self._patterns:
+            if any(map(pattern.match, candidates)):
+                return f"protected: {entry}"
         return None
 
 
@@ -183,7 +214,11 @@ def parse_rules(rules: t.Sequence[t.Mapping[str, t.Any]]) -> list[Rule]:
 def parse_duration(text: str) -> float:
     """Return the seconds of a duration such as ``30d``, ``2w`` or ``1d12h``. Raises InvalidInput."""
     parts = re.findall(r"(\d+)([a-z])", text)
-    if not parts or "".join(number + unit for number, unit in parts) != text or any(u not in _UNITS for _n, u in parts):
+    if (
+        not parts
+        or "".join(number + unit for number, unit in parts) != text
+        or any(u not in _UNITS for _n, u in parts)
+    ):
         raise InvalidInput(f"{printable(text)!r} is not a duration: write one such as 30d, 12h, 2w or 1y.")
     return float(sum(int(number) * _UNITS[unit] for number, unit in parts))
 
@@ -202,32 +237,39 @@ def companion_of(tag: str) -> str | None:
     return digest if is_digest(digest) else None
 
 
-def make_plan(facts: Facts, rules: t.Sequence[Rule], protection: Protection, now: float, delete_unknown_age: bool) -> RetentionPlan:
+def make_plan(
+    facts: Facts, rules: t.Sequence[Rule], protection: Protection, now: float, delete_unknown_age: bool
+) -> RetentionPlan:
     """Decide what goes. The result does not depend on the order of tags."""
     plan = RetentionPlan()
     ordinary = sorted(tag for tag in facts.tags if companion_of(tag) is None)
     for tag, (delete, why) in _vote(facts, ordinary, rules, protection, now, delete_unknown_age).items():
         plan.verdicts.append(Verdict(tag, facts.tags[tag], _created(facts, tag), delete, why))
-    plan.needed = _closure(facts, {one.digest for one in plan.kept if one.digest})
+    protected = {digest for digest in facts.manifests if protection.why_digest(digest)}
+    plan.needed = _closure(facts, protected.union(one.digest for one in plan.kept if one.digest))
     _judge_companions(facts, plan, rules, protection)
     if all(digest is not None for digest in facts.tags.values()):
         # A tag that cannot be read may need any digest.
-        gone = _closure(facts, {one.digest for one in plan.victims if one.digest}, with_subjects=False)
-        plan.digests = _parents_first(facts, gone - plan.needed)
+        gone = _below(facts, {one.digest for one in plan.victims if one.digest})
+        plan.digests = _parents_first(facts, gone.intersection(facts.manifests) - plan.needed)
         plan.bytes = _bytes_freed(facts, plan.digests)
+    _spare_schema1(facts, plan)
     plan.verdicts.sort(key=lambda verdict: verdict.tag)
     return plan
 
 
 def check_brakes(plan: RetentionPlan, max_delete: int | None, max_delete_percent: float) -> str | None:
     """Return a sentence where a plan goes further than it may, else None. Companions are not counted."""
-    tags = [verdict for verdict in plan.verdicts if companion_of(verdict.tag) is None]
+    tags = [verdict for verdict in plan.verdicts if not verdict.companion]
     count = sum(verdict.delete for verdict in tags)
     if max_delete is not None and count > max_delete:
         return f"{count} tags would be deleted, and max_delete allows {max_delete}"
     if count * 100 > max_delete_percent * len(tags):
         share = count * 100 / len(tags)
-        return f"{count} of {len(tags)} tags ({share:.0f} %) would be deleted, and max_delete_percent allows {max_delete_percent:g}"
+        return (
+            f"{count} of {len(tags)} tags ({share:.0f} %) would be deleted, and max_delete_percent allows"
+            f" {max_delete_percent:g}"
+        )
     return None
 
 
@@ -242,27 +284,29 @@ def _vote(
     keep: dict[str, str] = {}
     delete: dict[str, str] = {}
     for tag in tags:
-        if facts.tags[tag] is None:
+        digest = facts.tags[tag]
+        reason = protection.why(tag, _below(facts, {digest}) if digest else ())
+        if digest is None:
             keep[tag] = "it cannot be read"
-        reason = protection.why(tag, facts.tags[tag])
-        if reason:
+        elif reason:
             keep[tag] = reason
+        elif digest in facts.manifests and tag in facts.manifests[digest].removed:
+            delete[tag] = "an interrupted removal left it"
+    undecided = [tag for tag in tags if tag not in keep and tag not in delete]
+    ages = {tag: known_age(_created(facts, tag), now) for tag in [*undecided, *keep] if facts.tags[tag]}
+    if delete_unknown_age:
+        ages = {tag: math.inf if age is None else age for tag, age in ages.items()}
     for rule in rules:
-        selected = [tag for tag in tags if facts.tags[tag] is not None and rule.selects(tag)]
-        ages = {tag: known_age(_created(facts, tag), now) for tag in selected}
-        last = _last(rule, facts, selected, ages, delete_unknown_age)
+        selected = [tag for tag in ages if rule.selects(tag)]
+        last = _last(rule, selected, ages)
         for tag in selected:
-            if not _age_holds(rule, ages[tag], delete_unknown_age):
-                if rule.delete and tag not in last and ages[tag] is None:
-                    keep.setdefault(tag, "its age is unknown")
-                continue
-            if rule.keep or tag in last:
+            age = ages[tag]
+            if age is None and _needs_age(rule, tag):
+                keep.setdefault(tag, "its age is unknown")
+            elif tag in last or (rule.keep and _age_holds(rule, age)):
                 keep.setdefault(tag, rule.name)
-            elif rule.delete and (rule.group is None or rule.group_of(tag) is not None):
-                if _needs_age(rule) and ages[tag] is None and not delete_unknown_age:
-                    keep.setdefault(tag, "its age is unknown")
-                else:
-                    delete.setdefault(tag, rule.name)
+            elif rule.delete and rule.group_of(tag) is not None and _age_holds(rule, age):
+                delete.setdefault(tag, rule.name)
     verdicts = {}
     for tag in tags:
         if tag in delete and tag not in keep:
@@ -272,26 +316,22 @@ def _vote(
     return verdicts
 
 
-def _needs_age(rule: Rule) -> bool:
-    return rule.older_than is not None or rule.younger_than is not None or (rule.keep_last is not None and rule.by == "created")
+def _needs_age(rule: Rule, tag: str) -> bool:
+    """Tell whether a rule's vote on the tag hangs on its age."""
+    counted = rule.keep_last is not None and rule.by == "created" and rule.group_of(tag) is not None
+    return counted or rule.older_than is not None or rule.younger_than is not None
 
 
-def _age_holds(rule: Rule, age: float | None, delete_unknown_age: bool) -> bool:
-    """Tell whether a rule's limits of age admit a tag. An unknown age counts as very old only if the user says so."""
-    if rule.older_than is None and rule.younger_than is None:
-        return True
+def _age_holds(rule: Rule, age: float | None) -> bool:
+    """Tell whether a rule's limits of age admit a tag. Without limits all are, of whatever age."""
     if age is None:
-        return delete_unknown_age and rule.delete and rule.younger_than is None
-    return (rule.older_than is None or age > rule.older_than) and (rule.younger_than is None or age < rule.younger_than)
+        return True
+    return (rule.older_than is None or age > rule.older_than) and (
+        rule.younger_than is None or age < rule.younger_than
+    )
 
 
-def _last(
-    rule: Rule,
-    facts: Facts,
-    selected: t.Sequence[str],
-    ages: t.Mapping[str, float | None],
-    delete_unknown_age: bool,
-) -> set[str]:
+def _last(rule: Rule, selected: t.Sequence[str], ages: t.Mapping[str, float | None]) -> set[str]:
     """Return the tags that ``keep_last`` keeps: the newest of each group, whatever the rule says of their ages.
 
     Equal dates are told apart by version and name, so that the choice is always the same.
@@ -301,18 +341,20 @@ def _last(
     groups: dict[t.Any, list[str]] = {}
     for tag in selected:
         group = rule.group_of(tag)
-        if group is not None and (rule.by == "version" or ages[tag] is not None or delete_unknown_age):
+        if group is not None and (rule.by == "version" or ages[tag] is not None):
             groups.setdefault(group, []).append(tag)
 
     def order(tag: str) -> t.Any:
-        age = ages[tag]
-        created = 0.0 if rule.by == "version" else -(age if age is not None else float("inf"))
-        return created, version_key(tag)
+        return 0.0 if rule.by == "version" else -t.cast(float, ages[tag]), version_key(tag)
 
-    return {tag for tags in groups.values() for tag in sorted(tags, key=order, reverse=True)[: rule.keep_last]}
+    return {
+        tag for tags in groups.values() for tag in sorted(tags, key=order, reverse=True)[: rule.keep_last]
+    }
 
 
-def _judge_companions(facts: Facts, plan: RetentionPlan, rules: t.Sequence[Rule], protection: Protection) -> None:
+def _judge_companions(
+    facts: Facts, plan: RetentionPlan, rules: t.Sequence[Rule], protection: Protection
+) -> None:
     """Let signatures, attestations and referrers live and die with what they are about."""
     undecided = {tag: t.cast(str, companion_of(tag)) for tag in sorted(facts.tags) if companion_of(tag)}
     orphan_rule = next((rule.name for rule in rules if rule.orphans and rule.delete), None)
@@ -321,10 +363,10 @@ def _judge_companions(facts: Facts, plan: RetentionPlan, rules: t.Sequence[Rule]
     while not settled:
         settled = True
         going = victims.union(digest for digest in map(facts.tags.get, undecided) if digest)
-        doomed = _closure(facts, going, with_subjects=False) - plan.needed
+        doomed = _below(facts, going) - plan.needed
         for tag, subject in list(undecided.items()):
             digest = facts.tags[tag]
-            why = protection.why(tag, digest)
+            why = protection.why(tag, _below(facts, {digest}) if digest else ())
             if digest is None:
                 why = "it cannot be read"
             elif digest in plan.needed or (subject in facts.manifests and subject not in doomed):
@@ -333,17 +375,45 @@ def _judge_companions(facts: Facts, plan: RetentionPlan, rules: t.Sequence[Rule]
                 why = why or "what it belongs to is not here"
             if why:
                 # What stays may need what seemed to go: the others are looked at again.
-                plan.verdicts.append(Verdict(tag, digest, None, False, why))
+                plan.verdicts.append(Verdict(tag, digest, None, False, why, companion=True))
                 plan.needed |= _closure(facts, {digest} if digest else set())
                 del undecided[tag]
                 settled = False
     for tag, subject in undecided.items():
-        why = f"with {subject}" if subject in facts.manifests else t.cast(str, orphan_rule)
-        plan.verdicts.append(Verdict(tag, facts.tags[tag], None, True, why))
+        orphan = subject not in facts.manifests
+        why = t.cast(str, orphan_rule) if orphan else f"with {subject}"
+        plan.verdicts.append(Verdict(tag, facts.tags[tag], None, True, why, companion=not orphan))
 
 
-def _closure(facts: Facts, digests: t.Iterable[str], with_subjects: bool = True) -> set[str]:
-    """Return the digests with everything they need: children of indexes, nested ones too, and subjects."""
+def _spare_schema1(facts: Facts, plan: RetentionPlan) -> None:
+    """Keep the tags of schema 1 images that stay: no registry takes these back if the removal of a tag goes wrong."""
+    for verdict in plan.victims:
+        manifest = facts.manifests.get(verdict.digest or "")
+        if manifest and manifest.media_type in SCHEMA1_TYPES and verdict.digest not in plan.digests:
+            verdict.delete, verdict.why = False, "its image has schema 1 and stays"
+
+
+def _closure(facts: Facts, digests: t.Iterable[str]) -> set[str]:
+    """Return the digests with all that has to stay with them: what is below, subjects, and what refers to them."""
+    return _reach(
+        digests,
+        lambda digest, manifest: (
+            *manifest.children,
+            *filter(None, [manifest.subject]),
+            *facts.referrers.get(digest, ()),
+        ),
+        facts,
+    )
+
+
+def _below(facts: Facts, digests: t.Iterable[str]) -> set[str]:
+    """Return the digests with the children of indexes, and theirs."""
+    return _reach(digests, lambda _digest, manifest: manifest.children, facts)
+
+
+def _reach(
+    digests: t.Iterable[str], following: t.Callable[[str, ManifestFacts], t.Iterable[str]], facts: Facts
+) -> set[str]:
     reached: set[str] = set()
     waiting = list(digests)
     while waiting:
@@ -352,10 +422,7 @@ def _closure(facts: Facts, digests: t.Iterable[str], with_subjects: bool = True)
             continue
         reached.add(digest)
         manifest = facts.manifests.get(digest)
-        if manifest:
-            waiting += manifest.children
-            if with_subjects and manifest.subject:
-                waiting.append(manifest.subject)
+        waiting += following(digest, manifest) if manifest else ()
     return reached
 
 
@@ -369,7 +436,9 @@ def _parents_first(facts: Facts, digests: set[str]) -> list[str]:
             return
         placed.add(digest)
         manifest = facts.manifests.get(digest)
-        for other in (*manifest.children, *([manifest.subject] if manifest.subject else [])) if manifest else ():
+        for other in (
+            (*manifest.children, *([manifest.subject] if manifest.subject else [])) if manifest else ()
+        ):
             place(other)
         ordered.append(digest)
 
@@ -381,7 +450,10 @@ def _parents_first(facts: Facts, digests: set[str]) -> list[str]:
 def _bytes_freed(facts: Facts, digests: t.Sequence[str]) -> int:
     gone = set(digests)
     staying = {
-        blob for digest, manifest in facts.manifests.items() if digest not in gone for blob, _size in manifest.blobs
+        blob
+        for digest, manifest in facts.manifests.items()
+        if digest not in gone
+        for blob, _size in manifest.blobs
     }
     freed = {
         blob: size
@@ -416,14 +488,21 @@ def _parse_rule(rule: t.Mapping[str, t.Any], position: int) -> Rule:
         try:
             re.compile(group)
         except re.error as error:
-            raise InvalidInput(f"The group of the policy's {name} is not a regular expression: {error}.") from None
+            raise InvalidInput(
+                f"The group of the policy's {name} is not a regular expression: {error}."
+            ) from None
     tags = match.get("tags")
     orphans = bool(match.get("orphans"))
     if tags is None and match.get("version") is None and not orphans:
-        raise InvalidInput(f"The policy's {name} does not say what it matches: set tags, version or orphans in match.")
+        raise InvalidInput(
+            f"The policy's {name} does not say what it matches: set tags, version or orphans in match."
+        )
     return Rule(
         name=name,
-        include=Patterns(tags if tags is not None else ([] if orphans and not match.get("version") else ["*"]), "match.tags"),
+        include=Patterns(
+            tags if tags is not None else ([] if orphans and not match.get("version") else ["*"]),
+            "match.tags",
+        ),
         exclude=Patterns(match.get("exclude") or [], "match.exclude"),
         versions=VersionRange(match["version"]) if match.get("version") else None,
         prereleases=match.get("prereleases") or "any",

@@ -17,6 +17,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._blobs import (
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._content import Descriptor, Manifest
+from ansible_collections.ocikit.registry.plugins.module_utils._errors import Denied, Unauthorized
 from ansible_collections.ocikit.registry.plugins.module_utils._referrers import (
     add_to_fallback_tag,
     referrer_descriptor,
@@ -163,7 +164,11 @@ class Mounting:
         if descriptor.digest in self._known:
             return self._known[descriptor.digest]
         for store in self._candidates:
-            # A mount that fails would leave an upload open.
-            if store.exists(descriptor):
-                return store
+            try:
+                # A mount that fails would leave an upload open.
+                if store.exists(descriptor):
+                    return store
+            except (Unauthorized, Denied):
+                # What may not be read cannot be mounted: the blob is sent.
+                continue
         return self._source.origin(descriptor)

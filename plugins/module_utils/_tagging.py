@@ -75,7 +75,9 @@ def read_targets(
     Raises InvalidInput.
     """
     if params["tags"] and home is None:
-        raise InvalidInput("tags are set in the repository of image: without image, write full references in to.")
+        raise InvalidInput(
+            "tags are set in the repository of image: without image, write full references in to."
+        )
     targets = [Target(home.with_tag(name), condition(params["if_digest"])) for name in params["tags"] if home]
     targets += [_read_target(connection, entry, params["if_digest"]) for entry in params["to"]]
     seen = set()
@@ -89,7 +91,11 @@ def read_targets(
 def _read_target(connection: Connection, entry: t.Any, if_digest: str | None) -> Target:
     if isinstance(entry, str):
         entry = {"image": entry}
-    if not isinstance(entry, dict) or not isinstance(entry.get("image"), str) or set(entry) - {"image", "if_digest"}:
+    if (
+        not isinstance(entry, dict)
+        or not isinstance(entry.get("image"), str)
+        or set(entry) - {"image", "if_digest"}
+    ):
         raise InvalidInput("Each entry of to must be a reference, or a dictionary of image and if_digest.")
     reference = connection.reference(entry["image"])
     if reference.digest or not reference.tag:
@@ -113,7 +119,9 @@ def retag(
     a write is certain by then, else a HEAD; then a PUT for each target that changes. Raises NotFound, Refused and
     Unsupported (schema 1); an error of a write has the state of each target in ``result``.
     """
-    for target, found in zip(targets, each(lambda one: look_at(client, one, overwrite), targets, concurrency)):
+    for target, found in zip(
+        targets, each(lambda one: look_at(client, one, overwrite), targets, concurrency)
+    ):
         target.before = target.after = found.digest if found else None
     known = source.digest or expected_digest
     certain = any(target.before is None or known not in (None, target.before) for target in targets)
@@ -158,7 +166,9 @@ def check_targets(
 ) -> None:
     """Raise Refused unless ``source``, which has ``digest``, may be written to ``targets``, whose ``before`` is known."""
     if expected_digest and digest != expected_digest:
-        raise Refused(f"{source} has the digest {digest}, not the expected {expected_digest}: nothing was changed.")
+        raise Refused(
+            f"{source} has the digest {digest}, not the expected {expected_digest}: nothing was changed."
+        )
     for target in targets:
         if target.if_digest and target.if_digest != (target.before or ABSENT):
             raise Refused(

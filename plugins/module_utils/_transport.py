@@ -26,6 +26,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._challenge import 
     Answer,
     Authorizer,
     parse_challenges,
+    wanted_access,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._credentials import Credentials
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
@@ -172,6 +173,7 @@ class Transport:
         options: TransportOptions,
         credentials: t.Callable[[str], Credentials],
         log: t.Callable[[str], None] | None = None,
+        hide: t.Callable[[str], None] | None = None,
     ) -> None:
         self.origin = Origin(endpoint.scheme, endpoint.host.strip("[]"), endpoint.port)
         self._base = endpoint.base
@@ -187,7 +189,9 @@ class Transport:
         adapter = _Adapter(pool_maxsize=max(options.concurrency, 1), max_retries=0)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
-        self._authorizer = Authorizer(self.origin, credentials, self._fetch_token, options.trusted_realms)
+        self._authorizer = Authorizer(
+            self.origin, credentials, self._fetch_token, options.trusted_realms, hide=hide
+        )
         self._lock = threading.Lock()
         self._resume_at: dict[str, float] = {}
         self._proxies: dict[Origin, dict[str, str]] = {}
@@ -208,6 +212,7 @@ class Transport:
         """
         at_home = check_hop(self.origin, request.url, "address") == self.origin
         authorization = self._authorizer.header(request.scopes) if at_home else None
+        answered: set[tuple[str, frozenset[str]]] = set()
         for answers in range(_MAX_ANSWERS + 1):
             response = self._follow(request, authorization)
             if response.status != 401 or answers == _MAX_ANSWERS or origin_of(response.url) != self.origin:
@@ -217,10 +222,11 @@ class Transport:
                 # Some registries say how to authenticate at the base of their API only.
                 base = self._follow(Request("GET", self._base), None)
                 challenges = parse_challenges(base.header_values("WWW-Authenticate"))
-            insufficient = any(one.parameters.get("error") == "insufficient_scope" for one in challenges)
+            wanted = wanted_access(challenges)
             # A fresh token that is refused is a matter of rights; only a challenge for more scope is worth a try.
-            if answers and not insufficient and str(authorization).startswith("Bearer "):
+            if answers and wanted == answered and str(authorization).startswith("Bearer "):
                 break
+            answered = wanted
             authorization = self._authorizer.answer(challenges, request.scopes, authorization)
         return response
 

@@ -294,7 +294,13 @@ error:
 import time
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput, Refused, RegistryError
+from ansible_collections.ocikit.registry.plugins.module_utils._catalog import find_repositories
+from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
+from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
+    InvalidInput,
+    Refused,
+    RegistryError,
+)
 from ansible_collections.ocikit.registry.plugins.module_utils._facts import FactsCache, gather
 from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
 from ansible_collections.ocikit.registry.plugins.module_utils._patterns import Patterns, is_pattern
@@ -302,6 +308,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._prune import (
     PLAN_FORMAT,
     UNDO_FORMAT,
     Application,
+    UndoFile,
     diff_of,
     plan_document,
     read_document,
@@ -324,18 +331,19 @@ def prune(task: Task) -> dict[str, t.Any]:
     if params["restore"]:
         return _restore(task)
     if params["apply_plan"]:
-        plans = [_not_done(plan) for plan in read_document(params["apply_plan"], PLAN_FORMAT, "repositories")]
+        plans = [_not_done(plan) for plan in read_document(params["apply_plan"], PLAN_FORMAT)]
     else:
         rules, now = parse_rules(params["rules"]), time.time()
         plans = [_plan(task, repository, rules, now) for repository in _repositories(task)]
-    result: dict[str, t.Any] = {"changed": False, "repositories": plans, "diff": diff_of(plans)}
-    if params["plan"]:
-        kept = ("registry", "repository", "delete", "keep", "digests", "bytes")
-        content = {"repositories": [{key: plan[key] for key in kept} for plan in plans if not plan["error"]]}
-        result["changed"] = write_document(params["plan"], PLAN_FORMAT, content, task.check_mode)
-    else:
-        result.update(_apply(task, plans))
-    _fail_if_any(plans, result)
+    result = _write_plan(task, plans) if params["plan"] else _apply(task, plans)
+    failures = [plan["error"] for plan in plans if plan["error"]]
+    result["repositories"] = [
+        {**plan, "error": str(plan["error"]) if plan["error"] else None} for plan in plans
+    ]
+    undone = [plan for plan in plans if plan["error"] or plan["refused"]]
+    if undone:
+        # A task that did not do all of its work has failed, and says what it did.
+        raise _failure(undone[0], len(undone), len(plans), failures, result)
     return result
 
 
@@ -345,29 +353,48 @@ def _check(params: t.Mapping[str, t.Any]) -> None:
         raise InvalidInput("Set one of repositories (with rules), apply_plan and restore.")
     if ways != ["repositories"] and (params["rules"] or params["plan"]):
         raise InvalidInput(f"rules and plan go with repositories, not with {ways[0]}.")
-    if params["plan"] and params["undo"]:
-        raise InvalidInput("With plan nothing is deleted, so there is nothing to undo: leave undo out.")
+    if params["undo"] and (params["plan"] or params["restore"]):
+        way = "plan" if params["plan"] else "restore"
+        raise InvalidInput(f"With {way} nothing is deleted, so there is nothing to undo: leave undo out.")
 
 
 def _repositories(task: Task) -> list[Reference]:
-    found: dict[Reference, None] = {}
-    patterns = [entry for entry in task.params["repositories"] if is_pattern(entry)]
-    for entry in task.params["repositories"]:
-        if entry not in patterns:
-            found[task.connection.repository(entry)] = None
+    """Return the repositories that are named, then those of the catalog that match."""
+    entries: list[str] = task.params["repositories"]
+    patterns = [entry for entry in entries if is_pattern(entry)]
+    found = [task.connection.repository(entry) for entry in entries if entry not in patterns]
     if patterns:
-        wanted, client = Patterns(patterns, "repositories"), task.connection.home()
-        for page in client.catalog():
-            for name in page:
-                if wanted.match(name):
-                    found[Reference(client.endpoint.name, name)] = None
-    return list(found)
+        if not task.params["registry"]:
+            raise InvalidInput(f"{patterns[0]} is a pattern over a catalog: set registry to say whose.")
+        client = task.connection.home()
+        wanted = Patterns([_without_registry(one, client.endpoint.name) for one in patterns], "repositories")
+        names, _more = find_repositories(client, [], [], None)
+        found += [Reference(client.endpoint.name, name) for name in names if wanted.match(name)]
+    return list(dict.fromkeys(found))
+
+
+def _without_registry(pattern: str, registry: str) -> str:
+    host, _slash, rest = pattern.partition("/")
+    if pattern.startswith("regex:") or not rest or not ("." in host or ":" in host or host == "localhost"):
+        return pattern
+    if host != registry:
+        raise InvalidInput(
+            f"{pattern} is a pattern over another catalog than that of {registry}: set registry to {host}."
+        )
+    return rest
 
 
 def _plan(task: Task, repository: Reference, rules: t.Sequence[Rule], now: float) -> dict[str, t.Any]:
     """Plan for one repository; what goes wrong in it is its own affair."""
     params, path = task.params, repository.repository
-    empty = {"registry": repository.registry, "repository": path, "delete": [], "keep": [], "digests": [], "bytes": 0}
+    empty = {
+        "registry": repository.registry,
+        "repository": path,
+        "delete": [],
+        "keep": [],
+        "digests": [],
+        "bytes": 0,
+    }
     try:
         client = task.connection.client(repository)
         cache = FactsCache(params["cache_dir"], repository.registry, path)
@@ -376,72 +403,109 @@ def _plan(task: Task, repository: Reference, rules: t.Sequence[Rule], now: float
             return _not_done(empty)
         protection = Protection(params["protect"], repository.registry, path)
         plan = make_plan(facts, rules, protection, now, params["unknown_age"] == "delete")
-        document = _not_done(plan_document(client, path, facts, plan, task.connection.concurrency))
+        document = plan_document(client, path, facts, plan, protection, task.connection.concurrency)
         refusal = check_brakes(plan, params["max_delete"], params["max_delete_percent"])
-        if refusal:
-            document["error"] = f"{refusal}: nothing was deleted."
-        return document
+        return _not_done(document, Refused(f"{refusal}: nothing was deleted.") if refusal else None)
     except RegistryError as error:
-        return {**_not_done(empty), "error": str(error)}
+        return _not_done(empty, error)
 
 
-def _not_done(plan: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    return {**plan, "deleted_tags": [], "deleted_digests": [], "refused": [], "error": None}
+def _not_done(plan: t.Mapping[str, t.Any], error: RegistryError | None = None) -> dict[str, t.Any]:
+    return {**plan, "deleted_tags": [], "deleted_digests": [], "refused": [], "error": error}
+
+
+def _write_plan(task: Task, plans: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
+    kept = ("registry", "repository", "delete", "keep", "digests", "bytes")
+    sound = [{key: plan[key] for key in kept} for plan in plans if not plan["error"]]
+    changed = write_document(task.params["plan"], PLAN_FORMAT, {"repositories": sound}, task.check_mode)
+    return {"changed": changed, "diff": diff_of(sound)}
 
 
 def _apply(task: Task, plans: t.Sequence[dict[str, t.Any]]) -> dict[str, t.Any]:
     """Carry the plans out, one repository after another. All that undoes them is written before each."""
+    undo = UndoFile(task.params["undo"]) if task.params["undo"] else None
     previous: list[dict[str, t.Any]] = []
+    pending = []
     changed = False
+    stopped: RegistryError | None = None
     for plan in plans:
         if plan["error"] or not (plan["delete"] or plan["digests"]):
+            continue
+        if stopped:
+            plan["error"] = stopped
             continue
         application = None
         try:
             client = task.connection.client(Reference(plan["registry"], plan["repository"]))
             application = Application(client, plan, task.connection.concurrency)
+            pending.append(application.pending)
             if task.check_mode:
                 changed = changed or application.has_work
-                continue
-            previous += application.originals()
-            if task.params["undo"] and previous:
-                write_document(task.params["undo"], UNDO_FORMAT, {"images": previous}, False)
-            application.run()
+            elif application.has_work:
+                originals = application.originals()
+                previous += originals
+                if undo:
+                    undo.add(originals)
+                    undo.write(finished=False)
+                application.run()
         except RegistryError as error:
-            plan["error"] = str(error)
+            plan["error"] = error
+        except KeyboardInterrupt as interrupt:
+            plan["error"] = stopped = RegistryError(str(interrupt))
         finally:
             if application:
-                plan["deleted_tags"], plan["deleted_digests"] = application.deleted_tags, application.deleted_digests
+                plan["deleted_tags"], plan["deleted_digests"] = (
+                    application.deleted_tags,
+                    application.deleted_digests,
+                )
                 plan["refused"] = application.refused
         changed = changed or bool(plan["deleted_tags"] or plan["deleted_digests"])
-    result: dict[str, t.Any] = {"changed": changed}
-    if previous and not task.params["undo"]:
+    result: dict[str, t.Any] = {"changed": changed, "diff": diff_of(pending)}
+    if previous and undo:
+        undo.write(finished=not any(plan["error"] for plan in plans))
+    elif previous:
         result["previous"] = previous
     return result
 
 
-def _restore(task: Task) -> dict[str, t.Any]:
-    items = read_document(task.params["restore"], UNDO_FORMAT, "images")
-    results = restore(lambda registry: task.connection.client(Reference(registry, "any")), items, task.check_mode)
-    result = {"changed": any(one["outcome"] == "restored" for one in results), "restored": results}
-    lost = [one["image"] for one in results if one["outcome"] == "lost"]
-    if lost:
-        error = Refused(f"{len(lost)} images could not be put back, such as {lost[0]}: {results[-1]['why'] or 'see restored'}")
-        error.result = result
-        raise error
-    return result
-
-
-def _fail_if_any(plans: t.Sequence[t.Mapping[str, t.Any]], result: dict[str, t.Any]) -> None:
-    """A task that did not do all of its work has failed, and says what it did."""
-    failed = [plan for plan in plans if plan["error"] or plan["refused"]]
-    if not failed:
-        return
-    first = failed[0]
-    why = first["error"] or f"{first['refused'][0]['tag']}: {first['refused'][0]['why']}."
-    error = Refused(f"{len(failed)} of {len(plans)} repositories were not pruned as planned; {first['repository']}: {why}")
+def _failure(
+    plan: t.Mapping[str, t.Any],
+    undone: int,
+    total: int,
+    failures: t.Sequence[RegistryError],
+    result: dict[str, t.Any],
+) -> RegistryError:
+    """Return the first failure, or a refusal, in the words of the whole task and with its result."""
+    why = plan["error"] or f"{plan['refused'][0]['tag']}: {plan['refused'][0]['why']}."
+    error = failures[0] if failures else Refused("")
+    error.args = (
+        f"{undone} of {total} repositories were not pruned as planned; {plan['repository']}: {why}",
+    )
     error.result = result
-    raise error
+    return error
+
+
+def _restore(task: Task) -> dict[str, t.Any]:
+    items = read_document(task.params["restore"], UNDO_FORMAT)
+    done: list[dict[str, t.Any]] = []
+    result: dict[str, t.Any] = {"changed": False, "restored": done}
+
+    def client_of(registry: str) -> RegistryClient:
+        return task.connection.client(Reference(registry, "any"))
+
+    try:
+        for one in restore(client_of, items, task.check_mode, task.connection.concurrency):
+            done.append(one)
+            result["changed"] = result["changed"] or one["outcome"] == "restored"
+        wrong = [one for one in done if one["outcome"] in ("lost", "failed")]
+        if wrong:
+            raise Refused(
+                f"{len(wrong)} of {len(done)} could not be put back; {wrong[0]['image']}: {wrong[0]['why']}."
+            )
+    except RegistryError as error:
+        error.result = result
+        raise
+    return result
 
 
 def main() -> None:
@@ -466,7 +530,12 @@ def main() -> None:
     run(
         prune,
         {
-            "repositories": {"type": "list", "elements": "str", "default": [], "aliases": ["images", "repository"]},
+            "repositories": {
+                "type": "list",
+                "elements": "str",
+                "default": [],
+                "aliases": ["images", "repository"],
+            },
             "rules": {"type": "list", "elements": "dict", "default": [], "options": rule},
             "protect": {"type": "list", "elements": "str", "default": []},
             "unknown_age": {"type": "str", "choices": ["keep", "delete"], "default": "keep"},

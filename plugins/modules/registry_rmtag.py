@@ -164,14 +164,18 @@ def remove(task: Task) -> dict[str, t.Any]:
         "repository": reference.name,
         "removed": [removal.to_dict(task.check_mode) for removal in removals],
         "absent": [entry for entry, tags in matches.items() if there.isdisjoint(tags)],
-        "diff": digest_diff({str(reference.with_tag(removal.tag)): removal.digest for removal in removals}, {}),
+        "diff": digest_diff(
+            {str(reference.with_tag(removal.tag)): removal.digest for removal in removals}, {}
+        ),
     }
 
 
 def _wanted(reference: Reference, tags: t.Sequence[str]) -> dict[str, Patterns]:
     """Return what each entry matches. Raises InvalidInput for what is neither a tag nor a pattern."""
     if reference.digest:
-        raise InvalidInput(f"{reference} names a digest: registry_rmtag removes tags, so name the repository and the tags.")
+        raise InvalidInput(
+            f"{reference} names a digest: registry_rmtag removes tags, so name the repository and the tags."
+        )
     wanted = ([reference.tag] if reference.tag else []) + list(tags)
     if not wanted:
         raise InvalidInput(f"No tag of {reference} is named: set tags.")

@@ -9,6 +9,15 @@ Nothing here imports the collection: this package is the independent check of it
 from __future__ import annotations
 
 from .binary import ToolMissing, find_registry, find_tool
-from .server import Registry, RegistryFailed
+from .kinds import chosen_kind
+from .server import OptionMissing, Registry, RegistryFailed
 
-__all__ = ["Registry", "RegistryFailed", "ToolMissing", "find_registry", "find_tool"]
+__all__ = [
+    "OptionMissing",
+    "Registry",
+    "RegistryFailed",
+    "ToolMissing",
+    "chosen_kind",
+    "find_registry",
+    "find_tool",
+]

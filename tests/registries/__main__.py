@@ -25,7 +25,7 @@ registry given before."""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 FLAGS = ("delete", "tls", "client_ca", "readonly", "relative_urls", "schema1", "access_log")
 NUMBERS = ("catalog_max", "port")
-TEXTS = ("prefix", "proxy_of", "redirect_to", "storage", "users")
+TEXTS = ("kind", "prefix", "proxy_of", "redirect_to", "storage", "users")
 
 
 def parse_spec(text: str) -> tuple[str, dict[str, t.Any]]:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ocikit.registry contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starts and stops one real registry (Debian's ``docker-registry``, distribution 2.8) on a loopback port."""
+"""Starts and stops one real registry on a loopback port."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import ctypes
 import json
 import os
 import pathlib
-import re
 import secrets
 import signal
 import socket
@@ -21,13 +20,11 @@ import typing as t
 
 import requests
 
-from .binary import DEFAULT_CACHE, find_registry, find_tool
+from .binary import DEFAULT_CACHE, find_tool
+from .kinds import KINDS, chosen_kind
 
 READY_SECONDS = 20
 START_ATTEMPTS = 5
-# One line per request, whatever its answer: 127.0.0.1 - - [time] "GET /v2/ HTTP/1.1" 401 87 "" "curl/7.88.1"
-ACCESS_LINE = re.compile(r'\] "(?P<method>[A-Z]+) (?P<uri>\S+) HTTP/[0-9.]+" (?P<status>\d{3}) ')
-INSTANCE_HEADER = "X-Registry-Instance"
 BCRYPT_ALPHABET = bytes.maketrans(
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
     b"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
@@ -41,11 +38,17 @@ class RegistryFailed(RuntimeError):
     """A registry did not start. The message holds what it logged."""
 
 
+class OptionMissing(RegistryFailed):
+    """This kind of registry has nothing like an option that was asked for."""
+
+
 class Registry:
     """One real registry, from ``with Registry(...) as registry:`` to the end of the block.
 
     Start it from the main thread: the kernel ends the server when the thread that started it ends.
 
+    :param kind: ``distribution2`` (Debian's ``docker-registry``, distribution 2.8), ``distribution3`` or ``zot``;
+        without it, the value of ``OCIKIT_TEST_REGISTRY``, or the first. See `kinds`.
     :param delete: allow deletion (the server's own default is no).
     :param users: names and passwords; the server then asks for Basic authentication.
     :param tls: speak HTTPS with a certificate of a CA of its own, see ``ca``.
@@ -58,9 +61,9 @@ class Registry:
     :param redirect_to: answer blob reads with a 307 to this URL.
     :param schema1: take pushes of Docker's old schema 1 manifests.
     :param token: ``realm``, ``service``, ``issuer`` and ``bundle`` (a PEM file) of a token server.
-    :param storage: a directory to keep content in; content lives in memory without it.
+    :param storage: a directory to keep content in; without it, content ends with the server.
     :param port: a fixed port; a free one without it.
-    :param access_log: record requests (see ``requests``); switch it off to measure speed.
+    :param access_log: record requests (see ``requests``); switch it off to measure speed. zot always does.
     :ivar url: ``http://127.0.0.1:PORT``, with the prefix if there is one and never a slash at the end.
     :ivar host: ``127.0.0.1:PORT``.
     :ivar ca: the CA file to trust, or ``None``.
@@ -85,7 +88,9 @@ class Registry:
         port: int | None = None,
         access_log: bool = True,
         cache_dir: os.PathLike[str] | str = DEFAULT_CACHE,
+        kind: str | None = None,
     ) -> None:
+        self.kind = KINDS[kind or chosen_kind()]
         self.delete = delete
         self.users = users or {}
         self.tls = tls or client_ca
@@ -108,7 +113,7 @@ class Registry:
         self.client_key: str | None = None
         self.log = self.error_log = ""
         self._fixed_port = port
-        self._instance = secrets.token_hex(8)
+        self.instance = secrets.token_hex(8)
         self._process: subprocess.Popen[bytes] | None = None
         self._directory: tempfile.TemporaryDirectory[str] | None = None
 
@@ -123,17 +128,21 @@ class Registry:
 
         :raises RegistryFailed: when it does not within 20 seconds.
         :raises ToolMissing: when there is no registry to start.
+        :raises OptionMissing: when this kind of registry cannot do what was asked for.
         """
-        program = find_registry(self.cache_dir)
+        for option in self.kind.lacks:
+            if getattr(self, option):
+                raise OptionMissing(f"{self.kind.name} has no option {option}.")
+        program = self.kind.program(self.cache_dir)
         self._directory = tempfile.TemporaryDirectory(prefix="registry-")
         try:
-            self.log = self._path("access.log")
-            self.error_log = self._path("error.log")
+            self.log = self.path("access.log")
+            self.error_log = self.path("error.log")
             if self.tls:
                 self._make_certificates()
             if self.users:
                 lines = [f"{name}:{_bcrypt(word, self.cache_dir)}\n" for name, word in self.users.items()]
-                pathlib.Path(self._path("htpasswd")).write_text("".join(lines), encoding="utf-8")
+                pathlib.Path(self.path("htpasswd")).write_text("".join(lines), encoding="utf-8")
             for _attempt in range(START_ATTEMPTS):
                 if self._start_once(program):
                     self.clear_requests()
@@ -158,8 +167,8 @@ class Registry:
             size = os.path.getsize(self.log)
             time.sleep(0.02)
         with open(self.log, encoding="utf-8") as lines:
-            found = [ACCESS_LINE.search(line) for line in lines]
-        return [(m["method"], m["uri"], int(m["status"])) for m in found if m]
+            found = [self.kind.request(line) for line in lines]
+        return [request for request in found if request]
 
     def clear_requests(self) -> None:
         """Forget the requests served so far."""
@@ -181,7 +190,8 @@ class Registry:
         }
         return {name: value for name, value in facts.items() if value is not None}
 
-    def _path(self, name: str) -> str:
+    def path(self, name: str) -> str:
+        """Return the path of a file of this server, which ends with it."""
         assert self._directory
         return os.path.join(self._directory.name, name)
 
@@ -190,11 +200,12 @@ class Registry:
         self.port = self._fixed_port or _free_port()
         self.host = f"127.0.0.1:{self.port}"
         self.url = f"{'https' if self.tls else 'http'}://{self.host}{self.prefix}"
-        config = self._path("config.yml")
+        config = self.path("config.yml")
         # JSON is YAML too.
-        pathlib.Path(config).write_text(json.dumps(self._config(), indent=1), encoding="utf-8")
+        pathlib.Path(config).write_text(json.dumps(self.kind.config(self), indent=1), encoding="utf-8")
         # The server takes REGISTRY_* variables as configuration, and we hand out variables of such names.
         environment = {k: v for k, v in os.environ.items() if not k.startswith("REGISTRY_")}
+        environment.update(self.kind.environment)
         with open(self.log, "ab") as log, open(self.error_log, "wb") as error_log:
             self._process = subprocess.Popen(
                 [program, "serve", config],
@@ -227,83 +238,32 @@ class Registry:
             session.cert = (self.client_cert, self.client_key)
         try:
             with session:
-                answer = session.get(f"{self.url}/v2/", timeout=5)
+                answer = session.get(f"{self.url}/v2/", params={"instance": self.instance}, timeout=5)
         except requests.RequestException:
             return False
-        # Another server may have taken the port meanwhile: only ours knows this value.
-        return answer.headers.get(INSTANCE_HEADER) == self._instance
-
-    def _config(self) -> dict[str, t.Any]:
-        http: dict[str, t.Any] = {
-            "addr": self.host,
-            "relativeurls": self.relative_urls,
-            "secret": self._instance,
-            "headers": {INSTANCE_HEADER: [self._instance]},
-        }
-        if self.prefix:
-            http["prefix"] = self.prefix + "/"
-        if self.tls:
-            http["tls"] = {"certificate": self._path("server.pem"), "key": self._path("server.key")}
-        if self.wants_client_certificate:
-            http["tls"]["clientcas"] = [self._path("ca.pem")]
-        storage: dict[str, t.Any] = {
-            "delete": {"enabled": self.delete},
-            "redirect": {"disable": not self.redirect_to},
-            "maintenance": {"uploadpurging": {"enabled": False}, "readonly": {"enabled": self.readonly}},
-        }
-        if self.storage is None:
-            storage["inmemory"] = {}
-        else:
-            storage["filesystem"] = {"rootdirectory": os.path.abspath(self.storage)}
-        config: dict[str, t.Any] = {
-            "version": "0.1",
-            "log": {"level": "error", "accesslog": {"disabled": not self.access_log}},
-            "storage": storage,
-            "http": http,
-            "compatibility": {"schema1": {"enabled": self.schema1}},
-            # Without this the server takes no manifest with foreign layers.
-            "validation": {"manifests": {"urls": {"allow": ["^https?://"]}}},
-        }
-        if self.users:
-            config["auth"] = {"htpasswd": {"realm": "test-registry", "path": self._path("htpasswd")}}
-        if self.token:
-            config["auth"] = {
-                "token": {
-                    "realm": self.token["realm"],
-                    "service": self.token["service"],
-                    "issuer": self.token["issuer"],
-                    "rootcertbundle": os.fspath(self.token["bundle"]),
-                }
-            }
-        if self.proxy_of:
-            config["proxy"] = {"remoteurl": self.proxy_of}
-        if self.catalog_max is not None:
-            config["catalog"] = {"maxentries": self.catalog_max}
-        if self.redirect_to:
-            redirect = {"name": "redirect", "options": {"baseurl": self.redirect_to}}
-            config["middleware"] = {"storage": [redirect]}
-        return config
+        # Another server may have taken the port meanwhile.
+        return self.kind.is_instance(self, answer)
 
     def _make_certificates(self) -> None:
         self._openssl_request("ca", "/CN=Test registry CA", ["-x509", "-days", "30"])
-        self.ca = self._path("ca.pem")
+        self.ca = self.path("ca.pem")
         self._issue("server", "/CN=localhost", SERVER_NAMES)
         if self.wants_client_certificate:
             self._issue("client", "/CN=client", "extendedKeyUsage=clientAuth")
-            self.client_cert, self.client_key = self._path("client.pem"), self._path("client.key")
+            self.client_cert, self.client_key = self.path("client.pem"), self.path("client.key")
 
     def _issue(self, name: str, subject: str, extension: str) -> None:
         self._openssl_request(name, subject, [])
-        extensions = pathlib.Path(self._path(f"{name}.ext"))
+        extensions = pathlib.Path(self.path(f"{name}.ext"))
         extensions.write_text(extension + "\n", encoding="ascii")
-        os.rename(self._path(f"{name}.pem"), self._path(f"{name}.csr"))
-        authority = ["-CA", self._path("ca.pem"), "-CAkey", self._path("ca.key"), "-CAcreateserial"]
-        files = ["-in", self._path(f"{name}.csr"), "-out", self._path(f"{name}.pem")]
+        os.rename(self.path(f"{name}.pem"), self.path(f"{name}.csr"))
+        authority = ["-CA", self.path("ca.pem"), "-CAkey", self.path("ca.key"), "-CAcreateserial"]
+        files = ["-in", self.path(f"{name}.csr"), "-out", self.path(f"{name}.pem")]
         self._openssl(["x509", "-req", "-days", "30", "-extfile", str(extensions), *authority, *files])
 
     def _openssl_request(self, name: str, subject: str, options: list[str]) -> None:
         key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-        files = ["-keyout", self._path(f"{name}.key"), "-out", self._path(f"{name}.pem")]
+        files = ["-keyout", self.path(f"{name}.key"), "-out", self.path(f"{name}.pem")]
         self._openssl(["req", "-new", *options, *key, *files, "-subj", subject])
 
     def _openssl(self, arguments: list[str]) -> None:
@@ -324,8 +284,8 @@ class Registry:
             process.wait(10)
 
     def _log_tail(self) -> str:
-        with open(self.error_log, encoding="utf-8", errors="replace") as log:
-            return "Its log ends:\n" + log.read()[-4000:]
+        texts = [pathlib.Path(log).read_text("utf-8", "replace") for log in (self.log, self.error_log)]
+        return "Its log ends:\n" + "".join(texts)[-4000:]
 
 
 def _die_with_parent() -> None:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import typing as t
 
 import pytest
@@ -12,8 +14,53 @@ import pytest
 from ansible_collections.ocikit.registry.plugins.module_utils import _transport
 from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._options import OPTIONS, Connection
-from tests.registries import Registry
+from tests.registries import OptionMissing, Registry, chosen_kind
 from tests.unit.copying import Mover
+
+STARTS_A_REGISTRY = re.compile(r"\bRegistry\(")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker of tests about what not every registry server does."""
+    config.addinivalue_line(
+        "markers", "registry_kind(*names, reason): the test is about what only these kinds of registry do"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With another kind of registry, keep the tests that meet a real one; skip those about other kinds."""
+    kind = chosen_kind()
+    if kind != "distribution2":
+        dropped = [item for item in items if not _meets_registry(item)]
+        config.hook.pytest_deselected(items=dropped)
+        items[:] = [item for item in items if _meets_registry(item)]
+    for item in items:
+        marker = item.get_closest_marker("registry_kind")
+        if marker and kind not in marker.args:
+            item.add_marker(pytest.mark.skip(reason=f"{kind}: {marker.kwargs['reason']}"))
+
+
+def _meets_registry(item: pytest.Item) -> bool:
+    assert isinstance(item, pytest.Function)
+    return "registry" in item.fixturenames or bool(STARTS_A_REGISTRY.search(inspect.getsource(item.module)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> t.Iterator[None]:
+    """Skip the test when a fixture wants what this kind of registry has no setting for."""
+    try:
+        return (yield)
+    except OptionMissing as error:
+        pytest.skip(str(error))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> t.Iterator[None]:
+    """Skip the test when it wants what this kind of registry has no setting for."""
+    try:
+        return (yield)
+    except OptionMissing as error:
+        pytest.skip(str(error))
 
 
 class RecordedEvents:

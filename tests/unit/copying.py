@@ -139,7 +139,9 @@ def assert_layout(path: pathlib.Path) -> None:
     """Assert that every blob of a layout is what its name says, and that what the index lists is complete."""
     held = {f"{one.parent.name}:{one.name}": one.read_bytes() for one in (path / "blobs").glob("*/*")}
     assert all(digest(data) == name for name, data in held.items())
-    entries = json.loads((path / "index.json").read_bytes())["manifests"] if (path / "index.json").exists() else []
+    entries = (
+        json.loads((path / "index.json").read_bytes())["manifests"] if (path / "index.json").exists() else []
+    )
     while entries:
         manifest = json.loads(held[entries.pop()["digest"]])
         entries += manifest.get("manifests", [])

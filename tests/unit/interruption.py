@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ocikit.registry contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Moves images in a process of its own, so that it can be killed: python -m tests.unit.interruption WHAT ARGUMENTS."""
+"""Moves images in a process of its own, which can be killed or measured: python -m tests.unit.interruption JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pathlib
 import sys
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils import _blobs, _transport
+from ansible_collections.ocikit.registry.plugins.module_utils import _transport
 from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._options import OPTIONS, Connection
 from tests.unit.copying import Mover
@@ -31,12 +31,14 @@ def connect(url: str, **options: t.Any) -> tuple[Connection, RegistryClient]:
     return connection, connection.home()
 
 
-def main() -> None:
-    """Carry out ``{"what": pull, push or copy, "chunk": bytes, ...its arguments}``; print the largest memory use in KiB."""
-    arguments = json.loads(sys.argv[1])
-    what = arguments.pop("what")
-    _blobs.CHUNK = arguments.pop("chunk", _blobs.CHUNK)
+def move(what: str, **arguments: t.Any) -> None:
+    """Carry out ``what``: pull, push or copy."""
     getattr(Mover(connect), what)(**arguments)
+
+
+def main() -> None:
+    """Carry out what the arguments of move() in JSON say, and print the largest memory use in KiB."""
+    move(**json.loads(sys.argv[1]))
     # Unlike getrusage() this does not begin with the size of the process that started this one.
     status = pathlib.Path("/proc/self/status").read_text(encoding="ascii")
     print(status.partition("VmHWM:")[2].split()[0])

@@ -22,7 +22,16 @@ from ansible_collections.ocikit.registry.plugins.module_utils._content import De
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput, RegistryError
 from tests.hostile import HostileRegistry
 from tests.registries import Registry, images
-from tests.unit.copying import Mover, assert_layout, assert_whole, digest, index_of, skopeo, tree, umoci_unpack
+from tests.unit.copying import (
+    Mover,
+    assert_layout,
+    assert_whole,
+    digest,
+    index_of,
+    skopeo,
+    tree,
+    umoci_unpack,
+)
 
 BASE = images.layer({"base": "base\n"})
 ONE = images.image([BASE, images.layer({"one/file": "1\n"})])
@@ -57,7 +66,9 @@ def test_the_same_images_give_the_same_bytes(
     assert {(one.mtime, one.uid, one.gid, one.mode) for one in members} == {(0, 0, 0, 0o644)}
 
 
-def test_what_an_archive_has_is_not_fetched_again(mover: Mover, registry: Registry, tmp_path: pathlib.Path) -> None:
+def test_what_an_archive_has_is_not_fetched_again(
+    mover: Mover, registry: Registry, tmp_path: pathlib.Path
+) -> None:
     mover.pull(registry.url, "app:1", tmp_path / "a.tar", format="oci-archive")
     added = mover.pull(registry.url, ["app:1", "app:2"], tmp_path / "a.tar", format="oci-archive")
     assert (added["blobs"]["missing"], added["blobs"]["present"]) == (2, 3)
@@ -70,7 +81,9 @@ def test_what_an_archive_has_is_not_fetched_again(mover: Mover, registry: Regist
 
 def test_other_tools_read_what_we_write(mover: Mover, registry: Registry, tmp_path: pathlib.Path) -> None:
     mover.pull(registry.url, "app:multi", tmp_path / "oci.tar", format="oci-archive")
-    assert digest(skopeo("inspect", "--raw", f"oci-archive:{tmp_path}/oci.tar:multi").encode()) == INDEX.digest
+    assert (
+        digest(skopeo("inspect", "--raw", f"oci-archive:{tmp_path}/oci.tar:multi").encode()) == INDEX.digest
+    )
     skopeo("copy", "--all", f"oci-archive:{tmp_path}/oci.tar", f"oci:{tmp_path}/layout:multi")
     assert_layout(tmp_path / "layout")
     for tag, image in {"1": ONE, "2": TWO, "docker": DOCKER}.items():
@@ -88,7 +101,9 @@ def test_other_tools_read_what_we_write(mover: Mover, registry: Registry, tmp_pa
     assert sorted(one.name for one in root.iterdir()) == ["base", "two"]
 
 
-def test_several_images_in_one_docker_archive(mover: Mover, registry: Registry, tmp_path: pathlib.Path) -> None:
+def test_several_images_in_one_docker_archive(
+    mover: Mover, registry: Registry, tmp_path: pathlib.Path
+) -> None:
     dest = tmp_path / "all.tar"
     mover.pull(registry.url, ["app:1", "app:2"], dest, format="docker-archive")
     for tag, image in {"1": ONE, "2": TWO}.items():
@@ -97,7 +112,9 @@ def test_several_images_in_one_docker_archive(mover: Mover, registry: Registry, 
         assert skopeo("inspect", "--config", "--raw", source).encode() == config
 
 
-def test_the_tag_latest_is_written_where_none_is(mover: Mover, registry: Registry, tmp_path: pathlib.Path) -> None:
+def test_the_tag_latest_is_written_where_none_is(
+    mover: Mover, registry: Registry, tmp_path: pathlib.Path
+) -> None:
     images.push(registry.url, "untagged", ONE, "latest")
     for dest, name in (("a.tar", "untagged"), ("b.tar", f"untagged@{ONE.digest}")):
         mover.pull(registry.url, name, tmp_path / dest, format="docker-archive")
@@ -112,7 +129,9 @@ def test_the_tag_latest_is_written_where_none_is(mover: Mover, registry: Registr
 def test_docker_archives_of_what_cannot_be_loaded(
     mover: Mover, registry: Registry, tmp_path: pathlib.Path, check_mode: bool
 ) -> None:
-    far = images.image([images.foreign_layer(["http://127.0.0.1:9/layer"], {"far": "far\n"}), BASE], media="docker")
+    far = images.image(
+        [images.foreign_layer(["http://127.0.0.1:9/layer"], {"far": "far\n"}), BASE], media="docker"
+    )
     images.push(registry.url, "app", far, "far")
     images.push(registry.url, "app", images.samples()["signature"], "artifact")
     for tag, sentence in {
@@ -133,7 +152,9 @@ def test_we_read_what_other_tools_write(
     mover: Mover, registry: Registry, tmp_path: pathlib.Path, kind: str, packed: bool
 ) -> None:
     dest = tmp_path / "skopeo.tar"
-    skopeo("copy", "--src-tls-verify=false", f"docker://{registry.host}/app:docker", f"{kind}:{dest}:tools/app:1")
+    skopeo(
+        "copy", "--src-tls-verify=false", f"docker://{registry.host}/app:docker", f"{kind}:{dest}:tools/app:1"
+    )
     seen = skopeo("inspect", "--raw", f"{kind}:{dest}")
     config = skopeo("inspect", "--raw", "--config", f"{kind}:{dest}").encode()
     if packed:
@@ -150,7 +171,9 @@ def test_we_read_what_other_tools_write(
     assert ours["config"] == theirs["config"]
     assert [one["digest"] for one in ours["layers"]] == [one["digest"] for one in theirs["layers"]]
     assert images.get_blob(registry.url, repository, ours["config"]["digest"]) == config
-    skopeo("copy", "--src-tls-verify=false", f"docker://{registry.host}/{repository}:1", f"oci:{tmp_path}/back:1")
+    skopeo(
+        "copy", "--src-tls-verify=false", f"docker://{registry.host}/{repository}:1", f"oci:{tmp_path}/back:1"
+    )
     root = umoci_unpack(tmp_path / "back", "1", tmp_path / "bundle")
     assert sorted(one.name for one in root.iterdir()) == ["base", "docker"]
 
@@ -158,9 +181,13 @@ def test_we_read_what_other_tools_write(
 def test_docker_save_of_old(mover: Mover, registry: Registry, tmp_path: pathlib.Path) -> None:
     """Before version 25: a folder for each layer, and links for those that repeat."""
     plain = gzip.decompress(BASE.data)
-    config = json.dumps({"architecture": "amd64", "os": "linux", "rootfs": {"diff_ids": [digest(plain)] * 2}}).encode()
+    config = json.dumps(
+        {"architecture": "amd64", "os": "linux", "rootfs": {"diff_ids": [digest(plain)] * 2}}
+    ).encode()
     name = f"{digest(config)[7:]}.json"
-    listing = [{"Config": name, "RepoTags": ["old/app:1", "old/app:2"], "Layers": ["a/layer.tar", "b/layer.tar"]}]
+    listing = [
+        {"Config": name, "RepoTags": ["old/app:1", "old/app:2"], "Layers": ["a/layer.tar", "b/layer.tar"]}
+    ]
     path = write_tar(
         tmp_path / "old.tar",
         ("a/", None),
@@ -205,10 +232,10 @@ def special(name: str, kind: bytes, target: str = "") -> tuple[str, tarfile.TarI
     return name, info
 
 
-def layout_members(image: images.Image, **more: t.Any) -> list[tuple[str, bytes]]:
+def layout_members(image: images.Image, **more: t.Any) -> list[tuple[str, Content]]:
     entry = {**images.descriptor(image.raw, image.media_type), **more}
     contents = [image.raw, *image.blobs.values()]
-    members = [(f"blobs/sha256/{digest(content)[7:]}", content) for content in contents]
+    members: list[tuple[str, Content]] = [(f"blobs/sha256/{digest(one)[7:]}", one) for one in contents]
     return [*members, ("oci-layout", b"{}"), ("index.json", json.dumps({"manifests": [entry]}).encode())]
 
 
@@ -296,7 +323,8 @@ BROKEN: dict[str, bytes] = {
     "huge extended header": header("x", 1 << 40, tarfile.XHDTYPE) + b"\0" * 1024,
     "huge long name": header("x", 1 << 33, tarfile.GNUTYPE_LONGNAME) + b"\0" * 1024,
     "huge member": header("index.json", 1 << 60) + b"{}" * 512,
-    "headers without end": (header("x", 12, tarfile.XHDTYPE) + b"12 a=b\n12 a=b"[:12].ljust(512, b"\0")) * 3000,
+    "headers without end": (header("x", 12, tarfile.XHDTYPE) + b"12 a=b\n12 a=b"[:12].ljust(512, b"\0"))
+    * 3000,
     "no checksum": b"index.json" + b"\0" * 502 + b"\0" * 512,
 }
 
@@ -323,8 +351,10 @@ def test_too_many_members(
         mover.push(registry.url, path, "many:1")
 
 
-def test_links_within_an_archive_are_followed(mover: Mover, registry: Registry, tmp_path: pathlib.Path) -> None:
-    members: list[tuple[str, Content]] = list(layout_members(ONE))
+def test_links_within_an_archive_are_followed(
+    mover: Mover, registry: Registry, tmp_path: pathlib.Path
+) -> None:
+    members = layout_members(ONE)
     place, content = layout_members(ONE)[1]
     members[1] = ("elsewhere/blob", content)
     members.append((place, "../../elsewhere/blob"))
@@ -375,7 +405,9 @@ def test_two_writers_of_one_archive(mover: Mover, tmp_path: pathlib.Path) -> Non
 
         hostile.before = meet
         threads = [
-            threading.Thread(target=mover.pull, args=(hostile.url, f"app:{tag}", dest), kwargs={"format": "oci-archive"})
+            threading.Thread(
+                target=mover.pull, args=(hostile.url, f"app:{tag}", dest), kwargs={"format": "oci-archive"}
+            )
             for tag in ("1", "2")
         ]
         for thread in threads:

@@ -426,7 +426,7 @@ def test_a_realm_on_another_host_gets_nothing(connect: t.Any) -> None:
 
 
 def test_a_realm_on_another_host_needs_trust(connect: t.Any, tls: Registry) -> None:
-    files = (tls._path("server.pem"), tls._path("server.key"))
+    files = (tls.path("server.pem"), tls.path("server.key"))
     with HostileRegistry(auth="bearer", tls=files, anonymous="pull") as server:
         server.add("a/b", IMAGE, "x")
         realm = server.other_url.replace("127.0.0.1", "localhost") + "/token"

@@ -394,7 +394,7 @@ def test_an_upload_without_an_address(connect: t.Any) -> None:
 
 def test_an_upload_address_that_forgot_tls(connect: t.Any) -> None:
     with Registry(tls=True) as tls:
-        files = (tls._path("server.pem"), tls._path("server.key"))
+        files = (tls.path("server.pem"), tls.path("server.key"))
         with HostileRegistry(upload_location="http", tls=files) as server:
             _connection, client = connect(server.url, ca_path=tls.ca)
             session = client.start_upload("a/b")

@@ -40,9 +40,17 @@ def test_one_directory_has_one_image(mover: Mover, registry: Registry, tmp_path:
 
 
 @pytest.mark.parametrize("tag", ["2", "multi"])
-def test_we_read_what_skopeo_writes(mover: Mover, registry: Registry, tmp_path: pathlib.Path, tag: str) -> None:
+def test_we_read_what_skopeo_writes(
+    mover: Mover, registry: Registry, tmp_path: pathlib.Path, tag: str
+) -> None:
     image = TWO if tag == "2" else INDEX
-    skopeo("copy", "--all", "--src-tls-verify=false", f"docker://{registry.host}/app:{tag}", f"dir:{tmp_path}/dir")
+    skopeo(
+        "copy",
+        "--all",
+        "--src-tls-verify=false",
+        f"docker://{registry.host}/app:{tag}",
+        f"dir:{tmp_path}/dir",
+    )
     assert digest(skopeo("inspect", "--raw", f"dir:{tmp_path}/dir").encode()) == image.digest
     # Signatures that skopeo may have put there are no hindrance.
     (tmp_path / "dir" / "signature-1").write_bytes(b"signed")

@@ -84,7 +84,9 @@ def test_we_read_what_other_tools_write(mover: Mover, registry: Registry, tmp_pa
     mover.pull(registry.url, "app:1", tmp_path / "layout")
     from tests.registries import find_tool
 
-    subprocess.run([find_tool("umoci"), "tag", "--image", f"{tmp_path}/layout:1", "again"], check=True, timeout=60)
+    subprocess.run(
+        [find_tool("umoci"), "tag", "--image", f"{tmp_path}/layout:1", "again"], check=True, timeout=60
+    )
     mover.pull(registry.url, "app:2", tmp_path / "layout")
     assert index_of(tmp_path / "layout") == {"1": ONE.digest, "again": ONE.digest, "2": TWO.digest}
 
@@ -131,7 +133,9 @@ def test_several_images_at_once(mover: Mover, registry: Registry, tmp_path: path
     for name, choice in (("1", "1-again"), ("2", f"{registry.host}/app:2"), ("3", TWO.digest), ("4", "2")):
         pushed = mover.push(registry.url, tmp_path / "a", f"chosen-{form}:{name}", name=choice)
         assert pushed["images"][0]["digest"] == (ONE if name == "1" else TWO).digest
-    with pytest.raises(InvalidInput, match="Say with name which image is meant: there are .*app:1, .*app:multi"):
+    with pytest.raises(
+        InvalidInput, match="Say with name which image is meant: there are .*app:1, .*app:multi"
+    ):
         mover.push(registry.url, tmp_path / "a", f"chosen-{form}:5")
     for choice in ("7", "²", "nothing", ""):
         with pytest.raises(InvalidInput, match="is not one image of"):
@@ -229,7 +233,9 @@ def test_hostile_indexes(mover: Mover, registry: Registry, tmp_path: pathlib.Pat
     assert registry.requests() == []
 
 
-def test_a_control_character_in_a_name_is_not_shown(mover: Mover, registry: Registry, tmp_path: pathlib.Path) -> None:
+def test_a_control_character_in_a_name_is_not_shown(
+    mover: Mover, registry: Registry, tmp_path: pathlib.Path
+) -> None:
     names = [{"org.opencontainers.image.ref.name": name} for name in ("\x1b[2Jone", "two\nthree")]
     entries = [entry(image.raw, annotations=name) for image, name in zip((ONE, TWO), names)]
     layout = write_layout(tmp_path / "layout", {"manifests": entries}, ONE.raw, TWO.raw)
@@ -391,7 +397,8 @@ def test_two_writers_of_one_layout(mover: Mover, registry: Registry, tmp_path: p
 
         hostile.before = meet
         threads = [
-            threading.Thread(target=mover.pull, args=(hostile.url, f"app:{tag}", layout)) for tag in ("1", "2")
+            threading.Thread(target=mover.pull, args=(hostile.url, f"app:{tag}", layout))
+            for tag in ("1", "2")
         ]
         for thread in threads:
             thread.start()
@@ -414,13 +421,19 @@ def test_a_bundle_without_what_the_receiver_has(
     mover: Mover, registry: Registry, tmp_path: pathlib.Path, form: str
 ) -> None:
     mover.pull(registry.url, "app:1", tmp_path / "first", format=form)
-    delta = mover.pull(registry.url, "app:2", tmp_path / "delta", format=form, without=[str(tmp_path / "first")])
+    delta = mover.pull(
+        registry.url, "app:2", tmp_path / "delta", format=form, without=[str(tmp_path / "first")]
+    )
     assert (delta["blobs"]["missing"], delta["blobs"]["elsewhere"]) == (2, 1)
-    again = mover.pull(registry.url, "app:2", tmp_path / "delta", format=form, without=[str(tmp_path / "first")])
+    again = mover.pull(
+        registry.url, "app:2", tmp_path / "delta", format=form, without=[str(tmp_path / "first")]
+    )
     assert not again["changed"]
     with HostileRegistry() as site:
         for check_mode in (True, False):
-            with pytest.raises(NotFound, match="Neither .*/delta nor the repository app has the blob sha256:.{64}: name"):
+            with pytest.raises(
+                NotFound, match="Neither .*/delta nor the repository app has the blob sha256:.{64}: name"
+            ):
                 mover.push(site.url, tmp_path / "delta", "app:2", check_mode=check_mode)
         assert site.count("^(POST|PUT|PATCH|DELETE)") == 0
         mover.push(site.url, tmp_path / "first", "app:1")
@@ -429,11 +442,15 @@ def test_a_bundle_without_what_the_receiver_has(
         assert_whole(site.url, "app", "2", TWO)
         with pytest.raises(NotFound, match="name repositories that have it in mount_from"):
             mover.push(site.url, tmp_path / "delta", "elsewhere:2")
-        expected = mover.push(site.url, tmp_path / "delta", "elsewhere:2", mount_from=["app"], check_mode=True)
+        expected = mover.push(
+            site.url, tmp_path / "delta", "elsewhere:2", mount_from=["app"], check_mode=True
+        )
         assert mover.push(site.url, tmp_path / "delta", "elsewhere:2", mount_from=["app"]) == expected
         assert expected["blobs"]["mounted"] == 3 and expected["blobs"]["missing_bytes"] == 0
         assert_whole(site.url, "elsewhere", "2", TWO)
     with pytest.raises(InvalidInput, match="dest is among what the receiver has"):
         mover.pull(registry.url, "app:2", tmp_path / "first", format=form, without=[f"{tmp_path}/./first"])
     with pytest.raises(InvalidInput, match="docker-archive needs all layers"):
-        mover.pull(registry.url, "app:2", tmp_path / "x", format="docker-archive", without=[str(tmp_path / "first")])
+        mover.pull(
+            registry.url, "app:2", tmp_path / "x", format="docker-archive", without=[str(tmp_path / "first")]
+        )

@@ -8,7 +8,14 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.ocikit.registry.plugins.module_utils._content import OCI_INDEX, OCI_MANIFEST
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.ocikit.registry.plugins.module_utils._content import (
+    OCI_INDEX,
+    OCI_MANIFEST,
+    SCHEMA1_SIGNED,
+)
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
 from ansible_collections.ocikit.registry.plugins.module_utils._retention import (
     Facts,
@@ -23,8 +30,6 @@ from ansible_collections.ocikit.registry.plugins.module_utils._retention import 
     parse_duration,
     parse_rules,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 NOW = 1_800_000_000.0
 DAY = 86400.0
@@ -34,7 +39,9 @@ def digest(number: int) -> str:
     return f"sha256:{number:064x}"
 
 
-def image(age_in_days: float | None, blobs: t.Sequence[int] = (), subject: int | None = None) -> ManifestFacts:
+def image(
+    age_in_days: float | None, blobs: t.Sequence[int] = (), subject: int | None = None
+) -> ManifestFacts:
     return ManifestFacts(
         OCI_MANIFEST,
         100,
@@ -96,8 +103,14 @@ class TestRules:
         assert reasons(made)["b20"] == "keep"
 
     def test_older_and_younger(self) -> None:
-        assert deleted(plan(BUILDS, {"match": {"tags": ["*"]}, "delete": True, "older_than": "15d"})) == ["b20", "b40"]
-        assert deleted(plan(BUILDS, {"match": {"tags": ["*"]}, "delete": True, "younger_than": "15d"})) == ["b1", "b10"]
+        assert deleted(plan(BUILDS, {"match": {"tags": ["*"]}, "delete": True, "older_than": "15d"})) == [
+            "b20",
+            "b40",
+        ]
+        assert deleted(plan(BUILDS, {"match": {"tags": ["*"]}, "delete": True, "younger_than": "15d"})) == [
+            "b1",
+            "b10",
+        ]
 
     def test_keep_last_counts_all_that_matches_and_age_limits_only_victims(self) -> None:
         rule = {"match": {"tags": ["*"]}, "delete": True, "keep_last": 1, "older_than": "15d"}
@@ -109,7 +122,9 @@ class TestRules:
 
     def test_keep_last_by_version_and_group(self) -> None:
         tags = ["1.0.0", "1.9.0", "1.10.0", "2.0.0", "2.1.0-rc.1", "latest"]
-        known = facts({tag: place for place, tag in enumerate(tags)}, {place: image(1) for place in range(len(tags))})
+        known = facts(
+            {tag: place for place, tag in enumerate(tags)}, {place: image(1) for place in range(len(tags))}
+        )
         rule = {"match": {"tags": ["*"]}, "delete": True, "keep_last": 1, "by": "version"}
         assert deleted(plan(known, rule)) == ["1.0.0", "1.10.0", "1.9.0", "2.0.0"]
         assert deleted(plan(known, {**rule, "group": "major"})) == ["1.0.0", "1.9.0", "2.0.0"]
@@ -119,14 +134,20 @@ class TestRules:
 
     def test_group_by_expression_leaves_the_rest_alone(self) -> None:
         tags = {"main-1": 3, "main-2": 2, "dev-1": 2, "dev-2": 1, "other": 9}
-        known = facts({tag: place for place, tag in enumerate(tags)}, {i: image(age) for i, age in enumerate(tags.values())})
+        known = facts(
+            {tag: place for place, tag in enumerate(tags)},
+            {i: image(age) for i, age in enumerate(tags.values())},
+        )
         made = plan(known, {"match": {"tags": ["*"]}, "delete": True, "keep_last": 1, "group": r"(.*)-\d+"})
         assert deleted(made) == ["dev-1", "main-1"]
         assert reasons(made)["other"] == "no rule names it"
 
     def test_equal_dates_are_told_apart_by_version(self) -> None:
         known = facts({"1.9": 1, "1.10": 2, "1.2": 3}, {1: image(5), 2: image(5), 3: image(5)})
-        assert deleted(plan(known, {"match": {"tags": ["*"]}, "delete": True, "keep_last": 1})) == ["1.2", "1.9"]
+        assert deleted(plan(known, {"match": {"tags": ["*"]}, "delete": True, "keep_last": 1})) == [
+            "1.2",
+            "1.9",
+        ]
 
     @pytest.mark.parametrize("age", [None, 20000, -30])
     def test_unknown_ages_are_kept_unless_told_otherwise(self, age: float | None) -> None:
@@ -139,6 +160,35 @@ class TestRules:
         assert deleted(plan(known, last)) == ["old"]
         assert deleted(plan(known, last, delete_unknown_age=True)) == ["odd", "old"]
         assert deleted(plan(known, {"match": {"tags": ["*"]}, "delete": True})) == ["new", "odd", "old"]
+
+    @pytest.mark.parametrize(
+        "keep",
+        [
+            {"keep_last": 2},
+            {"keep": True, "younger_than": "30d"},
+            {"keep": True, "older_than": "30d"},
+            {"keep_last": 1, "group": "(o)"},
+        ],
+    )
+    def test_an_age_that_a_keep_rule_asks_for_and_nobody_knows_keeps(self, keep: dict[str, t.Any]) -> None:
+        known = facts({"odd": 1, "new": 2, "nova": 3}, {1: image(None), 2: image(1), 3: image(2)})
+        rules = [{"match": {"tags": ["o*", "new"]}, **keep}, {"match": {"tags": ["*"]}, "delete": True}]
+        assert reasons(plan(known, *rules))["odd"] == "its age is unknown"
+        assert "nova" in deleted(plan(known, *rules))
+
+    def test_an_unknown_age_is_none_of_the_business_of_a_rule_that_asks_for_no_age(self) -> None:
+        known = facts({"odd": 1, "1.0": 2, "1.1": 3}, {number: image(None) for number in (1, 2, 3)})
+        assert deleted(plan(known, {"match": {"tags": ["odd"]}, "delete": True})) == ["odd"]
+        by_version = {"match": {"tags": ["*"]}, "delete": True, "keep_last": 1, "by": "version"}
+        assert deleted(plan(known, by_version)) == ["1.0"]
+
+    def test_what_an_interrupted_removal_left_goes_and_takes_no_place(self) -> None:
+        left = image(0)._replace(removed=("b40",))
+        known = facts({"b40": 1, "b41": 1, "b10": 2, "b20": 3}, {1: left, 2: image(10), 3: image(20)})
+        made = plan(known, {"match": {"tags": ["b?0"]}, "delete": True, "keep_last": 1})
+        assert reasons(made)["b40"] == "an interrupted removal left it"
+        assert deleted(made) == ["b20", "b40"]
+        assert deleted(plan(known, {"match": {"tags": ["x"]}, "delete": True}, protect=["b40"])) == []
 
     @pytest.mark.parametrize(
         "rule, part",
@@ -172,13 +222,18 @@ class TestWhatIsNeeded:
         assert deleted(made) == ["a", "c"]
 
     def test_children_of_a_kept_index_stay(self) -> None:
-        known = facts({"multi": 10, "single": 1, "outer": 20}, {10: index(1, 2), 20: index(10), 1: image(1), 2: image(1)})
+        known = facts(
+            {"multi": 10, "single": 1, "outer": 20},
+            {10: index(1, 2), 20: index(10), 1: image(1), 2: image(1)},
+        )
         made = plan(known, {"match": {"tags": ["multi", "single"]}, "delete": True})
         assert deleted(made) == ["multi", "single"]
         assert made.digests == []
 
     def test_an_index_goes_before_its_children(self) -> None:
-        known = facts({"multi": 10, "other": 11}, {10: index(1, 2), 11: index(2, 3), **{i: image(1) for i in (1, 2, 3)}})
+        known = facts(
+            {"multi": 10, "other": 11}, {10: index(1, 2), 11: index(2, 3), **{i: image(1) for i in (1, 2, 3)}}
+        )
         made = plan(known, {"match": {"tags": ["multi"]}, "delete": True})
         assert made.digests == [digest(10), digest(1)]
 
@@ -210,6 +265,33 @@ class TestWhatIsNeeded:
         assert made.digests == []
         assert reasons(made)["broken"] == "it cannot be read"
 
+    def test_referrers_that_have_tags_of_their_own_live_with_their_subject(self) -> None:
+        known = facts(
+            {"app": 1, "sbom": 2, "proof": 3}, {1: image(1), 2: image(1, subject=1), 3: image(1, subject=2)}
+        )
+        made = plan(known, {"match": {"tags": ["sbom", "proof"]}, "delete": True})
+        assert deleted(made) == ["proof", "sbom"]
+        assert made.digests == []
+        assert len(plan(known, {"match": {"tags": ["*"]}, "delete": True}).digests) == 3
+
+    def test_what_is_not_in_the_registry_is_not_to_be_deleted(self) -> None:
+        made = plan(
+            facts({"multi": 10}, {10: index(1, 2), 2: image(1)}), {"match": {"tags": ["*"]}, "delete": True}
+        )
+        assert made.digests == [digest(10), digest(2)]
+
+    def test_a_schema1_image_that_stays_keeps_its_tags(self) -> None:
+        old = image(1)._replace(media_type=SCHEMA1_SIGNED)
+        known = facts({"a": 1, "b": 1, "c": 2}, {1: old, 2: old})
+        made = plan(known, {"match": {"tags": ["a", "c"]}, "delete": True})
+        assert deleted(made) == ["c"]
+        assert made.digests == [digest(2)]
+
+    def test_the_signature_of_an_untagged_image_is_no_orphan(self) -> None:
+        name = f"sha256-{9:064x}.sig"
+        known = facts({"app": 1, name: 5}, {1: image(1), 5: image(1), 9: image(1)})
+        assert not deleted(plan(known, {"match": {"orphans": True}, "delete": True}))
+
     def test_bytes_count_only_what_nothing_else_has(self) -> None:
         known = facts({"a": 1, "b": 2}, {1: image(1, blobs=(1, 2)), 2: image(1, blobs=(2, 3))})
         assert plan(known, {"match": {"tags": ["a"]}, "delete": True}).bytes == 110
@@ -225,6 +307,8 @@ class TestWhatIsNeeded:
             "registry.example.com/team/*:b20",
             f"registry.example.com/team/app@{digest(20)}",
             f"docker-pullable://registry.example.com/team/app:b20@{digest(20)}",
+            digest(20)[:-1] + "*",
+            f"*/app@{digest(20)}",
         ],
     )
     def test_protection(self, entry: str) -> None:
@@ -233,15 +317,62 @@ class TestWhatIsNeeded:
         assert reasons(made)["b20"].startswith("protected: ")
         assert digest(20) not in made.digests
 
+    @pytest.mark.parametrize("protected", [1, 2])
+    def test_a_protected_digest_keeps_what_leads_to_it(self, protected: int) -> None:
+        """Container engines name the image of their platform, not the index that it was pulled by."""
+        manifests = {
+            20: index(10),
+            10: index(1, 2),
+            1: image(1),
+            2: image(1),
+            3: image(1),
+            4: image(1, subject=1),
+        }
+        known = facts({"outer": 20, "inner": 10, "other": 3}, manifests)
+        made = plan(known, {"match": {"tags": ["*"]}, "delete": True}, protect=[digest(protected)])
+        assert deleted(made) == ["other"]
+        assert made.digests == [digest(3)]
+
+    def test_a_protected_referrer_without_a_tag_keeps_its_subject(self) -> None:
+        known = facts({"app": 1, f"sha256-{1:064x}": 8}, {1: image(1), 8: index(9), 9: image(1, subject=1)})
+        made = plan(known, {"match": {"tags": ["*"]}, "delete": True}, protect=[digest(9)])
+        assert made.digests == []
+
+    @pytest.mark.parametrize("entry", ["[::1]:5000/team/app:b20", "[::1]:5000/team/app"])
+    def test_brackets_of_a_registry_are_no_pattern(self, entry: str) -> None:
+        protection = Protection([entry], "[::1]:5000", "team/app")
+        assert protection.why("b20", [digest(20)]) == f"protected: {entry}"
+        assert Protection([entry], "[::1]:5001", "team/app").why("b20", []) is None
+
+    @pytest.mark.parametrize("entry", ["tool:1", "library/tool:1", "index.docker.io/library/tool:1"])
+    def test_docker_hub_has_several_names(self, entry: str) -> None:
+        assert Protection([entry], "docker.io", "library/tool").why("1", []) == f"protected: {entry}"
+
     def test_protection_of_another_repository_does_not_count(self) -> None:
         elsewhere = f"registry.example.com/team/other@{digest(20)}"
-        assert len(deleted(plan(BUILDS, {"match": {"tags": ["*"]}, "delete": True}, protect=[elsewhere, "team/other"]))) == 4
+        assert (
+            len(
+                deleted(
+                    plan(
+                        BUILDS, {"match": {"tags": ["*"]}, "delete": True}, protect=[elsewhere, "team/other"]
+                    )
+                )
+            )
+            == 4
+        )
 
     def test_brakes(self) -> None:
         made = plan(BUILDS, {"match": {"tags": ["b1*", "b20"]}, "delete": True})
         assert "3 of 4 tags (75 %)" in (check_brakes(made, None, 50) or "")
         assert "max_delete allows 2" in (check_brakes(made, 2, 100) or "")
         assert check_brakes(made, 3, 75) is None
+        orphans = facts(
+            {"app": 1, f"sha256-{8:064x}.sig": 5, f"sha256-{9:064x}.sig": 5}, {1: image(1), 5: image(1)}
+        )
+        swept = plan(orphans, {"match": {"orphans": True}, "delete": True})
+        assert "2 of 3 tags" in (check_brakes(swept, None, 50) or "")
+        signed = facts({"a": 1, "b": 2, f"sha256-{1:064x}.sig": 5}, {1: image(1), 2: image(1), 5: image(9)})
+        assert check_brakes(plan(signed, {"match": {"tags": ["a"]}, "delete": True}), 1, 50) is None
         assert check_brakes(plan(facts({}, {}), {"match": {"tags": ["*"]}, "delete": True}), 0, 0) is None
 
 
@@ -292,8 +423,12 @@ class TestParts:
 NUMBERS = st.integers(0, 11)
 AGES = st.one_of(st.none(), st.sampled_from([-9.0, 0.5, 1.0, 5.0, 30.0, 400.0, 30000.0]))
 TAGS = st.one_of(
-    st.sampled_from(["latest", "1.0", "1.1", "1.1.0-rc.1", "2.0", "v2.1", "a-1", "a-2", "b-1", "b-2", "nightly"]),
-    st.builds(lambda number, tail: f"sha256-{number:064x}{tail}", NUMBERS, st.sampled_from(["", ".sig", ".att"])),
+    st.sampled_from(
+        ["latest", "1.0", "1.1", "1.1.0-rc.1", "2.0", "v2.1", "a-1", "a-2", "b-1", "b-2", "nightly"]
+    ),
+    st.builds(
+        lambda number, tail: f"sha256-{number:064x}{tail}", NUMBERS, st.sampled_from(["", ".sig", ".att"])
+    ),
 )
 
 
@@ -315,7 +450,9 @@ def repositories(draw: st.DrawFn) -> Facts:
 
 @st.composite
 def rules(draw: st.DrawFn, action: str | None = None) -> dict[str, t.Any]:
-    patterns = st.lists(st.sampled_from(["*", "1.*", "a-*", "*-1", "latest", "sha256-*"]), min_size=1, max_size=2)
+    patterns = st.lists(
+        st.sampled_from(["*", "1.*", "a-*", "*-1", "latest", "sha256-*"]), min_size=1, max_size=2
+    )
     rule: dict[str, t.Any] = {"match": {"tags": draw(patterns), "orphans": draw(st.booleans())}}
     if draw(st.booleans()):
         rule["match"]["exclude"] = draw(patterns)
@@ -364,7 +501,9 @@ def applied(known: Facts, made: RetentionPlan) -> Facts:
 
 @settings(max_examples=400, deadline=None)
 @given(repositories(), POLICIES, st.booleans())
-def test_nothing_that_a_kept_tag_needs_is_deleted(known: Facts, policy: list[dict[str, t.Any]], unknown: bool) -> None:
+def test_nothing_that_a_kept_tag_needs_is_deleted(
+    known: Facts, policy: list[dict[str, t.Any]], unknown: bool
+) -> None:
     made = plan(known, *policy, delete_unknown_age=unknown)
     kept = {verdict.digest for verdict in made.kept if verdict.digest}
     assert not needs(known, kept) & set(made.digests)
@@ -385,7 +524,9 @@ def test_one_more_keep_rule_never_deletes_more(
 
 @settings(max_examples=200, deadline=None)
 @given(repositories(), POLICIES, st.randoms(use_true_random=False))
-def test_the_order_of_tags_does_not_matter(known: Facts, policy: list[dict[str, t.Any]], random: t.Any) -> None:
+def test_the_order_of_tags_does_not_matter(
+    known: Facts, policy: list[dict[str, t.Any]], random: t.Any
+) -> None:
     tags, manifests = list(known.tags.items()), list(known.manifests.items())
     random.shuffle(tags)
     random.shuffle(manifests)
@@ -402,7 +543,39 @@ def test_applying_a_plan_twice_is_applying_it_once(known: Facts, policy: list[di
 
 @settings(max_examples=400, deadline=None)
 @given(repositories(), POLICIES)
-def test_a_tag_never_vanishes_with_a_digest_without_being_named(known: Facts, policy: list[dict[str, t.Any]]) -> None:
+def test_a_tag_never_vanishes_with_a_digest_without_being_named(
+    known: Facts, policy: list[dict[str, t.Any]]
+) -> None:
     made = plan(known, *policy)
     gone = set(deleted(made))
     assert {tag for tag, one in known.tags.items() if one in made.digests} <= gone
+
+
+@settings(max_examples=200, deadline=None)
+@given(repositories(), POLICIES, st.sets(NUMBERS, max_size=3))
+def test_nothing_that_is_protected_is_deleted(
+    known: Facts, policy: list[dict[str, t.Any]], numbers: set[int]
+) -> None:
+    protected = {digest(number) for number in numbers}
+    made = plan(known, *policy, protect=sorted(protected))
+    stay = needs(known, protected)
+    assert not stay & set(made.digests)
+    below = {tag for tag, one in known.tags.items() if one and protected & children(known, one)}
+    assert not below & set(deleted(made))
+
+
+@settings(max_examples=200, deadline=None)
+@given(repositories(), POLICIES)
+def test_referrers_live_with_their_subject(known: Facts, policy: list[dict[str, t.Any]]) -> None:
+    made = plan(known, *policy)
+    kept = needs(known, {verdict.digest for verdict in made.kept if verdict.digest})
+    assert not {
+        one for one in made.digests if one in known.manifests and known.manifests[one].subject in kept
+    }
+
+
+def children(known: Facts, of: str) -> set[str]:
+    found = {of}
+    for child in known.manifests[of].children if of in known.manifests else ():
+        found |= children(known, child)
+    return found

@@ -8,6 +8,8 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+import yaml
+
 from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     DigestMismatch,
@@ -19,8 +21,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._module import Task
 from ansible_collections.ocikit.registry.plugins.module_utils._options import Connection
-from ansible_collections.ocikit.registry.plugins.modules.registry_tag import tag
-
+from ansible_collections.ocikit.registry.plugins.modules.registry_tag import RETURN, tag
 from tests.hostile import HostileRegistry, Request
 from tests.registries import Registry, images
 
@@ -73,7 +74,11 @@ def test_bytes_and_media_type_stay(connect: Connect, registry: Registry, kind: s
         assert images.get_manifest(registry.url, there, one.digest) == (one.raw, one.media_type)
         for digest, content in one.blobs.items():
             assert images.get_blob(registry.url, there, digest) == content
-    uploads = [uri for method, uri, _status in registry.requests() if method in ("POST", "PATCH", "PUT") and "/blobs/" in uri]
+    uploads = [
+        uri
+        for method, uri, _status in registry.requests()
+        if method in ("POST", "PATCH", "PUT") and "/blobs/" in uri
+    ]
     assert len(uploads) == len({digest for one in below(image) for digest in one.blobs})
     assert all("mount=" in uri for uri in uploads)
 
@@ -82,7 +87,7 @@ def test_result(connect: Connect, registry: Registry) -> None:
     images.push(registry.url, "result/app", ONE, "1")
     images.push(registry.url, "result/app", TWO, "stable")
     name = f"{registry.host}/result/app"
-    params = {"tags": ["1", "new", "stable"], "to": [f"{registry.host}/result/other:1"]}
+    params: dict[str, t.Any] = {"tags": ["1", "new", "stable"], "to": [f"{registry.host}/result/other:1"]}
     predicted = retag(connect, registry.url, "result/app:1", check_mode=True, **params)
     result = retag(connect, registry.url, "result/app:1", **params)
     assert result == predicted
@@ -98,11 +103,12 @@ def test_result(connect: Connect, registry: Registry) -> None:
         ],
         "diff": {
             "before": f"{name}:new absent\n{name}:stable {TWO.digest}\n{registry.host}/result/other:1 absent\n",
-            "after": "".join(
-                f"{image} {ONE.digest}\n" for image, was in before.items() if was != ONE.digest
-            ),
+            "after": "".join(f"{image} {ONE.digest}\n" for image, was in before.items() if was != ONE.digest),
         },
     }
+    documented = yaml.safe_load(RETURN)
+    assert set(result) - {"changed", "diff"} == set(documented) - {"error"}
+    assert all(set(one) == set(documented["targets"]["contains"]) for one in result["targets"])
     again = retag(connect, registry.url, "result/app:1", **params)
     assert again["changed"] is False
     assert again["diff"] == {"before": "", "after": ""}
@@ -184,7 +190,7 @@ def test_check_mode_only_looks(connect: Connect, registry: Registry, known: bool
     assert result["changed"] is True
     assert methods(registry) == ["HEAD", "HEAD"]
     retag(connect, registry.url, "check/app:source", check_mode=True, to=["check/other:new"])
-    assert set(methods(registry)) == {"HEAD", "GET"}
+    assert methods(registry) == ["HEAD"] * 4
     assert images.state(registry.url, "check/app") == before
     assert images.tags(registry.url, "check/other") == []
 
@@ -249,7 +255,9 @@ def test_a_registry_whose_head_always_says_404_does_not_defeat_conditions(connec
         seeded(server)
         with pytest.raises(Refused):
             retag(connect, server.url, "a/b:source", tags=["old"], overwrite=False)
-        assert retag(connect, server.url, "a/b:source", tags=["old"])["targets"][0]["digest_before"] == TWO.digest
+        with pytest.raises(Refused):
+            retag(connect, server.url, "a/b:source", tags=["old"], if_digest="absent")
+        assert server.count(WRITES) == 0
 
 
 # Bad input
@@ -299,7 +307,9 @@ def test_schema_1(connect: Connect, check_mode: bool, target: str) -> None:
     with Registry(schema1=True) as server:
         images.push_schema1(server.url, "schema1/app", "source")
         images.push(server.url, "schema1/app", ONE, "old")
-        with pytest.raises(Unsupported, match="is a schema 1 manifest, which .* do not store: push the image anew"):
+        with pytest.raises(
+            Unsupported, match="is a schema 1 manifest, which .* do not store: push the image anew"
+        ):
             retag(connect, server.url, "schema1/app:source", to=[target], check_mode=check_mode)
         assert images.tags(server.url, "schema1/app") == ["old", "source"]
         assert images.head(server.url, "schema1/app", "old") == ONE.digest
@@ -317,7 +327,9 @@ def test_failure_of_one_target_in_the_middle(connect: Connect) -> None:
             retag(connect, server.url, "a/b:source", tags=["t1", "t2", "old"], to=["c/d:1"])
         digests = {"t1": ONE.digest, "t2": None, "old": ONE.digest, "1": ONE.digest}
         assert caught.value.result["changed"] is True
-        assert {one["image"].rpartition(":")[2]: one["digest"] for one in caught.value.result["targets"]} == digests
+        assert {
+            one["image"].rpartition(":")[2]: one["digest"] for one in caught.value.result["targets"]
+        } == digests
         assert server.repositories["a/b"].tags == {"source": ONE.digest, "t1": ONE.digest, "old": ONE.digest}
 
 
@@ -346,7 +358,7 @@ def test_a_write_that_was_carried_out_although_its_answer_was_lost(connect: Conn
 @pytest.mark.parametrize(
     "behaviour", [{"digest_header": "wrong-put"}, {"manifest_put": "ignored", "digest_header": "missing"}]
 )
-def test_a_registry_that_stores_something_else(connect: Connect, behaviour: dict[str, str]) -> None:
+def test_a_registry_that_stores_something_else(connect: Connect, behaviour: dict[str, t.Any]) -> None:
     with HostileRegistry(**behaviour) as server:
         seeded(server)
         with pytest.raises(DigestMismatch, match=f"The registry stored .* not {ONE.digest}") as caught:

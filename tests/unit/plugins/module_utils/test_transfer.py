@@ -68,7 +68,9 @@ def test_a_source_that_may_not_be_mounted_is_read_with_its_own_credentials(mover
 
         def refuse(request: t.Any) -> None:
             asked = " ".join(request.query.get("scope", []))
-            hostile.behaviour.user = ("nobody", "x") if "b:pull,push" in asked and "secret/a" in asked else user
+            hostile.behaviour.user = (
+                ("nobody", "x") if "b:pull,push" in asked and "secret/a" in asked else user
+            )
 
         user = hostile.behaviour.user
         hostile.before = refuse
@@ -164,7 +166,11 @@ def test_copy_conditions(mover: Mover, registry: Registry) -> None:
     cases: list[tuple[dict[str, t.Any], type[Exception], str]] = [
         ({"image": "cc:1", "to": "cc:2", "overwrite": False}, Refused, "overwrite is false"),
         ({"image": "cc:1", "to": "cc:3", "expected_digest": TWO.digest}, Refused, "not the expected"),
-        ({"image": "cc:1", "to": "cc:3", "expected_digest": "x"}, InvalidInput, "is not a valid expected_digest"),
+        (
+            {"image": "cc:1", "to": "cc:3", "expected_digest": "x"},
+            InvalidInput,
+            "is not a valid expected_digest",
+        ),
         ({"image": "cc:absent", "to": "cc:3"}, NotFound, "cc:absent does not exist"),
         ({"image": "cc:1", "to": f"cc@{TWO.digest}"}, InvalidInput, "cannot be written: .* has the digest"),
         ({"image": "cc:1"}, InvalidInput, "Set either image and to, or images"),
@@ -209,7 +215,12 @@ def test_a_failure_tells_which_tags_moved(mover: Mover, registry: Registry, tmp_
     assert caught.value.result == {
         "changed": True,
         "targets": [
-            {"image": f"{hostile.host}/half:good", "digest_before": None, "digest": ONE.digest, "changed": True},
+            {
+                "image": f"{hostile.host}/half:good",
+                "digest_before": None,
+                "digest": ONE.digest,
+                "changed": True,
+            },
             {"image": f"{hostile.host}/half:bad", "digest_before": None, "digest": None, "changed": False},
         ],
     }
@@ -224,7 +235,9 @@ def test_two_accounts(mover: Mover) -> None:
         assert copied["targets"][0]["image"] == f"{right.host}/mirror/app:1"
         assert_whole_with(right, "mirror/app", ("writer", "two"))
         with pytest.raises(RegistryError) as caught:
-            mover.copy(left.url, "app:1", "mirror/app:2", options=access, destination={**there, "ca_path": None})
+            mover.copy(
+                left.url, "app:1", "mirror/app:2", options=access, destination={**there, "ca_path": None}
+            )
         assert caught.value.kind == "tls"
         # Nothing that proves who asks is taken over from the source.
         bare = {"registry": right.url, "ca_path": right.ca}
@@ -239,7 +252,9 @@ def test_two_accounts(mover: Mover) -> None:
 def assert_whole_with(registry: Registry, repository: str, auth: tuple[str, str]) -> None:
     access: dict[str, t.Any] = {"auth": auth, "verify": registry.ca}
     assert images.head(registry.url, repository, "1", **access) == ONE.digest
-    assert all(images.get_blob(registry.url, repository, name, **access) == data for name, data in ONE.blobs.items())
+    assert all(
+        images.get_blob(registry.url, repository, name, **access) == data for name, data in ONE.blobs.items()
+    )
 
 
 SIGNATURE = images.artifact("application/vnd.example.signature", b"signed", "text/plain", subject=INDEX)
@@ -274,7 +289,10 @@ def test_referrers_and_signatures(mover: Mover, here: str, there: str) -> None:
         assert moved["companions"] == 4
         for image in (SIGNATURE, SBOM, OF_SBOM):
             assert_whole(right.url, "ref/copy", image.digest, image)
-        tags = {f"{images.referrers_tag(INDEX)}.sig": COSIGN.digest, f"{images.referrers_tag(ONE)}.att": COSIGN.digest}
+        tags = {
+            f"{images.referrers_tag(INDEX)}.sig": COSIGN.digest,
+            f"{images.referrers_tag(ONE)}.att": COSIGN.digest,
+        }
         found = dict(right.repositories["ref/copy"].tags)
         assert {name: found[name] for name in tags} == tags
         listings = {images.referrers_tag(image): image for image in (INDEX, ONE, SBOM)}
@@ -306,7 +324,9 @@ def test_the_tag_of_an_artifact_comes_after_its_listing(mover: Mover) -> None:
         seed_referrers(left.url, False)
         left.repositories["ref/app"].tags["sbom"] = SBOM.digest
         mover.copy(left.url, "ref/app:sbom", f"{right.host}/ref/app:sbom")
-        puts = [r.path.rpartition("/")[2] for r in right.requests if r.method == "PUT" and "/manifests/" in r.path]
+        puts = [
+            r.path.rpartition("/")[2] for r in right.requests if r.method == "PUT" and "/manifests/" in r.path
+        ]
         assert puts == [SBOM.digest, images.referrers_tag(ONE), "sbom"]
 
 
@@ -321,26 +341,37 @@ def test_foreign_layers(mover: Mover, registry: Registry, tmp_path: pathlib.Path
             mover.copy(registry.url, "foreign:1", f"{hostile.host}/wanted:1", foreign_layers=True)
         assert "wanted" not in hostile.repositories or not hostile.repositories["wanted"].tags
         hostile.repositories["foreign"].blobs[layer.descriptor("docker")["digest"]] = layer.data
-        pulled = mover.pull(hostile.url, "foreign:1", tmp_path / "f.tar", format="docker-archive", foreign_layers=True)
+        pulled = mover.pull(
+            hostile.url, "foreign:1", tmp_path / "f.tar", format="docker-archive", foreign_layers=True
+        )
         assert pulled["blobs"]["foreign"] == 0 and pulled["blobs"]["missing"] == 3
         mover.push(hostile.url, tmp_path / "f.tar", "back:1", foreign_layers=True)
         assert hostile.repositories["back"].blobs[layer.descriptor("docker")["digest"]] == layer.data
 
 
 def test_large_blobs_need_little_memory(tmp_path: pathlib.Path) -> None:
-    """200 MiB in one layer. What the process needs at all is the interpreter with what it imports."""
+    """128 MiB in one layer, and no more than 100 in memory. What the process needs at all is the interpreter with what it imports."""
     with Registry(storage=tmp_path / "here") as here, Registry(storage=tmp_path / "there") as there:
-        image = images.image([images.layer({"large": b"\0" * (200 << 20)}, compression="")])
+        image = images.image([images.layer({"large": b"\0" * (128 << 20)}, compression="")])
         images.push(here.url, "large", image, "1")
 
         def run(**arguments: t.Any) -> int:
-            command = [sys.executable, "-m", "tests.unit.interruption", json.dumps({"url": here.url, **arguments})]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment(), check=False)
+            command = [
+                sys.executable,
+                "-m",
+                "tests.unit.interruption",
+                json.dumps({"url": here.url, **arguments}),
+            ]
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=120, env=environment(), check=False
+            )
             assert done.returncode == 0, done.stderr
             return int(done.stdout)
 
         assert run(what="copy", image="large:1", to=f"{there.host}/large:1") < 100 << 10
-        assert run(what="pull", image="large:1", dest=str(tmp_path / "a.tar"), format="oci-archive") < 100 << 10
+        assert (
+            run(what="pull", image="large:1", dest=str(tmp_path / "a.tar"), format="oci-archive") < 100 << 10
+        )
         assert run(what="push", src=str(tmp_path / "a.tar"), image=f"{there.host}/pushed:1") < 100 << 10
         for repository in ("large", "pushed"):
             assert images.head(there.url, repository, "1") == image.digest

@@ -583,9 +583,9 @@ def test_client_certificates(connect: t.Any, demanding: Registry) -> None:
         client_key=demanding.client_key,
     )
     assert client.ping().status == 200
-    both = pathlib.Path(demanding._path("both.pem"))
+    both = pathlib.Path(demanding.path("both.pem"))
     both.write_bytes(
-        b"".join(pathlib.Path(demanding._path(name)).read_bytes() for name in ("client.pem", "client.key"))
+        b"".join(pathlib.Path(demanding.path(name)).read_bytes() for name in ("client.pem", "client.key"))
     )
     _connection, client = connect(demanding.url, ca_path=demanding.ca, client_cert=str(both))
     assert client.ping().status == 200
@@ -618,7 +618,7 @@ def test_files_that_are_not_there(connect: t.Any, options: dict[str, str], says:
 
 def test_no_step_down_from_tls(connect: t.Any, tls: Registry) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tls._path("server.pem"), tls._path("server.key"))
+    context.load_cert_chain(tls.path("server.pem"), tls.path("server.key"))
     with Stub(lambda server: server.reply(200)) as plain:
         with Stub(lambda server: server.reply(307, Location=f"{plain.url}/x"), tls=context) as stub:
             _connection, client = connect(stub.url, ca_path=tls.ca, **ALICE)

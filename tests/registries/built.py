@@ -1,0 +1,102 @@
+# Copyright (c) 2026, ocikit.registry contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Builds registry servers that Debian does not have, with Go and its module proxy, at pinned versions."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import typing as t
+
+from .binary import DEFAULT_CACHE, ToolMissing
+
+BUILD_SECONDS = 1800
+
+
+class Source(t.NamedTuple):
+    """A program in a Go module. ``tags`` are build tags."""
+
+    name: str
+    module: str
+    version: str
+    package: str
+    tags: str = ""
+
+
+DISTRIBUTION3 = Source("distribution", "github.com/distribution/distribution/v3", "v3.1.1", "cmd/registry")
+# The last version that has its repository as its address. Without tags it is zot's "minimal" build.
+ZOT = Source("zot", "github.com/project-zot/zot", "v1.4.3", "cmd/zot", "containers_image_openpgp")
+
+
+def find_built(source: Source, cache_dir: os.PathLike[str] | str = DEFAULT_CACHE) -> str:
+    """Return the path of the program, built now unless it was built before.
+
+    :raises ToolMissing: when there is no Go, or the build fails.
+    """
+    folder = pathlib.Path(cache_dir).resolve() / "registries"
+    program = folder / f"{source.name}-{source.version[1:]}"
+    if program.exists():
+        return str(program)
+    if not shutil.which("go"):
+        raise ToolMissing(f"{source.name} {source.version} is built with Go: put the go command into PATH.")
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / f".{program.name}.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not program.exists():
+            _build(source, program)
+    return str(program)
+
+
+def _build(source: Source, program: pathlib.Path) -> None:
+    with tempfile.TemporaryDirectory(dir=program.parent, prefix=f".{program.name}-") as work:
+        environment = dict(
+            os.environ,
+            CGO_ENABLED="0",
+            GOCACHE=f"{work}/cache",
+            # Modules are kept read-only otherwise, which nothing can tidy up.
+            GOFLAGS=f"{os.environ.get('GOFLAGS', '')} -modcacherw".strip(),
+            GOPATH=f"{work}/path",
+            GOMODCACHE=f"{work}/modules",
+            GOTMPDIR=work,
+            # The module's own go.mod and go.sum decide, whatever lies above.
+            GOWORK="off",
+        )
+        download = ["go", "mod", "download", "-json", f"{source.module}@{source.version}"]
+        module = json.loads(_go(source, download, environment, work))["Dir"]
+        # Built where it lies, its go.mod is the main one, so its replacements and checksums hold.
+        build = ["go", "build", "-trimpath", "-tags", source.tags, "-o", f"{work}/program"]
+        _go(source, [*build, f"./{source.package}"], environment, module)
+        os.replace(f"{work}/program", program)
+
+
+def _go(source: Source, command: list[str], environment: dict[str, str], folder: str) -> str:
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=BUILD_SECONDS,
+        )
+    except subprocess.CalledProcessError as error:
+        reason = (error.stderr or error.stdout).strip()[-2000:]
+        raise ToolMissing(f"{source.name} {source.version} could not be built: {reason}") from None
+    except subprocess.TimeoutExpired:
+        raise ToolMissing(
+            f"{source.name} {source.version} was not built in {BUILD_SECONDS} seconds."
+        ) from None
+    return done.stdout
+
+
+if __name__ == "__main__":
+    for each in (DISTRIBUTION3, ZOT):
+        print(find_built(each), file=sys.stdout)

@@ -1,0 +1,197 @@
+# Copyright (c) 2026, ocikit.registry contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What differs between the registry servers that tests run: program, configuration, log and what they lack."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+import typing as t
+
+import requests
+
+from .binary import find_registry
+from .built import DISTRIBUTION3, ZOT, find_built
+
+if t.TYPE_CHECKING:
+    from .server import Registry
+
+KIND_VARIABLE = "OCIKIT_TEST_REGISTRY"
+# One line per request, whatever its answer: 127.0.0.1 - - [time] "GET /v2/ HTTP/1.1" 401 87 "" "curl/7.88.1"
+ACCESS_LINE = re.compile(r'\] "(?P<method>[A-Z]+) (?P<uri>\S+) HTTP/[0-9.]+" (?P<status>\d{3}) ')
+INSTANCE_HEADER = "X-Registry-Instance"
+Request = t.Tuple[str, str, int]
+
+
+class Kind:
+    """One registry server as its project ships it."""
+
+    name: str
+    # Options of Registry that the server has no setting for.
+    lacks: tuple[str, ...] = ()
+    environment: dict[str, str] = {}
+
+    def program(self, cache_dir: os.PathLike[str] | str) -> str:
+        """Return the path of what runs as ``PROGRAM serve CONFIG``.
+
+        :raises ToolMissing: when it cannot be had.
+        """
+        raise NotImplementedError
+
+    def config(self, registry: Registry) -> dict[str, t.Any]:
+        """Return the configuration that gives what ``registry`` was asked for."""
+        raise NotImplementedError
+
+    def request(self, line: str) -> Request | None:
+        """Return the request that a line of the log tells of."""
+        raise NotImplementedError
+
+    def is_instance(self, registry: Registry, answer: requests.Response) -> bool:
+        """Return whether ``answer``, to a request with the query ``instance``, comes from this very process."""
+        raise NotImplementedError
+
+
+class Distribution2(Kind):
+    """distribution 2.8, Debian's ``docker-registry``."""
+
+    name = "distribution2"
+
+    def program(self, cache_dir: os.PathLike[str] | str) -> str:
+        return find_registry(cache_dir)
+
+    def config(self, registry: Registry) -> dict[str, t.Any]:
+        http: dict[str, t.Any] = {
+            "addr": registry.host,
+            "relativeurls": registry.relative_urls,
+            "secret": registry.instance,
+            "headers": {INSTANCE_HEADER: [registry.instance]},
+        }
+        if registry.prefix:
+            http["prefix"] = registry.prefix + "/"
+        if registry.tls:
+            http["tls"] = {"certificate": registry.path("server.pem"), "key": registry.path("server.key")}
+        if registry.wants_client_certificate:
+            http["tls"]["clientcas"] = [registry.path("ca.pem")]
+        storage: dict[str, t.Any] = {
+            "delete": {"enabled": registry.delete},
+            "redirect": {"disable": not registry.redirect_to},
+            "maintenance": {
+                "uploadpurging": {"enabled": False},
+                "readonly": {"enabled": registry.readonly},
+            },
+        }
+        storage.update(self.storage(registry))
+        config: dict[str, t.Any] = {
+            "version": "0.1",
+            "log": {"level": "error", "accesslog": {"disabled": not registry.access_log}},
+            "storage": storage,
+            "http": http,
+            "compatibility": {"schema1": {"enabled": registry.schema1}},
+            # Without this the server takes no manifest with foreign layers.
+            "validation": {"manifests": {"urls": {"allow": ["^https?://"]}}},
+        }
+        if registry.users:
+            config["auth"] = {"htpasswd": {"realm": "test-registry", "path": registry.path("htpasswd")}}
+        if registry.token:
+            config["auth"] = {
+                "token": {
+                    "realm": registry.token["realm"],
+                    "service": registry.token["service"],
+                    "issuer": registry.token["issuer"],
+                    "rootcertbundle": os.fspath(registry.token["bundle"]),
+                }
+            }
+        if registry.proxy_of:
+            config["proxy"] = {"remoteurl": registry.proxy_of}
+        if registry.catalog_max is not None:
+            config["catalog"] = {"maxentries": registry.catalog_max}
+        if registry.redirect_to:
+            redirect = {"name": "redirect", "options": {"baseurl": registry.redirect_to}}
+            config["middleware"] = {"storage": [redirect]}
+        return config
+
+    def storage(self, registry: Registry) -> dict[str, t.Any]:
+        """Return where content lies."""
+        if registry.storage is None:
+            return {"inmemory": {}}
+        return {"filesystem": {"rootdirectory": os.path.abspath(registry.storage)}}
+
+    def request(self, line: str) -> Request | None:
+        found = ACCESS_LINE.search(line)
+        return (found["method"], found["uri"], int(found["status"])) if found else None
+
+    def is_instance(self, registry: Registry, answer: requests.Response) -> bool:
+        return answer.headers.get(INSTANCE_HEADER) == registry.instance
+
+
+class Distribution3(Distribution2):
+    """distribution 3, built from its module."""
+
+    name = "distribution3"
+    lacks = ("schema1",)
+    # It would send traces to a collector that is not there.
+    environment = {"OTEL_TRACES_EXPORTER": "none"}
+
+    def program(self, cache_dir: os.PathLike[str] | str) -> str:
+        return find_built(DISTRIBUTION3, cache_dir)
+
+    def storage(self, registry: Registry) -> dict[str, t.Any]:
+        """Return a directory in any case: in memory, 3.1.1 loses tags that do not arrive in the order of their names."""
+        return {"filesystem": {"rootdirectory": os.path.abspath(registry.storage or registry.path("storage"))}}
+
+
+class Zot(Kind):
+    """zot without its extensions, built from its module. It refuses by access rules what others switch off."""
+
+    name = "zot"
+    lacks = ("prefix", "proxy_of", "catalog_max", "redirect_to", "schema1", "token")
+
+    def program(self, cache_dir: os.PathLike[str] | str) -> str:
+        return find_built(ZOT, cache_dir)
+
+    def config(self, registry: Registry) -> dict[str, t.Any]:
+        address, _separator, port = registry.host.rpartition(":")
+        http: dict[str, t.Any] = {"address": address, "port": port, "realm": "test-registry"}
+        if registry.tls:
+            http["tls"] = {"cert": registry.path("server.pem"), "key": registry.path("server.key")}
+        if registry.wants_client_certificate:
+            http["tls"]["cacert"] = registry.path("ca.pem")
+        if registry.users:
+            http["auth"] = {"htpasswd": {"path": registry.path("htpasswd")}, "failDelay": 0}
+        actions = ["read"]
+        if not registry.readonly:
+            actions += ["create", "update"]
+            if registry.delete:
+                actions.append("delete")
+        if "delete" not in actions:
+            policy = "defaultPolicy" if registry.users else "anonymousPolicy"
+            http["accessControl"] = {"**": {policy: actions}}
+        return {
+            "storage": {
+                "rootDirectory": os.path.abspath(registry.storage or registry.path("storage")),
+                # Its index of blobs has one user at a time.
+                "dedupe": registry.storage is None,
+            },
+            "http": http,
+            "log": {"level": "info"},
+        }
+
+    def request(self, line: str) -> Request | None:
+        if '"HTTP API"' not in line:
+            return None
+        fields = json.loads(line)
+        return (fields["method"], fields["path"], fields["statusCode"])
+
+    def is_instance(self, registry: Registry, answer: requests.Response) -> bool:
+        return f"instance={registry.instance}" in pathlib.Path(registry.log).read_text(encoding="utf-8")
+
+
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (Distribution2(), Distribution3(), Zot())}
+
+
+def chosen_kind() -> str:
+    """Return the kind that the environment asks for, else Debian's."""
+    return os.environ.get(KIND_VARIABLE) or Distribution2.name
