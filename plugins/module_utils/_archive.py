@@ -31,7 +31,6 @@ from ansible_collections.ocikit.registry.plugins.module_utils._content import (
     MANIFEST_READ_LIMIT,
     Descriptor,
     Manifest,
-    parse_json_object,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     InvalidInput,

@@ -259,13 +259,13 @@ class Authorizer:
             )
             raise Unauthorized(
                 f"The token service {origin_of(realm).host} refuses {who} (HTTP {answer.status})"
-                + _said(answer.body)
+                + _said(answer.body, credentials)
                 + ": check the user name, the password and the rights on the repository.",
                 status=answer.status,
                 url=safe_url(realm),
             )
         raise ProtocolError(
-            f"The token service {origin_of(realm).host} answered HTTP {answer.status}{_said(answer.body)}.",
+            f"The token service {origin_of(realm).host} answered HTTP {answer.status}{_said(answer.body, credentials)}.",
             status=answer.status,
             url=safe_url(realm),
         )
@@ -368,11 +368,13 @@ def _without_delete(scopes: t.Sequence[str]) -> t.Iterator[list[str]]:
             yield replaced
 
 
-def _said(body: bytes) -> str:
-    """What a token service says of a refusal, if it does so in a known form."""
+def _said(body: bytes, credentials: Credentials) -> str:
+    """What a token service says of a refusal, if it does so in a known form. It may quote what it refuses."""
     try:
         data = json.loads(body)
-        text = data.get("details") or data.get("message") or data["errors"][0]["message"]
+        text = str(data.get("details") or data.get("message") or data["errors"][0]["message"])
     except (ValueError, AttributeError, KeyError, IndexError, TypeError, RecursionError):
         return ""
+    for secret in credentials.secrets:
+        text = text.replace(secret, "********")
     return f" saying {printable(text, 200)!r}"

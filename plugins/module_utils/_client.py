@@ -106,9 +106,13 @@ class RegistryClient:
 
     # Base
 
-    def ping(self) -> Response:
-        """GET ``/v2/`` (end-1): whether this is a registry, and whether it lets us in."""
-        return self._send(Request("GET", self.endpoint.base, limit=1 << 20))
+    def ping(self, repository: str | None = None) -> Response:
+        """GET ``/v2/`` (end-1): whether this is a registry, and whether it lets us in.
+
+        With ``repository`` it is asked with the credentials for that.
+        """
+        scopes = [scope(repository, "pull")] if repository else []
+        return self._send(Request("GET", self.endpoint.base, scopes, limit=1 << 20))
 
     @property
     def authentication(self) -> str | None:

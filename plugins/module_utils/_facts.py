@@ -78,10 +78,17 @@ class FactsCache:
             return {}
 
 
-def gather(client: RegistryClient, repository: str, concurrency: int, cache: FactsCache) -> Facts | None:
+def gather(
+    client: RegistryClient,
+    repository: str,
+    concurrency: int,
+    cache: FactsCache,
+    untagged: t.Iterable[str] = (),
+) -> Facts | None:
     """Read the facts of a repository, or None where it does not exist.
 
-    A HEAD for each tag; a manifest and a config for each digest that is not in ``cache``. A tag whose data cannot be
+    A HEAD for each tag; a manifest and a config for each digest that is not in ``cache``, and for those in ``untagged``
+    that exist. A tag whose data cannot be
     read has the digest None; anything that says nothing about single tags, such as a refusal, is raised.
     """
     page = client.tags(repository)
@@ -92,7 +99,7 @@ def gather(client: RegistryClient, repository: str, concurrency: int, cache: Fac
     reading = _Reading(client, repository, cache.known)
     # What a signature is about may have lost its tags.
     subjects = {subject for subject in map(companion_of, tags) if subject}
-    wanted = subjects.union(digest for digest in tags.values() if digest)
+    wanted = subjects.union(untagged, (digest for digest in tags.values() if digest))
     for _level in range(_MAX_NESTING):
         each(reading.read, sorted(wanted), concurrency)
         wanted = {other for digest in wanted for other in reading.named_by(digest)} - reading.seen

@@ -181,7 +181,9 @@ def _given(options: t.Mapping[str, t.Any], events: Events) -> Credentials:
         )
     ways = [name for name in ("username", "token", "identity_token") if options[name]]
     if len(ways) > 1:
-        raise InvalidInput(f"{' and '.join(ways)} exclude each other: set one of them.")
+        raise InvalidInput(
+            f"{' and '.join(ways)} exclude each other: set one of them (the variables OCIKIT_REGISTRY_* count as well)."
+        )
     for name, least in (
         ("connect_timeout", 0.001),
         ("read_timeout", 0.001),

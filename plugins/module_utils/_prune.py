@@ -55,8 +55,9 @@ from ansible_collections.ocikit.registry.plugins.module_utils._retention import 
 
 PLAN_FORMAT = "ocikit.registry/prune-plan/1"
 UNDO_FORMAT = "ocikit.registry/prune-undo/1"
-# So many digests are deleted between two looks at all tags.
-_BATCH = 100
+# So many digests are deleted between two looks at all tags, and between two at the names that are new.
+_LOOK_EVERY = 100
+_NEWS_EVERY = 10
 _PAUSES = (0, 0.5, 1, 2)
 _FILE_LIMIT = 1 << 30
 
@@ -141,6 +142,7 @@ class Application:
         self.refused: list[dict[str, t.Any]] = []
         self.deleted_tags: list[str] = []
         self.deleted_digests: list[str] = []
+        self._originals: dict[str, Manifest] = {}
         self._victims = self._unmoved()
         left_over = {digest for tag, digest in self._victims.items() if digest != self._planned[tag]}
         self._digests = self._free([*sorted(left_over), *plan["digests"]])
@@ -161,20 +163,20 @@ class Application:
         for tag in self._victims:
             tags.setdefault(self._planned[tag], []).append(tag)
         wanted = list(dict.fromkeys([*reversed(self._digests), *tags]))
-        manifests = each(
+        found = each(
             lambda digest: self._client.find_manifest(self._repository, digest), wanted, self._concurrency
         )
+        self._originals = {digest: fetched.manifest for digest, fetched in zip(wanted, found) if fetched}
         return [
             {
                 "registry": self._client.endpoint.name,
                 "repository": self._repository,
                 "digest": digest,
                 "tags": tags.get(digest, []),
-                "media_type": fetched.manifest.media_type,
-                "manifest": base64.b64encode(fetched.manifest.raw).decode("ascii"),
+                "media_type": manifest.media_type,
+                "manifest": base64.b64encode(manifest.raw).decode("ascii"),
             }
-            for digest, fetched in zip(wanted, manifests)
-            if fetched
+            for digest, manifest in self._originals.items()
         ]
 
     def run(self) -> None:
@@ -186,12 +188,13 @@ class Application:
             check_deletable(self._client, self._repository)
         single = [tag for tag, digest in self._victims.items() if digest not in self._digests]
         self._untag(single)
-        for start in range(0, len(self._digests), _BATCH):
-            if start or single:
-                self._look_again()
-            for digest in self._digests[start : start + _BATCH]:
-                if digest not in self._blocked:
-                    self._delete(digest)
+        for number, digest in enumerate(self._digests):
+            if number % _NEWS_EVERY == 0 and (number or single):
+                self._look_again(everything=number % _LOOK_EVERY == 0)
+            if digest not in self._blocked:
+                self._delete(digest)
+        if self._digests:
+            self._look_again(everything=True)
         self._check_gone()
 
     def _names(self) -> list[str]:
@@ -244,10 +247,13 @@ class Application:
             if going
             else []
         )
+        late: set[str] = set()
         for tag, needs in zip(news, each(lambda tag: self._needs(tags[tag]), news, self._concurrency)):
             for digest in sorted(needs & going - self._blocked):
                 self._blocked.add(digest)
                 self._refuse(tag, digest, f"{tag} needs {digest} now")
+                late.update({digest}.intersection(self.deleted_digests))
+        self._put_back(late)
 
     def _needs(self, descriptor: Descriptor) -> set[str]:
         needs, waiting = set(), [descriptor]
@@ -256,15 +262,20 @@ class Application:
             if one.digest in needs:
                 continue
             needs.add(one.digest)
-            fetched = self._client.find_manifest(self._repository, one.digest) if one.is_manifest else None
-            if fetched:
-                subject = [fetched.manifest.subject] if fetched.manifest.subject else []
-                waiting += [*fetched.manifest.children, *subject]
+            manifest = self._originals.get(one.digest)
+            if not manifest and one.is_manifest:
+                fetched = self._client.find_manifest(self._repository, one.digest)
+                manifest = fetched.manifest if fetched else None
+            if manifest:
+                waiting += [*manifest.children, *filter(None, [manifest.subject])]
         return needs
 
-    def _look_again(self) -> None:
+    def _look_again(self, everything: bool) -> None:
         """Someone may push while this runs: tags that are new, or were moved, may need what was to go."""
-        tags, unreadable = self._look(self._names())
+        names = self._names()
+        tags, unreadable = self._look(
+            names if everything else [name for name in names if name not in self._tags]
+        )
         if unreadable:
             raise next(iter(unreadable.values()))
         moved = {
@@ -272,8 +283,15 @@ class Application:
             for tag, one in tags.items()
             if self._tags.get(tag) != one and self._victims.get(tag) != one.digest
         }
-        self._tags = tags
+        self._tags = tags if everything else {**self._tags, **tags}
         self._block(moved, self._digests)
+
+    def _put_back(self, digests: set[str]) -> None:
+        """Undo what came too late to be refused. The registry has the blobs until it collects its garbage."""
+        for digest in reversed(self._digests):
+            if digest in digests:
+                self._client.put_manifest(self._repository, digest, self._originals[digest])
+                self.deleted_digests.remove(digest)
 
     def _untag(self, tags: t.Sequence[str]) -> None:
         remover = Remover(self._client, self._repository, self._tags, {}, self._concurrency)
@@ -306,7 +324,12 @@ class Application:
                 error = refusal(self._client, self._repository, digest)
             if error:
                 raise error
-        except RegistryError:
+        except (RegistryError, KeyboardInterrupt):
+            # The registry may have done it, or be about to.
+            for pause in _PAUSES:
+                time.sleep(pause)
+                if self._gone(digest):
+                    break
             self._note(digest, tags, self._gone)
             raise
         self._note(digest, tags, lambda _reference: True)
@@ -358,6 +381,10 @@ class UndoFile:
             document = _read(path, UNDO_FORMAT)
             self.add([] if document.get("finished") else document["images"])
 
+    def unfinished(self, registry: str, repository: str) -> list[str]:
+        """Return the digests of a repository that a stopped run has left to be deleted, as far as it did not do so."""
+        return [digest for *place, digest in self._images if place == [registry, repository]]
+
     def add(self, images: t.Iterable[dict[str, t.Any]]) -> None:
         for image in images:
             known = self._images.setdefault(
@@ -366,9 +393,10 @@ class UndoFile:
             known["tags"] = sorted({*known["tags"], *image["tags"]})
 
     def write(self, finished: bool) -> None:
-        """Raises LocalStorageError."""
-        content = {"finished": finished, "images": list(self._images.values())}
-        write_document(self._path, UNDO_FORMAT, content, False)
+        """Write the file, unless there is nothing for it. Raises LocalStorageError."""
+        if self._images:
+            content = {"finished": finished, "images": list(self._images.values())}
+            write_document(self._path, UNDO_FORMAT, content, False)
 
 
 def restore(

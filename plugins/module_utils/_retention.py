@@ -238,20 +238,28 @@ def companion_of(tag: str) -> str | None:
 
 
 def make_plan(
-    facts: Facts, rules: t.Sequence[Rule], protection: Protection, now: float, delete_unknown_age: bool
+    facts: Facts,
+    rules: t.Sequence[Rule],
+    protection: Protection,
+    now: float,
+    delete_unknown_age: bool,
+    unfinished: t.Collection[str] = (),
 ) -> RetentionPlan:
-    """Decide what goes. The result does not depend on the order of tags."""
+    """Decide what goes. The result does not depend on the order of tags.
+
+    ``unfinished`` are digests that were to be deleted by a run that was stopped: they go if nothing needs them now.
+    """
     plan = RetentionPlan()
     ordinary = sorted(tag for tag in facts.tags if companion_of(tag) is None)
     for tag, (delete, why) in _vote(facts, ordinary, rules, protection, now, delete_unknown_age).items():
         plan.verdicts.append(Verdict(tag, facts.tags[tag], _created(facts, tag), delete, why))
     protected = {digest for digest in facts.manifests if protection.why_digest(digest)}
     plan.needed = _closure(facts, protected.union(one.digest for one in plan.kept if one.digest))
-    _judge_companions(facts, plan, rules, protection)
+    _judge_companions(facts, plan, rules, protection, unfinished)
     if all(digest is not None for digest in facts.tags.values()):
         # A tag that cannot be read may need any digest.
-        gone = _below(facts, {one.digest for one in plan.victims if one.digest})
-        plan.digests = _parents_first(facts, gone.intersection(facts.manifests) - plan.needed)
+        gone = _below(facts, {*unfinished, *(one.digest for one in plan.victims if one.digest)})
+        plan.digests = _ordered(facts, gone.intersection(facts.manifests) - plan.needed)
         plan.bytes = _bytes_freed(facts, plan.digests)
     _spare_schema1(facts, plan)
     plan.verdicts.sort(key=lambda verdict: verdict.tag)
@@ -353,12 +361,16 @@ def _last(rule: Rule, selected: t.Sequence[str], ages: t.Mapping[str, float | No
 
 
 def _judge_companions(
-    facts: Facts, plan: RetentionPlan, rules: t.Sequence[Rule], protection: Protection
+    facts: Facts,
+    plan: RetentionPlan,
+    rules: t.Sequence[Rule],
+    protection: Protection,
+    unfinished: t.Collection[str],
 ) -> None:
     """Let signatures, attestations and referrers live and die with what they are about."""
     undecided = {tag: t.cast(str, companion_of(tag)) for tag in sorted(facts.tags) if companion_of(tag)}
     orphan_rule = next((rule.name for rule in rules if rule.orphans and rule.delete), None)
-    victims = {one.digest for one in plan.victims if one.digest}
+    victims = {*unfinished, *(one.digest for one in plan.victims if one.digest)}
     settled = False
     while not settled:
         settled = True
@@ -426,25 +438,40 @@ def _reach(
     return reached
 
 
-def _parents_first(facts: Facts, digests: set[str]) -> list[str]:
-    """Order digests so that what needs others goes before them: a killed run leaves nothing broken."""
-    ordered: list[str] = []
-    placed: set[str] = set()
+def _ordered(facts: Facts, digests: set[str]) -> list[str]:
+    """Order digests so that what needs others goes before them, and these as soon after it as can be.
 
-    def place(digest: str) -> None:
-        if digest in placed or digest not in digests:
-            return
-        placed.add(digest)
-        manifest = facts.manifests.get(digest)
-        for other in (
-            (*manifest.children, *([manifest.subject] if manifest.subject else [])) if manifest else ()
-        ):
-            place(other)
+    Signatures come first: a killed run then leaves images without them, and not the other way round. What it leaves
+    without a tag are the children of one index at most.
+    """
+    named: dict[str, set[str]] = {digest: set() for digest in digests}
+    for digest in digests:
+        manifest = facts.manifests[digest]
+        named[digest].update((*manifest.children, *filter(None, [manifest.subject])))
+    signatures = set()
+    for tag, signature in facts.tags.items():
+        subject = companion_of(tag)
+        if subject and signature in digests:
+            signatures.add(signature)
+            named[signature].add(subject)
+    waiting = {digest: 0 for digest in digests}
+    for digest in digests:
+        named[digest] &= digests
+        for other in named[digest]:
+            waiting[other] += 1
+    ready = sorted(
+        (one for one, count in waiting.items() if not count), key=lambda one: (one in signatures, one)
+    )
+    ordered = []
+    while ready:
+        digest = ready.pop()
         ordered.append(digest)
-
-    for digest in sorted(digests):
-        place(digest)
-    return ordered[::-1]
+        for other in sorted(named[digest]):
+            waiting[other] -= 1
+            if not waiting[other]:
+                ready.append(other)
+    # Contents cannot name each other in circles, but tags like those of signatures can.
+    return ordered + sorted(digests.difference(ordered))
 
 
 def _bytes_freed(facts: Facts, digests: t.Sequence[str]) -> int:

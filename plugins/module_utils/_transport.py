@@ -323,6 +323,8 @@ class Transport:
                 answer.close()
             elif not (request.stream and status in (200, 206)):
                 response.body = _read(answer, url, request.limit if status < 400 else SMALL_LIMIT)
+                if status >= 400:
+                    response.body = _unquoted(response.body, headers.get("Authorization", ""))
             return response
         except RegistryError:
             raise
@@ -433,6 +435,12 @@ def _read(answer: t.Any, url: str, limit: int) -> bytes:
         # urllib3 before 2.0 takes this for the end.
         raise http.client.IncompleteRead(b"", promised - received)
     return b"".join(chunks)
+
+
+def _unquoted(body: bytes, authorization: str) -> bytes:
+    """Take out of an error the credentials that it quotes: messages are cut, and nobody knows half a secret again."""
+    secret = authorization.rpartition(" ")[2].encode()
+    return body.replace(secret, b"********") if secret else body
 
 
 def _check_proxy(proxy: str | None) -> None:

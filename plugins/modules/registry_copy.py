@@ -143,6 +143,12 @@ images:
       description: Full references of the targets.
       type: list
       elements: str
+  sample:
+    - image: staging.example.com/team/app:1.4.2
+      digest: sha256:8ac49a4c1d4bfae1a2b3e1e0b4a5f9d8d4f5c1c0e7d4a3b2918f7e6d5c4b3a29
+      source_digest: sha256:8ac49a4c1d4bfae1a2b3e1e0b4a5f9d8d4f5c1c0e7d4a3b2918f7e6d5c4b3a29
+      targets:
+        - registry.example.com/team/app:1.4.2
 targets:
   description: All targets.
   returned: success, and on failure once something was written
@@ -161,6 +167,11 @@ targets:
     changed:
       description: Whether these differ.
       type: bool
+  sample:
+    - image: registry.example.com/team/app:1.4.2
+      digest_before: sha256:1d34ffeaf190be23d3de5a8de0a436676b758f48f835c3a2d4768b798c15a7f1
+      digest: sha256:8ac49a4c1d4bfae1a2b3e1e0b4a5f9d8d4f5c1c0e7d4a3b2918f7e6d5c4b3a29
+      changed: true
 blobs:
   description: What had to move (in check mode, would have to).
   returned: success
@@ -181,10 +192,17 @@ blobs:
     foreign:
       description: How many layers were left at their URLs.
       type: int
+  sample:
+    missing: 3
+    missing_bytes: 31457280
+    mounted: 0
+    present: 2
+    foreign: 0
 companions:
-  description: How many referrers and signatures were written along.
+  description: How many referrers and signatures were written along (in check mode, would be).
   returned: success
   type: int
+  sample: 2
 error:
   description:
     - The failure in parts. RV(ignore:error.kind) is a stable name such as V(unauthorized), V(not_found) or V(refused).

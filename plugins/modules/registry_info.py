@@ -251,6 +251,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     printable,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
+from ansible_collections.ocikit.registry.plugins.module_utils._transport import Response
 
 _CAPABILITIES = ("catalog", "tag_pages", "head_digest", "referrers", "delete_manifest", "delete_tag", "mount")
 
@@ -281,7 +282,10 @@ def info(task: Task) -> dict[str, t.Any]:
         "error": None,
     }
     try:
-        result.update(_ask(task, client, repository))
+        # Some token services refuse scopes they do not know, so none is named where it makes no difference.
+        bound = credentials != connection.credentials(client.endpoint.name, "")
+        answer = client.ping(repository if bound else None)
+        result.update(_ask(task, client, repository, answer))
         result["authenticated"] = _authenticated(client, credentials)
     except RegistryError as error:
         if params["fail"]:
@@ -291,8 +295,7 @@ def info(task: Task) -> dict[str, t.Any]:
     return {**result, "authentication": client.authentication}
 
 
-def _ask(task: Task, client: RegistryClient, repository: str | None) -> dict[str, t.Any]:
-    answer = client.ping()
+def _ask(task: Task, client: RegistryClient, repository: str | None, answer: Response) -> dict[str, t.Any]:
     if answer.status != 200:
         raise failure(answer, f"{client.endpoint} cannot be used")
     probe = Probe(client, repository)

@@ -330,12 +330,13 @@ def prune(task: Task) -> dict[str, t.Any]:
     _check(params)
     if params["restore"]:
         return _restore(task)
+    undo = UndoFile(params["undo"]) if params["undo"] else None
     if params["apply_plan"]:
         plans = [_not_done(plan) for plan in read_document(params["apply_plan"], PLAN_FORMAT)]
     else:
         rules, now = parse_rules(params["rules"]), time.time()
-        plans = [_plan(task, repository, rules, now) for repository in _repositories(task)]
-    result = _write_plan(task, plans) if params["plan"] else _apply(task, plans)
+        plans = [_plan(task, repository, rules, now, undo) for repository in _repositories(task)]
+    result = _write_plan(task, plans) if params["plan"] else _apply(task, plans, undo)
     failures = [plan["error"] for plan in plans if plan["error"]]
     result["repositories"] = [
         {**plan, "error": str(plan["error"]) if plan["error"] else None} for plan in plans
@@ -384,7 +385,9 @@ def _without_registry(pattern: str, registry: str) -> str:
     return rest
 
 
-def _plan(task: Task, repository: Reference, rules: t.Sequence[Rule], now: float) -> dict[str, t.Any]:
+def _plan(
+    task: Task, repository: Reference, rules: t.Sequence[Rule], now: float, undo: UndoFile | None
+) -> dict[str, t.Any]:
     """Plan for one repository; what goes wrong in it is its own affair."""
     params, path = task.params, repository.repository
     empty = {
@@ -398,11 +401,12 @@ def _plan(task: Task, repository: Reference, rules: t.Sequence[Rule], now: float
     try:
         client = task.connection.client(repository)
         cache = FactsCache(params["cache_dir"], repository.registry, path)
-        facts = gather(client, path, task.connection.concurrency, cache)
+        unfinished = undo.unfinished(repository.registry, path) if undo else []
+        facts = gather(client, path, task.connection.concurrency, cache, unfinished)
         if facts is None:
             return _not_done(empty)
         protection = Protection(params["protect"], repository.registry, path)
-        plan = make_plan(facts, rules, protection, now, params["unknown_age"] == "delete")
+        plan = make_plan(facts, rules, protection, now, params["unknown_age"] == "delete", unfinished)
         document = plan_document(client, path, facts, plan, protection, task.connection.concurrency)
         refusal = check_brakes(plan, params["max_delete"], params["max_delete_percent"])
         return _not_done(document, Refused(f"{refusal}: nothing was deleted.") if refusal else None)
@@ -421,9 +425,8 @@ def _write_plan(task: Task, plans: t.Sequence[t.Mapping[str, t.Any]]) -> dict[st
     return {"changed": changed, "diff": diff_of(sound)}
 
 
-def _apply(task: Task, plans: t.Sequence[dict[str, t.Any]]) -> dict[str, t.Any]:
+def _apply(task: Task, plans: t.Sequence[dict[str, t.Any]], undo: UndoFile | None) -> dict[str, t.Any]:
     """Carry the plans out, one repository after another. All that undoes them is written before each."""
-    undo = UndoFile(task.params["undo"]) if task.params["undo"] else None
     previous: list[dict[str, t.Any]] = []
     pending = []
     changed = False
@@ -461,7 +464,7 @@ def _apply(task: Task, plans: t.Sequence[dict[str, t.Any]]) -> dict[str, t.Any]:
                 plan["refused"] = application.refused
         changed = changed or bool(plan["deleted_tags"] or plan["deleted_digests"])
     result: dict[str, t.Any] = {"changed": changed, "diff": diff_of(pending)}
-    if previous and undo:
+    if undo and not task.check_mode:
         undo.write(finished=not any(plan["error"] for plan in plans))
     elif previous:
         result["previous"] = previous

@@ -135,6 +135,12 @@ images:
     media_type:
       description: Its media type.
       type: str
+  sample:
+    - image: registry.example.com/team/app:1.4.2
+      name: 1.4.2
+      digest: sha256:8ac49a4c1d4bfae1a2b3e1e0b4a5f9d8d4f5c1c0e7d4a3b2918f7e6d5c4b3a29
+      source_digest: sha256:8ac49a4c1d4bfae1a2b3e1e0b4a5f9d8d4f5c1c0e7d4a3b2918f7e6d5c4b3a29
+      media_type: application/vnd.oci.image.index.v1+json
 blobs:
   description: What had to be fetched (in check mode, would have to be) and what was there.
   returned: success
@@ -155,6 +161,12 @@ blobs:
     foreign:
       description: How many layers were left at their URLs.
       type: int
+  sample:
+    missing: 3
+    missing_bytes: 31457280
+    present: 2
+    elsewhere: 0
+    foreign: 0
 error:
   description:
     - The failure in parts. RV(ignore:error.kind) is a stable name such as V(unauthorized), V(not_found) or V(storage).

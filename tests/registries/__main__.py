@@ -16,6 +16,7 @@ import sys
 import tempfile
 import typing as t
 
+from .kinds import KINDS
 from .server import Registry, RegistryFailed
 
 DEFAULT_REGISTRIES = ["plain"]
@@ -124,6 +125,16 @@ def serve(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def show_requests(arguments: argparse.Namespace) -> int:
+    """Print the requests that a log tells of, whichever kind of registry wrote it."""
+    with open(arguments.log, encoding="utf-8") as lines:
+        for line in lines:
+            request = next(filter(None, (kind.request(line) for kind in KINDS.values())), None)
+            if request:
+                print(*request)
+    return 0
+
+
 def seed(arguments: argparse.Namespace) -> int:
     """Push the sample images and print the digest of each tag."""
     from .images import seed_demo
@@ -160,8 +171,13 @@ def main(argv: list[str] | None = None) -> int:
     seeding.add_argument("--password", default=os.environ.get("OCIKIT_REGISTRY_PASSWORD"))
     seeding.add_argument("--ca", metavar="FILE", default=os.environ.get("OCIKIT_REGISTRY_CA_PATH"))
     seeding.set_defaults(function=seed)
+    showing = commands.add_parser(
+        "requests", help="print METHOD, path and status of each request served so far"
+    )
+    showing.add_argument("log", metavar="LOG", help="the fact log of a registry")
+    showing.set_defaults(function=show_requests)
     arguments = parser.parse_args(argv)
-    if arguments.action != "seed":
+    if arguments.action in ("run", "serve"):
         arguments.registry = arguments.registry or [parse_spec(text) for text in DEFAULT_REGISTRIES]
     for number in STOP_SIGNALS:
         signal.signal(number, _stop)

@@ -348,6 +348,14 @@ class ZstdMissing(RuntimeError):
     """Neither the Python package nor the program for zstd is there."""
 
 
+# zot takes no media types of Docker, and its 1.4.3 fails on a subject that it does not have.
+_REFUSALS = (400, 415, 500)
+
+
+class NotStored(RuntimeError):
+    """The registry does not take a manifest of this kind."""
+
+
 def push(
     registry_url: str,
     repository: str,
@@ -460,6 +468,8 @@ def _push(session: requests.Session, base: str, thing: Image, tag: str | None) -
     answer = session.put(
         f"{base}/manifests/{tag or thing.digest}", data=thing.raw, headers={"Content-Type": thing.media_type}
     )
+    if answer.status_code in _REFUSALS:
+        raise NotStored(f"{thing.media_type} is not stored: HTTP {answer.status_code} {answer.text[:500]}")
     stored = _good(answer, 201).headers.get("Docker-Content-Digest", thing.digest)
     if stored != thing.digest:
         raise RuntimeError(f"The registry stored {stored} instead of {thing.digest}.")

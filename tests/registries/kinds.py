@@ -140,7 +140,9 @@ class Distribution3(Distribution2):
 
     def storage(self, registry: Registry) -> dict[str, t.Any]:
         """Return a directory in any case: in memory, 3.1.1 loses tags that do not arrive in the order of their names."""
-        return {"filesystem": {"rootdirectory": os.path.abspath(registry.storage or registry.path("storage"))}}
+        return {
+            "filesystem": {"rootdirectory": os.path.abspath(registry.storage or registry.path("storage"))}
+        }
 
 
 class Zot(Kind):

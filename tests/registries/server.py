@@ -90,7 +90,10 @@ class Registry:
         cache_dir: os.PathLike[str] | str = DEFAULT_CACHE,
         kind: str | None = None,
     ) -> None:
-        self.kind = KINDS[kind or chosen_kind()]
+        name = kind or chosen_kind()
+        if name not in KINDS:
+            raise RegistryFailed(f"There is no kind of registry {name!r}: choose one of {', '.join(KINDS)}.")
+        self.kind = KINDS[name]
         self.delete = delete
         self.users = users or {}
         self.tls = tls or client_ca
@@ -179,6 +182,7 @@ class Registry:
         """Return what a client must know, as name and value; names without a value are left out."""
         user = next(iter(self.users.items()), (None, None))
         facts = {
+            "kind": self.kind.name,
             "url": self.url,
             "host": self.host,
             "ca": self.ca,

@@ -30,6 +30,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
+from .kinds import chosen_kind
+
 # The registry takes tokens for this many seconds after they have expired.
 LEEWAY = 60
 # The lifetime of a token that no registry takes.
@@ -265,9 +267,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if path != "/token":
             self.send_error(404)
             return
-        status, content = self.server.tokens.answer(
-            self.command, urllib.parse.parse_qs(query), self.headers
-        )
+        status, content = self.server.tokens.answer(self.command, urllib.parse.parse_qs(query), self.headers)
         body = json.dumps(content).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -307,10 +307,28 @@ def _certificate(algorithm: str) -> x509.Certificate:
 
 
 def _key_id(algorithm: str) -> str:
-    """The key's id as libtrust writes it: of the hash of the public key, in groups of four."""
-    public = _key(algorithm).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    """The key's id as the registry makes it: distribution 2 as libtrust does, later ones by RFC 7638."""
+    key = _key(algorithm).public_key()
+    if chosen_kind() != "distribution2":
+        return _packed(hashlib.sha256(_jwk(key)).digest())
+    public = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     text = base64.b32encode(hashlib.sha256(public).digest()[:30]).decode()
     return ":".join(text[start : start + 4] for start in range(0, len(text), 4))
+
+
+def _jwk(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> bytes:
+    """The public key as the JSON that RFC 7638 takes the hash of: its required members, sorted, without spaces."""
+    if isinstance(key, rsa.RSAPublicKey):
+        numbers = key.public_numbers()
+        members = {"e": _number(numbers.e), "kty": "RSA", "n": _number(numbers.n)}
+    else:
+        point = key.public_numbers()
+        members = {"crv": "P-256", "kty": "EC", "x": _number(point.x, 32), "y": _number(point.y, 32)}
+    return json.dumps(members, separators=(",", ":"), sort_keys=True).encode()
+
+
+def _number(value: int, size: int | None = None) -> str:
+    return _packed(value.to_bytes(size or (value.bit_length() + 7) // 8, "big"))
 
 
 def _signature(algorithm: str, data: bytes) -> bytes:

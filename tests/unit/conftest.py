@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import re
 import typing as t
@@ -14,7 +15,7 @@ import pytest
 from ansible_collections.ocikit.registry.plugins.module_utils import _transport
 from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._options import OPTIONS, Connection
-from tests.registries import OptionMissing, Registry, chosen_kind
+from tests.registries import OptionMissing, Registry, chosen_kind, images
 from tests.unit.copying import Mover
 
 STARTS_A_REGISTRY = re.compile(r"\bRegistry\(")
@@ -45,22 +46,31 @@ def _meets_registry(item: pytest.Item) -> bool:
     return "registry" in item.fixturenames or bool(STARTS_A_REGISTRY.search(inspect.getsource(item.module)))
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_setup() -> t.Iterator[None]:
-    """Skip the test when a fixture wants what this kind of registry has no setting for."""
+@contextlib.contextmanager
+def _skipping() -> t.Iterator[None]:
+    """Skip where this kind of registry lacks a setting, or does not store a sample, that the test builds on."""
     try:
-        return (yield)
+        yield
     except OptionMissing as error:
         pytest.skip(str(error))
+    except images.NotStored as error:
+        if chosen_kind() == "distribution2":
+            raise
+        pytest.skip(f"{chosen_kind()}: {error}"[:120])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> t.Iterator[None]:
+    """Skip a test whose fixtures need what this kind of registry cannot do."""
+    with _skipping():
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call() -> t.Iterator[None]:
-    """Skip the test when it wants what this kind of registry has no setting for."""
-    try:
+    """Skip a test that needs what this kind of registry cannot do."""
+    with _skipping():
         return (yield)
-    except OptionMissing as error:
-        pytest.skip(str(error))
 
 
 class RecordedEvents:

@@ -13,7 +13,16 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 UTILS = {path.stem: path for path in (ROOT / "plugins/module_utils").glob("_*.py")}
-PURE = ("_errors", "_reference", "_content", "_origin", "_versions", "_patterns", "_retention", "_credentials")
+PURE = (
+    "_errors",
+    "_reference",
+    "_content",
+    "_origin",
+    "_versions",
+    "_patterns",
+    "_retention",
+    "_credentials",
+)
 
 
 def imports(path: pathlib.Path) -> set[str]:
@@ -63,9 +72,9 @@ def test_pure_layers_know_nothing_of_http(name: str) -> None:
 
 def test_only_the_transport_imports_requests_and_only_the_module_layer_ansible() -> None:
     importing = {name: imports(path) for name, path in UTILS.items()}
-    assert {name for name, found in importing.items() if any(one.split(".")[0] == "requests" for one in found)} == {
-        "_transport"
-    }
+    assert {
+        name for name, found in importing.items() if any(one.split(".")[0] == "requests" for one in found)
+    } == {"_transport"}
     assert {name for name, found in importing.items() if "ansible.module_utils.basic" in found} == {"_module"}
 
 

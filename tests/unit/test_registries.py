@@ -17,7 +17,7 @@ import typing as t
 import pytest
 import requests
 
-from tests.registries import Registry, RegistryFailed, find_tool, images
+from tests.registries import OptionMissing, Registry, RegistryFailed, find_tool, images
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -126,6 +126,17 @@ def test_schema1_is_stored() -> None:
         stored, media_type = images.get_manifest(old.url, "a/old", "x")
         assert media_type == images.DOCKER_SCHEMA1
         assert json.loads(stored)["fsLayers"] == json.loads(raw)["fsLayers"]
+
+
+def test_an_unknown_kind_is_named() -> None:
+    with pytest.raises(RegistryFailed, match="choose one of distribution2, distribution3, zot"):
+        Registry(kind="harbor")
+
+
+@pytest.mark.registry_kind("zot", reason="has this option")
+def test_what_a_kind_lacks_is_named() -> None:
+    with pytest.raises(OptionMissing, match="zot has no option catalog_max"):
+        Registry(catalog_max=1).start()
 
 
 def test_failure_names_the_cause(registry: Registry) -> None:

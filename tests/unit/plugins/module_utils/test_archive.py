@@ -13,6 +13,7 @@ import pathlib
 import tarfile
 import threading
 import typing as t
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -316,6 +317,7 @@ BROKEN: dict[str, bytes] = {
     "gzip of text": gzip.compress(b"hello\n" * 200),
     "gzip cut": gzip.compress(os.urandom(5000))[:3000],
     "gzip broken": gzip.compress(b"x" * 5000)[:20] + b"\xff" * 50,
+    "gzip invalid": gzip.compress(b"")[:10] + b"\xff" * 100,
     "gzip magic only": b"\x1f\x8b",
     "cut": header("index.json", 5000) + b"{}",
     "negative size": header("index.json", -512) + b"\0" * 1024,
@@ -368,7 +370,7 @@ def test_an_archive_that_is_replaced_is_read_to_its_end(tmp_path: pathlib.Path) 
     source = ArchiveSource(str(path))
     other = write_tar(tmp_path / "b.tar", *layout_members(TWO))
     os.replace(other, path)
-    name = ONE.manifest["layers"][0]["digest"]
+    name = ONE.manifest["layers"][1]["digest"]
     descriptor = Descriptor(images.OCI_LAYER, name, len(ONE.blobs[name]))
     assert read_blob(source.open_blob(descriptor), descriptor, 1 << 20) == ONE.blobs[name]
 
@@ -404,16 +406,11 @@ def test_two_writers_of_one_archive(mover: Mover, tmp_path: pathlib.Path) -> Non
                 both_planned.wait(20)
 
         hostile.before = meet
-        threads = [
-            threading.Thread(
-                target=mover.pull, args=(hostile.url, f"app:{tag}", dest), kwargs={"format": "oci-archive"}
-            )
-            for tag in ("1", "2")
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(60)
+        with ThreadPoolExecutor() as pool:
+            runs = [
+                pool.submit(mover.pull, hostile.url, f"app:{tag}", dest, format="oci-archive") for tag in "12"
+            ]
+            assert all(run.result(60)["changed"] for run in runs)
         hostile.before = None
         found = index_of(dest)
         assert found in ({"1": ONE.digest}, {"2": TWO.digest})

@@ -12,15 +12,15 @@ import http.client
 import http.server
 import json
 import pathlib
-import re
+import ssl
 import threading
 import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import requests
 
-from ansible_collections.ocikit.registry.plugins.module_utils import _transport
 from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     ProtocolError,
@@ -97,7 +97,9 @@ def guarded(storage: pathlib.Path, tokens: TokenServer | None = None, **options:
         yield Place(service, registry, content)
 
 
-def run(connect: Connect, function: t.Callable[[Task], t.Any], url: str, options: t.Any, **params: t.Any) -> t.Any:
+def run(
+    connect: Connect, function: t.Callable[[Task], t.Any], url: str, options: t.Any, **params: t.Any
+) -> t.Any:
     connection, _client = connect(url, **{"retries": 0, **options})
     return function(Task(params, False, connection))
 
@@ -112,9 +114,7 @@ def retag(connect: Connect, url: str, options: t.Any, image: str, *to: str) -> t
 
 
 def catalog(connect: Connect, url: str, options: t.Any) -> t.Any:
-    return run(
-        connect, list_repositories, url, options, include=[], exclude=[], limit=None, tag_counts=False
-    )
+    return run(connect, list_repositories, url, options, include=[], exclude=[], limit=None, tag_counts=False)
 
 
 def assert_secret(error: RegistryError, events: t.Any, *more: str) -> None:
@@ -198,7 +198,9 @@ def test_a_mount_takes_two_scopes_in_one_token(
         assert_whole(place.content, "new/app", "1", LAYERS)
         both = ["repository:new/app:pull,push", "repository:team/app:pull"]
         assert place.asked().count(both) == 1
-        mounts = [status for _verb, uri, status in place.registry.requests() if "mount=" in uri and status != 401]
+        mounts = [
+            status for _verb, uri, status in place.registry.requests() if "mount=" in uri and status != 401
+        ]
         assert mounts == [201] * len(LAYERS.blobs)
 
 
@@ -210,9 +212,7 @@ def test_a_repository_that_may_not_be_mounted_from_is_done_without(
         place.add("team/app", IMAGE, "1")
         place.add("closed/app", IMAGE, "1")
         mover.pull(place.url, "team/app:1", tmp_path / "layout", options=ALICE)
-        mover.push(
-            place.url, tmp_path / "layout", "team/new:1", options=ALICE, mount_from=["closed/app"]
-        )
+        mover.push(place.url, tmp_path / "layout", "team/new:1", options=ALICE, mount_from=["closed/app"])
         assert_whole(place.content, "team/new", "1", IMAGE)
 
 
@@ -222,7 +222,9 @@ def test_credentials_of_two_paths(mover: Mover, tmp_path: pathlib.Path) -> None:
     with guarded(tmp_path / "storage", rights=rights) as place:
         place.add("team/app", IMAGE, "1")
         entries = {
-            f"{place.registry.host}/{path}": {"auth": base64.b64encode(f"{name}:{USERS[name]}".encode()).decode()}
+            f"{place.registry.host}/{path}": {
+                "auth": base64.b64encode(f"{name}:{USERS[name]}".encode()).decode()
+            }
             for path, name in (("team", "alice"), ("new", "bob"))
         }
         file = tmp_path / "auth.json"
@@ -261,17 +263,20 @@ def test_rights_that_do_not_suffice_change_nothing(
         mover.pull(place.url, "team/public:1", tmp_path / "public")
         before = {name: place.tags(name) for name in ("team/app", "team/public", "closed/app")}
         place.registry.clear_requests()
+        # One request after another: those under way at once would each ask again.
+        nobody: dict[str, t.Any] = {"concurrency": 1}
+        bob = {**BOB, **nobody}
         attempts: list[t.Callable[[], t.Any]] = [
-            lambda: mover.pull(place.url, "closed/app:1", tmp_path / "closed", options=BOB),
-            lambda: mover.pull(place.url, "team/app:1", tmp_path / "closed"),
-            lambda: mover.push(place.url, tmp_path / "layout", "team/app:3", options=BOB),
-            lambda: mover.push(place.url, tmp_path / "layout", "closed/app:1", options=BOB),
-            lambda: mover.copy(place.url, "team/app:1", "team/new:1", options=BOB),
-            lambda: mover.copy(place.url, "closed/app:1", "closed/new:1", options=BOB),
-            lambda: retag(connect, place.url, BOB, "team/app:1", "team/app:2"),
-            lambda: retag(connect, place.url, {}, "team/public:1", "team/public:2"),
-            lambda: rmtag(connect, place.url, BOB, "team/app:1"),
-            lambda: rmtag(connect, place.url, {}, "team/public:1"),
+            lambda: mover.pull(place.url, "closed/app:1", tmp_path / "closed", options=bob),
+            lambda: mover.pull(place.url, "team/app:1", tmp_path / "closed", options=nobody),
+            lambda: mover.push(place.url, tmp_path / "layout", "team/app:3", options=bob),
+            lambda: mover.push(place.url, tmp_path / "layout", "closed/app:1", options=bob),
+            lambda: mover.copy(place.url, "team/app:1", "team/new:1", options=bob),
+            lambda: mover.copy(place.url, "closed/app:1", "closed/new:1", options=bob),
+            lambda: retag(connect, place.url, bob, "team/app:1", "team/app:2"),
+            lambda: retag(connect, place.url, nobody, "team/public:1", "team/public:2"),
+            lambda: rmtag(connect, place.url, bob, "team/app:1"),
+            lambda: rmtag(connect, place.url, nobody, "team/public:1"),
         ]
         for attempt in attempts:
             place.tokens.clear()
@@ -282,7 +287,9 @@ def test_rights_that_do_not_suffice_change_nothing(
             assert all(place.asked().count(scopes) <= 2 for scopes in place.asked())
         assert {name: place.tags(name) for name in before} == before
         assert not (tmp_path / "closed").exists()
-        written = [line for line in place.registry.requests() if line[0] not in ("GET", "HEAD") and line[2] < 400]
+        written = [
+            line for line in place.registry.requests() if line[0] not in ("GET", "HEAD") and line[2] < 400
+        ]
         assert written == []
 
 
@@ -290,8 +297,9 @@ def test_a_wrong_password(connect: Connect, events: t.Any, tmp_path: pathlib.Pat
     with guarded(tmp_path / "storage") as place:
         with pytest.raises(Unauthorized) as caught:
             retag(connect, place.url, {"username": "alice", "password": "wr0ng-w0rd"}, "a/b:1", "a/b:2")
-        assert "The token service 127.0.0.1 refuses the credentials from the options username and password" in str(
-            caught.value
+        assert (
+            "The token service 127.0.0.1 refuses the credentials from the options username and password"
+            in str(caught.value)
         )
         assert "incorrect username or password" in str(caught.value)
         assert_secret(caught.value, events, "wr0ng-w0rd", base64.b64encode(b"alice:wr0ng-w0rd").decode())
@@ -300,7 +308,9 @@ def test_a_wrong_password(connect: Connect, events: t.Any, tmp_path: pathlib.Pat
 # Expiry
 
 
-def test_a_service_that_gives_expired_tokens_only(connect: Connect, events: t.Any, tmp_path: pathlib.Path) -> None:
+def test_a_service_that_gives_expired_tokens_only(
+    connect: Connect, events: t.Any, tmp_path: pathlib.Path
+) -> None:
     with guarded(tmp_path / "storage", lifetime=EXPIRED) as place:
         place.add("team/app", IMAGE, "1")
         with pytest.raises(Unauthorized, match="HTTP 401 UNAUTHORIZED") as caught:
@@ -459,12 +469,16 @@ class Front(http.server.BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def served(handler: type[http.server.BaseHTTPRequestHandler]) -> t.Iterator[str]:
+def served(
+    handler: t.Callable[..., http.server.BaseHTTPRequestHandler], context: ssl.SSLContext | None = None
+) -> t.Iterator[str]:
     """Serve with ``handler`` and return where: http://127.0.0.1:PORT."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), t.cast(t.Any, handler)) as server:
+        if context:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
+            yield f"{'https' if context else 'http'}://127.0.0.1:{server.server_address[1]}"
         finally:
             server.shutdown()
 
@@ -484,13 +498,14 @@ def test_several_challenges(
 ) -> None:
     with guarded(tmp_path / "storage") as place:
         place.add("team/app", IMAGE, "1")
-        attributes = {"registry": place.registry, "challenges": staticmethod(challenges), "seen": []}
-        front = type("ThisFront", (Front,), attributes)
+        seen: list[str] = []
+        own = {"registry": place.registry, "challenges": staticmethod(challenges), "seen": seen}
+        front = type("ThisFront", (Front,), own)
         with served(front) as url:
             mover.copy(url, "team/app:1", "new/app:1", options=ALICE)
         assert_whole(place.content, "new/app", "1", IMAGE)
         # Where a token does, the password does not go to the registry.
-        assert {sent.partition(" ")[0] for sent in attributes["seen"]} == {"", "Bearer"}
+        assert {sent.partition(" ")[0] for sent in seen} == {"", "Bearer"}
 
 
 @pytest.fixture(scope="module")
@@ -524,10 +539,12 @@ def test_a_token_service_on_another_host(
 class Storage(http.server.SimpleHTTPRequestHandler):
     """Storage that the registry sends readers on to."""
 
-    seen: list[t.Any] = []
+    seen: list[tuple[str | None, t.Any]] = []
 
     def do_GET(self) -> None:
-        self.seen.append(self.headers)
+        secure = isinstance(self.connection, ssl.SSLSocket)
+        certificate = t.cast(ssl.SSLSocket, self.connection).getpeercert() if secure else None
+        self.seen.append((self.headers.get("Authorization"), certificate))
         super().do_GET()
 
     def log_message(self, format: str, *args: t.Any) -> None:  # pylint: disable=redefined-builtin
@@ -538,26 +555,61 @@ def test_tokens_and_passwords_stay_with_their_origin(mover: Mover, tmp_path: pat
     storage = tmp_path / "storage"
     storage.mkdir()
     Storage.seen.clear()
-    with served(t.cast(t.Any, functools.partial(Storage, directory=str(storage)))) as elsewhere:
+    with served(functools.partial(Storage, directory=str(storage))) as elsewhere:
         with Registry(storage=storage) as content, TokenServer(USERS) as tokens:
             images.push(content.url, "team/app", IMAGE, "1")
             with Registry(storage=storage, token=tokens.settings, redirect_to=elsewhere) as registry:
                 mover.pull(registry.url, "team/app:1", tmp_path / "layout", options=ALICE)
                 assert_layout(tmp_path / "layout")
-                assert [status for _verb, uri, status in registry.requests() if "/blobs/" in uri] == [307, 307]
-        assert len(Storage.seen) == len(IMAGE.blobs)
-        assert [seen.get("Authorization") for seen in Storage.seen] == [None] * len(IMAGE.blobs)
+                assert [status for _verb, uri, status in registry.requests() if "/blobs/" in uri] == [
+                    307,
+                    307,
+                ]
+        assert Storage.seen == [(None, None)] * len(IMAGE.blobs)
         # The password goes to the token service, the token does not.
         assert [request.headers["Authorization"].split()[0] for request in tokens.requests] == ["Basic"]
 
 
-# Passwords and certificates over TLS
+def test_client_certificates_stay_with_their_origin(
+    mover: Mover, tls: Registry, tmp_path: pathlib.Path
+) -> None:
+    storage = tmp_path / "storage"
+    storage.mkdir()
+    Storage.seen.clear()
+    # This storage would take a certificate, if it were shown one.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tls.path("server.pem"), tls.path("server.key"))
+    context.verify_mode = ssl.CERT_OPTIONAL
+    with served(functools.partial(Storage, directory=str(storage)), context) as elsewhere:
+        with Registry(storage=storage) as content:
+            images.push(content.url, "team/app", IMAGE, "1")
+        with Registry(storage=storage, client_ca=True, redirect_to=elsewhere) as registry:
+            assert registry.ca and registry.client_cert and registry.client_key and tls.ca
+            context.load_verify_locations(registry.ca)
+            trusted = tmp_path / "trusted.pem"
+            trusted.write_bytes(pathlib.Path(registry.ca).read_bytes() + pathlib.Path(tls.ca).read_bytes())
+            options = {"client_cert": registry.client_cert, "client_key": registry.client_key}
+            with requests.Session() as shown:
+                shown.trust_env = False
+                shown.get(
+                    elsewhere, verify=tls.ca, cert=(registry.client_cert, registry.client_key), timeout=10
+                )
+            assert Storage.seen[0][1]["subject"]
+            Storage.seen.clear()
+            options["ca_path"] = str(trusted)
+            mover.pull(registry.url, "team/app:1", tmp_path / "layout", options=options)
+    assert_layout(tmp_path / "layout")
+    assert len(Storage.seen) == len(IMAGE.blobs)
+    assert not any(sent or certificate for sent, certificate in Storage.seen)
+
+
+# Passwords over TLS
 
 
 def test_passwords_over_tls(
     connect: Connect, mover: Mover, events: t.Any, tls: Registry, tmp_path: pathlib.Path
 ) -> None:
-    access = {"auth": ("alice", USERS["alice"].encode()), "verify": tls.ca}
+    access: dict[str, t.Any] = {"auth": ("alice", USERS["alice"].encode()), "verify": tls.ca}
     images.push(tls.url, "team/app", IMAGE, "1", **access)
     tls.clear_requests()
     options: dict[str, t.Any] = {**ALICE, "ca_path": tls.ca}

@@ -59,7 +59,7 @@ def killed(
         with lock:
             served.append(1)
             if len(served) == number:
-                threading.Timer(pause, lambda: process.kill()).start()
+                threading.Timer(pause, process.kill).start()
 
     def move(what: str, **arguments: t.Any) -> bool:
         nonlocal process

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import typing as t
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -396,14 +397,9 @@ def test_two_writers_of_one_layout(mover: Mover, registry: Registry, tmp_path: p
                 both_planned.wait(20)
 
         hostile.before = meet
-        threads = [
-            threading.Thread(target=mover.pull, args=(hostile.url, f"app:{tag}", layout))
-            for tag in ("1", "2")
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(60)
+        with ThreadPoolExecutor() as pool:
+            runs = [pool.submit(mover.pull, hostile.url, f"app:{tag}", layout) for tag in "12"]
+            assert all(run.result(60)["changed"] for run in runs)
     assert index_of(layout) == {"1": ONE.digest, "2": TWO.digest}
     assert_layout(layout)
 

@@ -59,6 +59,11 @@ def below(image: images.Image) -> t.Iterator[images.Image]:
 # What is written
 
 
+@pytest.mark.registry_kind(
+    "distribution2",
+    "distribution3",
+    reason="shows the blobs of all repositories in each, so that nothing is left to mount",
+)
 @pytest.mark.parametrize("kind", sorted(SAMPLES))
 def test_bytes_and_media_type_stay(connect: Connect, registry: Registry, kind: str) -> None:
     """Also in another repository, where everything that the image needs comes along without an upload."""

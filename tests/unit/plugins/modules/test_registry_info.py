@@ -73,6 +73,7 @@ def no_auth_files(monkeypatch: pytest.MonkeyPatch, tmp_path: t.Any) -> None:
 pytestmark = pytest.mark.usefixtures("no_auth_files")
 
 
+@pytest.mark.registry_kind("distribution2", reason="can do more: test_later_registries")
 def test_distribution(connect: Connect, registry: Registry) -> None:
     images.push(registry.url, "a/b", images.index([IMAGE, OTHER]), "1")
     images.push(registry.url, "a/b", OTHER, "2")
@@ -110,6 +111,24 @@ def test_distribution(connect: Connect, registry: Registry) -> None:
         ("DELETE", 400),
         ("POST", 201),
     ]
+
+
+@pytest.mark.registry_kind("distribution3", "zot", reason="has neither pages of tags nor deletion by tag")
+def test_later_registries(connect: Connect, registry: Registry) -> None:
+    images.push(registry.url, "later/b", IMAGE, "1")
+    images.push(registry.url, "later/b", OTHER, "2")
+    before = images.state(registry.url, "later/b")
+    result = ask(connect, registry.url, **{**PROBES, "repository": "later/b"})
+    assert result["capabilities"] == {
+        "catalog": True,
+        "tag_pages": True,
+        "head_digest": True,
+        "referrers": registry.kind.name == "zot",
+        "delete_manifest": True,
+        "delete_tag": True,
+        "mount": True,
+    }
+    assert images.state(registry.url, "later/b") == before
 
 
 @pytest.mark.parametrize("check_mode", [False, True])

@@ -73,6 +73,11 @@ def digests(result: t.Mapping[str, t.Any]) -> dict[str, str | None]:
 # On a real registry
 
 
+@pytest.mark.registry_kind(
+    "distribution2",
+    "distribution3",
+    reason="shows the blobs of all repositories in each, so that nothing is left to mount",
+)
 def test_promotion_is_predicted_done_once_and_undone(connect: Connect, registry: Registry) -> None:
     index = images.index([NEW, OTHER])
     images.push(registry.url, "stage/app", NEW, "1")
@@ -118,6 +123,11 @@ def test_promotion_is_predicted_done_once_and_undone(connect: Connect, registry:
     assert images.state(registry.url, "prod/app") == {"stable": NEW.digest}
 
 
+@pytest.mark.registry_kind(
+    "distribution2",
+    "distribution3",
+    reason="shows the blobs of all repositories in each, so that nothing is left to mount",
+)
 def test_between_two_registries_with_an_account_each(connect: Connect, registry: Registry) -> None:
     images.push(registry.url, "two/app", NEW, "1")
     with Registry(users={"alice": "secret"}) as there:
@@ -145,6 +155,9 @@ def test_tags_may_swap(connect: Connect, registry: Registry) -> None:
     assert images.state(registry.url, "swap/app") == {"blue": NEW.digest, "green": OLD.digest}
 
 
+@pytest.mark.registry_kind(
+    "distribution2", "distribution3", reason="1.4.3 drops a manifest that loses its last tag"
+)
 def test_undo_without_deletion_changes_nothing(connect: Connect) -> None:
     with Registry(delete=False) as server:
         images.push(server.url, "a/b", NEW, "new")

@@ -345,7 +345,8 @@ def test_pages_of_a_real_registry_that_knows_no_pages(registry: Registry, read: 
         last = result["last"]
         if last is None:
             break
-    assert pages == [["a", "b"], ["c", "d"]]
+    # A registry that divides into pages may not know that the last one is full.
+    assert [page for page in pages if page] == [["a", "b"], ["c", "d"]]
     assert read(registry.url, image="tag-info/pages", last="b")["tags"] == ["c", "d"]
     assert read(registry.url, image="tag-info/pages", last="d")["tags"] == []
 
