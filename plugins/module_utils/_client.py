@@ -623,6 +623,9 @@ def failure(response: Response, what: str) -> RegistryError:
         )
     elif status == 405 or code == "UNSUPPORTED":
         kind, advice = Unsupported, "the registry does not allow it"
+    elif status == 415:
+        kind = Unsupported
+        advice = "the registry does not take this media type; on zot that of Docker images is switched on with http.compat"
     elif status == 407:
         advice = "the proxy wants credentials: write them in the proxy's URL"
     elif status == 429:

@@ -26,7 +26,9 @@ def companions(
     subjects = [root.digest] + [child.digest for child in root.children]
     for _round in range(_MAX_ROUNDS):
         fresh: list[str] = []
-        for pairs in each(lambda digest: _refer_to(store, digest, referrers, signatures), subjects, concurrency):
+        for pairs in each(
+            lambda digest: _refer_to(store, digest, referrers, signatures), subjects, concurrency
+        ):
             for manifest, tags in pairs:
                 if manifest.digest not in found:
                     found[manifest.digest] = (manifest, [])
@@ -36,7 +38,9 @@ def companions(
         if not fresh:
             return list(found.values())
         subjects = fresh
-    raise ProtocolError(f"What refers to {root.digest} is referred to in turn, more than {_MAX_ROUNDS} times.")
+    raise ProtocolError(
+        f"What refers to {root.digest} is referred to in turn, more than {_MAX_ROUNDS} times."
+    )
 
 
 def _refer_to(

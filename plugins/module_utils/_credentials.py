@@ -24,7 +24,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     RegistryError,
     printable,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._reference import DOCKER_HUB_NAMES, DOCKER_HUB
+from ansible_collections.ocikit.registry.plugins.module_utils._reference import DOCKER_HUB, DOCKER_HUB_NAMES
 
 _DOCKER_HUB_KEY = "https://index.docker.io/v1/"
 _HELPER_NAME = re.compile(r"[A-Za-z0-9._-]+\Z")

@@ -10,8 +10,13 @@ import signal
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
+
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import RegistryError
-from ansible_collections.ocikit.registry.plugins.module_utils._options import OPTIONS, Connection, environment_variable
+from ansible_collections.ocikit.registry.plugins.module_utils._options import (
+    OPTIONS,
+    Connection,
+    environment_variable,
+)
 from ansible_collections.ocikit.registry.plugins.module_utils._transport import REQUESTS_IMPORT_ERROR
 
 _LOG_VERBOSITY = 3
@@ -48,7 +53,8 @@ class _ModuleEvents:
 def connection_arguments() -> dict[str, dict[str, t.Any]]:
     """Return the argument spec of the connection options, each with its environment variable."""
     return {
-        name: {**spec, "fallback": (env_fallback, [environment_variable(name)])} for name, spec in OPTIONS.items()
+        name: {**spec, "fallback": (env_fallback, [environment_variable(name)])}
+        for name, spec in OPTIONS.items()
     }
 
 
@@ -82,7 +88,9 @@ def run(
     try:
         result = function(Task(module.params, module.check_mode, Connection(module.params, events)))
     except RegistryError as error:
-        module.fail_json(**_shown({**error.result, "msg": str(error), "error": error.to_dict()}, module, events))
+        module.fail_json(
+            **_shown({**error.result, "msg": str(error), "error": error.to_dict()}, module, events)
+        )
     except KeyboardInterrupt as interrupt:
         module.fail_json(**_shown({"msg": str(interrupt)}, module, events))
     module.exit_json(**_shown(result, module, events))

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import time
@@ -186,14 +187,20 @@ class Application:
         """
         if self._digests:
             check_deletable(self._client, self._repository)
-        single = [tag for tag, digest in self._victims.items() if digest not in self._digests]
+        going = set(self._digests)
+        single = [tag for tag, digest in self._victims.items() if digest not in going]
         self._untag(single)
-        for number, digest in enumerate(self._digests):
-            if number % _NEWS_EVERY == 0 and (number or single):
-                self._look_again(everything=number % _LOOK_EVERY == 0)
-            if digest not in self._blocked:
-                self._delete(digest)
-        if self._digests:
+        try:
+            for number, digest in enumerate(self._digests):
+                if number % _NEWS_EVERY == 0 and (number or single):
+                    self._look_again(everything=number % _LOOK_EVERY == 0)
+                if digest not in self._blocked:
+                    self._delete(digest)
+        except BaseException:
+            with contextlib.suppress(RegistryError):
+                self._look_again(everything=True)
+            raise
+        if going:
             self._look_again(everything=True)
         self._check_gone()
 
@@ -253,7 +260,8 @@ class Application:
                 self._blocked.add(digest)
                 self._refuse(tag, digest, f"{tag} needs {digest} now")
                 late.update({digest}.intersection(self.deleted_digests))
-        self._put_back(late)
+        if late:
+            self._put_back(late)
 
     def _needs(self, descriptor: Descriptor) -> set[str]:
         needs, waiting = set(), [descriptor]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import email.utils
 import http.client
+import math
 import os
 import random
 import re
@@ -404,7 +405,7 @@ def retry_after(value: str | None, now: float | None = None) -> float | None:
             moment = moment.replace(tzinfo=timezone.utc)
         current = datetime.fromtimestamp(time.time() if now is None else now, timezone.utc)
         seconds = (moment - current).total_seconds()
-    return max(0.0, seconds) if seconds == seconds else None
+    return None if math.isnan(seconds) else max(0.0, seconds)
 
 
 def _read(answer: t.Any, url: str, limit: int) -> bytes:

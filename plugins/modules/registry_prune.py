@@ -17,7 +17,9 @@ description:
   - The rules give votes. A tag is deleted if a rule votes for that and none votes to keep it. Keep beats delete, whatever
     the order, and a tag that no rule names is kept.
   - A digest is deleted when a tag of it was, and nothing that stays needs it; no other tag, no index it is part of, no
-    referrer. Signatures, attestations and referrers stay and go with the image that they are about.
+    referrer. Signatures, attestations and referrers stay and go with the image that they are about; rules do not apply to
+    their tags (C(sha256-…), C(sha256-….sig) and the like).
+  - What cannot be read is kept. As it may need any digest, none is deleted in that repository, only tags are.
   - A plan can be written to a file, looked at, and applied later; what moved in the meantime is refused.
   - The age of a tag is that of its image, as annotation, configuration or history tell it, not the time it was pushed.
 extends_documentation_fragment:
@@ -107,15 +109,15 @@ options:
     default: []
   unknown_age:
     description:
-      - What becomes of tags whose age is not known, or cannot be true, where a rule asks for it. V(delete) takes them for
-        very old.
+      - What becomes of tags whose age is not known, or cannot be true (before 2013, or in the future), where a rule asks
+        for it. V(delete) takes them for very old.
     type: str
     choices: [keep, delete]
     default: keep
   max_delete:
     description:
       - How many tags of a repository may be deleted. If the plan has more, the whole repository is left alone and the task
-        fails after the others.
+        fails after the others. Tags that go along with an image, such as those of signatures, are not counted.
     type: int
   max_delete_percent:
     description:
@@ -124,23 +126,29 @@ options:
     default: 50.0
   plan:
     description:
-      - Write the plan to this file, and delete nothing.
+      - Write the plan to this file, and delete nothing. Repositories that could not be read, or where the plan went too far,
+        are not in it.
     type: path
   apply_plan:
     description:
-      - Carry out the plan in this file, and nothing else.
+      - Carry out the plan in this file, and nothing else. Tags that moved since are refused, as are digests that something
+        needs now. After a failure the same plan can be applied again.
     type: path
   undo:
     description:
       - Before anything is deleted, write what is needed for O(restore) to this file.
+      - A run that was stopped half-way leaves the file unfinished. The next one adds to it, and deletes what has lost its last
+        tag by then. A file that is finished is replaced.
     type: path
   restore:
     description:
-      - Put back what the file of O(undo) holds, as far as the registry has the blobs still. Tags that exist are left alone.
+      - Put back what the file of O(undo) holds, as far as the registry has the blobs still, which is until it collects
+        its garbage. Tags that exist are left alone.
     type: path
   cache_dir:
     description:
-      - Where to remember what cannot change, by digest. The next run then asks only for what is new.
+      - A directory to remember what cannot change, by digest. The next run, also one in check mode, then asks only for
+        what is new. Files that others can write are not believed.
     type: path
 seealso:
   - module: ocikit.registry.registry_rmtag
@@ -270,10 +278,12 @@ restored:
       description: Its digest.
       type: str
     outcome:
-      description: One of V(restored), V(unchanged), V(moved) (the tag is something else now) and V(lost).
+      description:
+        - One of V(restored), V(unchanged), V(moved) (the tag is something else now), V(lost) (the registry has collected a
+          part of it) and V(failed).
       type: str
     why:
-      description: The reason, for the last two.
+      description: The reason, for the last three.
       type: str
 error:
   description:
@@ -438,6 +448,7 @@ def _apply(task: Task, plans: t.Sequence[dict[str, t.Any]], undo: UndoFile | Non
             plan["error"] = stopped
             continue
         application = None
+        originals: list[dict[str, t.Any]] = []
         try:
             client = task.connection.client(Reference(plan["registry"], plan["repository"]))
             application = Application(client, plan, task.connection.concurrency)
@@ -446,7 +457,6 @@ def _apply(task: Task, plans: t.Sequence[dict[str, t.Any]], undo: UndoFile | Non
                 changed = changed or application.has_work
             elif application.has_work:
                 originals = application.originals()
-                previous += originals
                 if undo:
                     undo.add(originals)
                     undo.write(finished=False)
@@ -462,7 +472,9 @@ def _apply(task: Task, plans: t.Sequence[dict[str, t.Any]], undo: UndoFile | Non
                     application.deleted_digests,
                 )
                 plan["refused"] = application.refused
-        changed = changed or bool(plan["deleted_tags"] or plan["deleted_digests"])
+        if plan["deleted_tags"] or plan["deleted_digests"]:
+            changed = True
+            previous += originals
     result: dict[str, t.Any] = {"changed": changed, "diff": diff_of(pending)}
     if undo and not task.check_mode:
         undo.write(finished=not any(plan["error"] for plan in plans))

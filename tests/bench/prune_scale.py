@@ -89,7 +89,7 @@ class Content:
         self.tags: dict[str, images.Image] = {}
         self.untagged: list[images.Image] = []
         chance = random.Random(20261123)
-        pool = [self._image(number) for number in range(count * 8 // 10)]
+        pool = [self._image(number) for number in range(count * 9 // 10)]
         for number in range(count // 20):
             # Neighbours share a child.
             children = pool[number : number + 2]

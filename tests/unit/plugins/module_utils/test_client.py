@@ -209,6 +209,25 @@ def test_a_put_that_stored_something_else(connect: t.Any, behaviour: dict[str, t
             client.put_manifest("a/b", "x", MANIFEST)
 
 
+def test_a_media_type_that_is_not_taken(connect: t.Any) -> None:
+    with HostileRegistry(fail_first=-1, fail_status=415, fail_on="PUT .*/manifests/") as server:
+        server.add("a/b", IMAGE)
+        _connection, client = connect(server.url)
+        with pytest.raises(Unsupported, match="HTTP 415.*does not take this media type"):
+            client.put_manifest("a/b", "x", MANIFEST)
+        assert server.repositories["a/b"].tags == {}
+
+
+@pytest.mark.registry_kind("zot", reason="takes the media types of Docker")
+def test_docker_media_types_that_zot_does_not_take(connect: t.Any, registry: Registry) -> None:
+    sample = images.samples()["docker"]
+    with pytest.raises(images.NotStored, match="HTTP 415"):
+        images.push(registry.url, "client/docker", sample)
+    _connection, client = connect(registry.url)
+    with pytest.raises(Unsupported, match="does not take this media type"):
+        client.put_manifest("client/docker", "x", Manifest.parse(sample.raw, sample.media_type))
+
+
 def test_a_manifest_known_by_sha512(connect: t.Any) -> None:
     long = Manifest.parse(IMAGE.raw, IMAGE.media_type, digest_of(IMAGE.raw, "sha512:"))
     with HostileRegistry() as server:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 import random
 import re
@@ -16,6 +15,7 @@ import time
 import typing as t
 
 import pytest
+import requests
 import yaml
 
 from ansible_collections.ocikit.registry.plugins.module_utils import _deletion, _prune
@@ -30,6 +30,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
 from ansible_collections.ocikit.registry.plugins.modules import registry_prune
 from tests.hostile import HostileRegistry, Request
 from tests.registries import Registry, images
+from tests.registries.binary import DEFAULT_CACHE, find_registry
 from tests.unit.copying import writes
 from tests.unit.pruning import (
     ALL,
@@ -42,11 +43,11 @@ from tests.unit.pruning import (
     NEW,
     OLD,
     OLDEST,
+    PARAMS,
     RULES,
     SBOM_NEW,
     SBOM_OLD,
     SHARED,
-    TWIN,
     VICTIMS,
     Pruner,
     add,
@@ -54,9 +55,7 @@ from tests.unit.pruning import (
     assert_alive,
     assert_complete,
     assert_pruned,
-    date,
     digests,
-    sbom,
     seed,
     start,
 )
@@ -117,7 +116,7 @@ class TestPolicy:
         )
         assert (repository["error"], repository["refused"]) == (None, [])
         assert (result["changed"], result["diff"]) == (predicted["changed"], predicted["diff"])
-        left = {"deleted_tags": [], "deleted_digests": []}
+        left: dict[str, t.Any] = {"deleted_tags": [], "deleted_digests": []}
         assert predicted["repositories"] == [{**repository, **left}]
 
         registry.clear_requests()
@@ -222,8 +221,7 @@ class TestPolicy:
         """It may go and it may stay; what is left of it stays with it."""
         for repository, rules in (("hole/goes", ["m-90", "n-90"]), ("hole/stays", ["b-90"])):
             seed(registry.url, repository)
-            with HostileRegistry():
-                _delete_by_hand(registry, repository, CHILD.digest)
+            _delete_by_hand(registry, repository, CHILD.digest)
             policy = [{"match": {"tags": rules}, "delete": True}]
             pruned(registry.url, repository, rules=policy)
             assert_alive(registry.url, repository)
@@ -249,8 +247,6 @@ class TestPolicy:
 
 
 def _delete_by_hand(registry: Registry, repository: str, digest: str) -> None:
-    import requests
-
     answer = requests.delete(f"{registry.url}/v2/{repository}/manifests/{digest}", timeout=10)
     assert answer.status_code == 202
 
@@ -432,9 +428,9 @@ class TestInput:
         file = tmp_path / "file"
         file.write_bytes(raw)
         with pytest.raises(InvalidInput, match="is not a file that registry_prune wrote for this"):
-            pruned(registry.url, **{option: file})
+            pruned(registry.url, **t.cast("dict[str, t.Any]", {option: file}))
         with pytest.raises(RegistryError, match="No such file"):
-            pruned(registry.url, **{option: tmp_path / "none"})
+            pruned(registry.url, **t.cast("dict[str, t.Any]", {option: tmp_path / "none"}))
 
     @pytest.mark.parametrize("wrong", ["!", "YQ", "e30=", None, 5])
     def test_manifests_of_an_undo_file_are_checked_before_anything_is_written(
@@ -724,6 +720,21 @@ class TestMeanwhile:
             assert_complete(server.url, "a/app", pushed)
 
     @pytest.mark.parametrize("tag", ["again", "stable"])
+    def test_what_came_too_late_is_put_back_even_after_a_failure(self, pruned: Pruner, tag: str) -> None:
+        with HostileRegistry() as server:
+            add(server, "a/app")
+            order = pruned(server.url, "a/app", check_mode=True, **ALL)["repositories"][0]["digests"]
+            image = min((OLD, OLDEST), key=lambda one: order.index(one.digest))
+            server.behaviour.fail_first, server.behaviour.fail_on = -1, f"DELETE .*{order[-1]}"
+            assert order[-1] != image.digest
+            pushed = images.index([image])
+            meanwhile(server, f"^DELETE .*{image.digest}", lambda: server.add("a/app", pushed, tag))
+            with pytest.raises(ServerFault) as caught:
+                pruned(server.url, "a/app", **ALL)
+            assert image.digest not in caught.value.result["repositories"][0]["deleted_digests"]
+            assert_complete(server.url, "a/app", pushed)
+
+    @pytest.mark.parametrize("tag", ["again", "stable"])
     def test_what_came_too_late_is_put_back(self, pruned: Pruner, tag: str) -> None:
         """An index of victims is pushed after the last look, just before these are deleted."""
         with HostileRegistry() as server:
@@ -868,8 +879,6 @@ def document_host(undo: pathlib.Path) -> str:
 
 def _collect_garbage(storage: pathlib.Path, place: pathlib.Path) -> None:
     """Run the registry's own garbage collection; it must not run meanwhile."""
-    from tests.registries.binary import DEFAULT_CACHE, find_registry
-
     config = place / "gc.yml"
     config.write_text(
         json.dumps({"version": "0.1", "storage": {"filesystem": {"rootdirectory": str(storage)}}})
@@ -1002,8 +1011,6 @@ class TestDocumentation:
             assert result[key][0].keys() == documented[key]["contains"].keys()
 
     def test_the_parameters_of_these_tests_are_those_of_the_module(self) -> None:
-        from tests.unit.pruning import PARAMS
-
         options = yaml.safe_load(registry_prune.DOCUMENTATION)["options"]
         assert {name: option.get("default") for name, option in options.items()} == {
             name: value for name, value in PARAMS.items() if name != "registry"
