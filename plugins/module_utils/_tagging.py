@@ -164,18 +164,21 @@ def _resolve(client: RegistryClient, reference: Reference) -> Descriptor | None:
 def check_targets(
     source: str, digest: str, targets: t.Sequence[Target], expected_digest: str | None, overwrite: bool
 ) -> None:
-    """Raise Refused unless ``source``, which has ``digest``, may be written to ``targets``, whose ``before`` is known."""
+    """Raise Refused unless ``source``, which has ``digest``, may be written to ``targets``, whose ``before`` is known.
+
+    A target that has the digest already needs no write, so that no condition stands against running a task twice.
+    """
     if expected_digest and digest != expected_digest:
         raise Refused(
             f"{source} has the digest {digest}, not the expected {expected_digest}: nothing was changed."
         )
-    for target in targets:
+    for target in (one for one in targets if one.before != digest):
         if target.if_digest and target.if_digest != (target.before or ABSENT):
             raise Refused(
                 f"{target.reference} is {target.before or ABSENT}, not {target.if_digest} as if_digest demands:"
                 " nothing was changed."
             )
-        if not overwrite and target.before not in (None, digest):
+        if not overwrite and target.before:
             raise Refused(
                 f"{target.reference} exists with the digest {target.before} and would move to {digest}, but overwrite"
                 " is false: nothing was changed."

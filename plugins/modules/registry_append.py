@@ -182,7 +182,7 @@ options:
     description:
       - The digest that every target must have at present, or V(absent) if it must not exist. The task fails
         otherwise.
-      - A target that has the digest of the result already is subject to it as well.
+      - A target that has the digest of the result already needs nothing, and is no reason to fail.
     type: str
 seealso:
   - module: ocikit.registry.registry_tag

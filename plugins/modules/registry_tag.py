@@ -55,7 +55,7 @@ options:
   if_digest:
     description:
       - The digest that every target must have at present, or V(absent) if it must not exist. The task fails otherwise.
-      - A target that has the digest of O(image) already is subject to it as well.
+      - A target that has the digest of O(image) already needs nothing, and is no reason to fail.
     type: str
 seealso:
   - module: ocikit.registry.registry_rmtag

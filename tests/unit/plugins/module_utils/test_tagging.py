@@ -247,6 +247,16 @@ def test_conditions_that_hold(connect: Connect) -> None:
         assert again["changed"] is False
 
 
+def test_conditions_do_not_stand_against_running_a_task_twice(connect: Connect) -> None:
+    with HostileRegistry() as server:
+        seeded(server)
+        swap = {"tags": ["old"], "if_digest": TWO.digest}
+        create = {"tags": ["new"], "if_digest": "absent"}
+        for task in (swap, create):
+            assert retag(connect, server.url, "a/b:source", **task)["changed"] is True
+            assert retag(connect, server.url, "a/b:source", **task)["changed"] is False
+
+
 def test_a_condition_of_a_target_goes_before_that_of_all(connect: Connect) -> None:
     with HostileRegistry() as server:
         seeded(server)
