@@ -264,5 +264,5 @@ def _from_json(
     blobs: list[tuple[str, int]],
     removed: list[str],
 ) -> ManifestFacts:
-    blobs = [(digest, size) for digest, size in blobs]
-    return ManifestFacts(media_type, size, created, tuple(children), subject, tuple(blobs), tuple(removed))
+    pairs = tuple((blob[0], blob[1]) for blob in blobs)
+    return ManifestFacts(media_type, size, created, tuple(children), subject, pairs, tuple(removed))

@@ -250,8 +250,8 @@ def test_conditions_that_hold(connect: Connect) -> None:
 def test_conditions_do_not_stand_against_running_a_task_twice(connect: Connect) -> None:
     with HostileRegistry() as server:
         seeded(server)
-        swap = {"tags": ["old"], "if_digest": TWO.digest}
-        create = {"tags": ["new"], "if_digest": "absent"}
+        swap: dict[str, t.Any] = {"tags": ["old"], "if_digest": TWO.digest}
+        create: dict[str, t.Any] = {"tags": ["new"], "if_digest": "absent"}
         for task in (swap, create):
             assert retag(connect, server.url, "a/b:source", **task)["changed"] is True
             assert retag(connect, server.url, "a/b:source", **task)["changed"] is False
