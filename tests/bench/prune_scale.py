@@ -136,7 +136,7 @@ def parallel(function: t.Callable[[t.Any], t.Any], items: t.Iterable[t.Any]) -> 
 
 
 def push_meanwhile(host: str, repository: str, old: list[images.Image], done: t.Any, stop: t.Any) -> None:
-    """New images, new names of images that the plan does not know to be needed, and indexes of such, until ``stop``."""
+    """Push new images, and now and then an index with an image that the plan has chosen, until ``stop``."""
     wire = Wire(host, repository)
     number = 0
     while not stop.is_set():
@@ -145,13 +145,14 @@ def push_meanwhile(host: str, repository: str, old: list[images.Image], done: t.
             wire.put_blob(data)
         wire.put_manifest(f"pushed-{number}", image)
         done.put((f"pushed-{number}", image.digest))
-        needed = old[number % len(old)]
-        # The registry takes no index of what is gone already.
-        with contextlib.suppress(AssertionError):
-            index = images.index([needed, image])
-            wire.put_manifest(f"pushed-index-{number}", index)
-            done.put((f"pushed-index-{number}", index.digest))
-            done.put((needed.digest, needed.digest))
+        if number % 20 == 0:
+            needed = old[number // 20 % len(old)]
+            # The registry takes no index of what is gone already.
+            with contextlib.suppress(AssertionError):
+                index = images.index([needed, image])
+                wire.put_manifest(f"pushed-index-{number}", index)
+                done.put((f"pushed-index-{number}", index.digest))
+                done.put((needed.digest, needed.digest))
         number += 1
         time.sleep(0.25)
 
