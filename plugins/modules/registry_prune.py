@@ -69,9 +69,12 @@ options:
             choices: [any, none, only]
             default: any
           orphans:
-            description: Also signatures, attestations and referrers whose image is not in the repository any more.
+            description:
+              - Also signatures, attestations and lists of referrers whose image is not in the repository any more.
+              - No registry lists manifests without a tag; these are what is left of such that can be found.
             type: bool
             default: false
+            aliases: [untagged]
       keep:
         description: Vote to keep what matches.
         type: bool
@@ -529,7 +532,7 @@ def main() -> None:
         "exclude": {"type": "list", "elements": "str"},
         "version": {"type": "str"},
         "prereleases": {"type": "str", "choices": ["any", "none", "only"], "default": "any"},
-        "orphans": {"type": "bool", "default": False},
+        "orphans": {"type": "bool", "default": False, "aliases": ["untagged"]},
     }
     rule = {
         "name": {"type": "str"},
