@@ -119,6 +119,13 @@ def ingest(directory: str, needed: int) -> t.Iterator[str]:
         os.close(handle)
 
 
+def tidy(directory: str) -> None:
+    """Remove what a run left in ``directory`` that was killed after its last write: no later run has work there."""
+    if os.path.isdir(os.path.join(directory, INGEST)):
+        with storage_errors(directory), ingest(directory, 0):
+            pass
+
+
 def check_space(path: str, needed: int) -> None:
     """Raise LocalStorageError where the file system of ``path`` has not ``needed`` bytes left."""
     existing = os.path.abspath(path)

@@ -189,6 +189,7 @@ import typing as t
 from ansible_collections.ocikit.registry.plugins.module_utils._content import Manifest, Platform, digest_diff
 from ansible_collections.ocikit.registry.plugins.module_utils._copy import Nearest, execute, plan, select
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput, NotFound, Refused
+from ansible_collections.ocikit.registry.plugins.module_utils._files import tidy
 from ansible_collections.ocikit.registry.plugins.module_utils._local import (
     FORMATS,
     LocalStore,
@@ -239,6 +240,8 @@ def pull(task: Task) -> dict[str, t.Any]:
     changed = not store.lists(work.named(by_digest)) or not work.complete
     if changed and not task.check_mode:
         execute(work, store, by_digest, concurrency)
+    elif not task.check_mode:
+        tidy(params["dest"])
     return {
         "changed": changed,
         "dest": params["dest"],

@@ -410,6 +410,10 @@ def test_what_a_killed_run_left_goes_away(mover: Mover, registry: Registry, tmp_
     (layout / ".ocikit-ingest" / ".abc.ocikit-part").write_text("half a blob")
     mover.pull(registry.url, "app:1", layout)
     assert sorted(one.name for one in layout.iterdir()) == ["blobs", "index.json", "oci-layout"]
+    # Killed when everything was there already: the next run has nothing to write, and cleans up all the same.
+    (layout / ".ocikit-ingest").mkdir()
+    assert not mover.pull(registry.url, "app:1", layout)["changed"]
+    assert sorted(one.name for one in layout.iterdir()) == ["blobs", "index.json", "oci-layout"]
 
 
 @pytest.mark.parametrize("form", ["oci", "oci-archive"])
