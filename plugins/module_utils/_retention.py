@@ -598,7 +598,3 @@ def _floor(numbers: tuple[int, ...]) -> tuple[t.Any, ...]:
 def _without_tag(name: str) -> str:
     base, colon, tail = name.rpartition(":")
     return base if colon and "/" not in tail else name
-
-
-def _matches_one(names: t.Iterable[str], pattern: str) -> bool:
-    return any(fnmatch.fnmatchcase(name, pattern) for name in names)
