@@ -16,6 +16,7 @@ import typing as t
 from ansible_collections.ocikit.registry.plugins.module_utils._blobs import Reader, VerifiedReader
 from ansible_collections.ocikit.registry.plugins.module_utils._content import Descriptor
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput, LocalStorageError
+from ansible_collections.ocikit.registry.plugins.module_utils._parallel import check_stopped
 from ansible_collections.ocikit.registry.plugins.module_utils._transport import BLOCK
 
 INGEST = ".ocikit-ingest"
@@ -48,6 +49,7 @@ def file_digest(path: str, like: str) -> str:
     buffer = memoryview(bytearray(BLOCK))
     with open(path, "rb", buffering=0) as file:
         while True:
+            check_stopped()
             count = file.readinto(buffer)
             if not count:
                 return f"{algorithm}:{digest.hexdigest()}"

@@ -2,29 +2,147 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Note that this module_utils is PRIVATE to the collection.
-"""Many requests at once."""
+"""Many requests at once, and an end to all of them when one fails or the task is interrupted."""
 
 from __future__ import annotations
 
+import collections
+import contextlib
+import threading
+import time
 import typing as t
-from concurrent.futures import ThreadPoolExecutor
 
 Item = t.TypeVar("Item")
 Result = t.TypeVar("Result")
+
+# How long an interrupted task waits for what its threads are doing, in seconds: a request that is sent is soon answered.
+_GRACE = 2.0
+_SIGNAL_PAUSE = 0.5
+
+_here = threading.local()
+
+
+class Stopped(BaseException):
+    """Ends a thread whose work has become pointless. No Exception, so nothing that handles errors goes on with it."""
 
 
 def each(function: t.Callable[[Item], Result], items: t.Iterable[Item], concurrency: int) -> list[Result]:
     """Return ``function`` of each item, in order, computed by up to ``concurrency`` threads.
 
-    The first exception, by the order of items, is raised; what has not begun by then is not begun.
+    After a failure nothing more is begun, and what is under way ends where it next calls check_stopped(). The first
+    exception, by the order of items, is raised. An interruption does not wait for threads that hang: they die with the
+    process.
     """
     work = list(items)
     if concurrency <= 1 or len(work) <= 1:
         return [function(item) for item in work]
-    with ThreadPoolExecutor(min(concurrency, len(work))) as pool:
-        futures = [pool.submit(function, item) for item in work]
+    batch = _Batch(function, work)
+    with _within(batch):
+        threads = [
+            threading.Thread(target=batch.run, daemon=True) for _number in range(min(concurrency, len(work)))
+        ]
         try:
-            return [future.result() for future in futures]
-        finally:
-            for future in futures:
-                future.cancel()
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                while thread.is_alive():
+                    # A signal that comes right before a wait does not end it.
+                    thread.join(_SIGNAL_PAUSE)
+        except BaseException:
+            batch.stop()
+            batch.wait(_GRACE)
+            raise
+    return batch.results()
+
+
+def check_stopped() -> None:
+    """Raise Stopped in a thread of each() whose work has become pointless. To be called wherever time passes."""
+    batch = _batch()
+    if batch and batch.stopped.is_set():
+        raise Stopped
+
+
+def sleep(seconds: float) -> None:
+    """Wait, but no longer than until check_stopped() has something to raise, which is raised."""
+    batch = _batch()
+    if batch:
+        batch.stopped.wait(seconds)
+        check_stopped()
+    else:
+        time.sleep(seconds)
+
+
+class _Batch(t.Generic[Item, Result]):
+    """What one call of each() has to do. It stops with the batch whose thread made that call."""
+
+    def __init__(self, function: t.Callable[[Item], Result], items: t.Sequence[Item]) -> None:
+        self.stopped = threading.Event()
+        self.inner: list[_Batch[t.Any, t.Any]] = []
+        self._function = function
+        self._waiting = collections.deque(enumerate(items))
+        self._results: dict[int, Result] = {}
+        self._errors: dict[int, BaseException] = {}
+        self._busy = 0
+        self._change = threading.Condition()
+
+    def stop(self) -> None:
+        """Let all threads end that work on it; none begins with another item."""
+        with self._change:
+            self.stopped.set()
+        for batch in list(self.inner):
+            batch.stop()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until no thread works on an item, for as long as ``seconds``."""
+        with self._change:
+            self._change.wait_for(lambda: not self._busy, seconds)
+
+    def run(self) -> None:
+        """Work on items until none is left: what each thread does."""
+        _here.batch = self
+        while True:
+            with self._change:
+                if self.stopped.is_set() or not self._waiting:
+                    return
+                number, item = self._waiting.popleft()
+                self._busy += 1
+            try:
+                self._results[number] = self._function(item)
+            except BaseException as error:
+                self._errors[number] = error
+                self.stop()
+            finally:
+                with self._change:
+                    self._busy -= 1
+                    self._change.notify_all()
+
+    def results(self) -> list[Result]:
+        """Return the results in the order of the items, or raise the first error that is one."""
+        errors = [self._errors[number] for number in sorted(self._errors)]
+        for error in errors:
+            if not isinstance(error, Stopped):
+                raise error
+        if self.stopped.is_set():
+            raise Stopped
+        return [self._results[number] for number in range(len(self._results))]
+
+
+def _batch() -> _Batch[t.Any, t.Any] | None:
+    """Return the batch that the current thread works for."""
+    return getattr(_here, "batch", None)
+
+
+@contextlib.contextmanager
+def _within(batch: _Batch[t.Any, t.Any]) -> t.Iterator[None]:
+    """Let ``batch`` stop with the one that the current thread works for."""
+    outer = _batch()
+    if outer is None:
+        yield
+        return
+    outer.inner.append(batch)
+    try:
+        if outer.stopped.is_set():
+            batch.stop()
+        yield
+    finally:
+        outer.inner.remove(batch)

@@ -28,8 +28,9 @@ _COSIGN_SUFFIXES = ("sig", "att", "sbom")
 _CHILD_UNKNOWN = frozenset(("MANIFEST_BLOB_UNKNOWN", "MANIFEST_UNKNOWN"))
 _TRIES = 5
 _PAUSE = 0.1
-# No registry offers a write on condition: at least the threads of one task must not undo each other's changes.
-_FALLBACK_LOCK = threading.Lock()
+# No registry offers a write on condition: at least the threads of one task must not undo each other's changes. So who
+# edits a tag holds its lock, the only one that is held while waiting for a registry.
+_EDITING: dict[tuple[str, str, str], threading.Lock] = {}
 
 
 class Referrers(t.NamedTuple):
@@ -118,7 +119,7 @@ def _edit(
 ) -> bool:
     """Read, change, write and read again, until the tag says what it should."""
     tag, written = fallback_tag(subject), False
-    with _FALLBACK_LOCK:
+    with _EDITING.setdefault((client.endpoint.base, repository, tag), threading.Lock()):
         for attempt in range(_TRIES + 1):
             if attempt > 1:
                 time.sleep(_PAUSE * 2**attempt * random.random())

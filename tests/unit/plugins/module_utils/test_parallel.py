@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
+import typing as t
 
 import pytest
 
-from ansible_collections.ocikit.registry.plugins.module_utils._parallel import each
+from ansible_collections.ocikit.registry.plugins.module_utils._parallel import check_stopped, each, sleep
 
 
 @pytest.mark.parametrize("concurrency", [0, 1, 2, 64])
@@ -52,3 +54,67 @@ def test_the_first_error_by_order_is_raised_and_the_rest_is_not_begun(concurrenc
     with pytest.raises(ValueError, match="item 1"):
         each(work, range(10000), concurrency)
     assert len(begun) < 10000
+
+
+def go_on() -> None:
+    """Work that has no end of its own, in small steps."""
+    while True:
+        check_stopped()
+        time.sleep(0.001)
+
+
+def wait() -> None:
+    """Wait as a request does that shall be sent again later."""
+    sleep(600)
+
+
+@pytest.mark.parametrize("work", [go_on, wait])
+@pytest.mark.parametrize("depth", [1, 3])
+def test_a_failure_ends_what_is_under_way(work: t.Callable[[], None], depth: int) -> None:
+    """Also what is under way in calls within calls."""
+    both = threading.Barrier(2, timeout=20)
+
+    def one(item: int) -> None:
+        both.wait()
+        if item:
+            raise ValueError("item 1")
+        dig(depth)
+
+    def dig(left: int) -> None:
+        if left == 1:
+            work()
+        else:
+            each(lambda _item: dig(left - 1), range(2), 2)
+
+    with pytest.raises(ValueError, match="item 1"):
+        each(one, range(2), 2)
+
+
+def test_nobody_stops_a_thread_of_no_batch() -> None:
+    check_stopped()
+    with pytest.raises(ValueError, match="item 0"):
+        each(fail, range(2), 2)
+    check_stopped()
+
+
+def fail(item: int) -> None:
+    raise ValueError(f"item {item}")
+
+
+def test_what_hangs_is_left_behind_by_an_interruption() -> None:
+    """A thread that cannot be stopped does not keep the others, nor the process."""
+    hung, release, main = threading.Barrier(3, timeout=20), threading.Event(), threading.get_ident()
+
+    def hang(_item: int) -> None:
+        hung.wait()
+        release.wait(600)
+
+    def interrupt() -> None:
+        hung.wait()
+        signal.pthread_kill(main, signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        each(hang, range(2), 2)
+    assert not release.is_set()
+    release.set()

@@ -154,7 +154,7 @@ def test_a_page_that_fails_is_not_taken_for_no_api(
         find_referrers(client, "a/b", subject_of("pages").digest)
 
 
-@pytest.mark.registry_kind("distribution2", "distribution3", reason="has the referrers API")
+@pytest.mark.registry_does_not("referrers")
 def test_fallback_tag_of_a_real_registry(connect: Connect, registry: Registry) -> None:
     subject = subject_of("fallback")
     signature = images.artifact(SIGNATURE, b"signed", subject=subject)
@@ -290,9 +290,7 @@ def test_a_tag_that_is_no_index_is_left_alone(connect: Connect) -> None:
         assert server.count("^PUT ") == 0
 
 
-@pytest.mark.registry_kind(
-    "distribution2", "distribution3", reason="1.4.3 answers 500 to an index whose entries it does not have"
-)
+@pytest.mark.registry_does("whole_indexes")
 def test_entries_whose_manifests_are_gone_do_not_block(connect: Connect, registry: Registry) -> None:
     repository, subject = "referrers/gone", subject_of("gone")
     gone, kept, new = (
@@ -310,9 +308,7 @@ def test_entries_whose_manifests_are_gone_do_not_block(connect: Connect, registr
     ]
 
 
-@pytest.mark.registry_kind(
-    "distribution2", "distribution3", reason="1.4.3 answers 500 to an index whose entries it does not have"
-)
+@pytest.mark.registry_does("whole_indexes")
 def test_a_referrer_that_does_not_exist_is_not_listed(connect: Connect, registry: Registry) -> None:
     subject = subject_of("not pushed")
     images.push(registry.url, "referrers/missing", subject, "v1")
@@ -377,3 +373,29 @@ def test_threads_do_not_undo_each_other(connect: Connect, registry: Registry) ->
     assert sorted(entry["digest"] for entry in listed(registry.url, repository, subject)) == sorted(
         one.digest for one in made
     )
+
+
+def test_a_list_that_is_slow_to_be_written_holds_up_no_other(connect: Connect) -> None:
+    slow, fast = (images.image({"file": name}) for name in ("slow", "fast"))
+    written = threading.Event()
+    with HostileRegistry() as server:
+        _connection, client = connect(server.url)
+
+        def add(subject: images.Image) -> None:
+            signature = images.artifact(SIGNATURE, b"signed", subject=subject)
+            server.add("a/b", signature)
+            add_to_fallback_tag(client, "a/b", subject.digest, descriptor_of(signature))
+
+        def add_fast() -> None:
+            add(fast)
+            written.set()
+
+        def watch(request: Request) -> None:
+            if request.method == "PUT" and request.path.endswith(fallback_tag(slow.digest)):
+                threading.Thread(target=add_fast).start()
+                written.wait(20)
+
+        server.before = watch
+        add(slow)
+        assert written.is_set()
+        assert set(server.repository("a/b").tags) == {fallback_tag(one.digest) for one in (slow, fast)}
