@@ -120,6 +120,8 @@ options:
     description:
       - Hosts of token services that credentials may be sent to, besides the registry's own host and the
         domains above and below it. Patterns such as V(*.example.com) are understood.
+      - A registry outside the own network may not lead to names with addresses inside it, by redirects for instance.
+        Hosts in this list may have such addresses.
       - Falls back to the environment variable E(OCIKIT_REGISTRY_TRUSTED_REALMS).
     type: list
     elements: str

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import json
 import re
 import threading
@@ -24,10 +23,12 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     Unauthorized,
     UnsafeTarget,
     printable,
+    without_secrets,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._origin import (
     Origin,
     check_hop,
+    is_listed,
     origin_of,
     safe_url,
 )
@@ -130,10 +131,12 @@ class Authorizer:
         trusted_realms: t.Sequence[str] = (),
         clock: t.Callable[[], float] = time.monotonic,
         hide: t.Callable[[str], None] | None = None,
+        depth: t.Callable[[], int] = lambda: 0,
     ) -> None:
         """``credentials`` gives those for a repository (the empty name: for the registry itself).
 
-        ``hide`` is told every token, to keep it out of output: some registries quote it when they refuse it.
+        ``hide`` is told every token, to keep it out of output: some registries quote it when they refuse it. ``depth``
+        gives the registry's inwardness(), where its name does not tell.
         """
         self._origin = origin
         self._credentials = credentials
@@ -141,6 +144,7 @@ class Authorizer:
         self._trusted_realms = trusted_realms
         self._clock = clock
         self._hide = hide
+        self._depth = depth
         self._lock = threading.Lock()
         self._way: Challenge | None = None
         self._tokens: dict[tuple[Credentials, frozenset[str]], Future[Token]] = {}
@@ -200,7 +204,7 @@ class Authorizer:
                 )
             self._way = offered.get("basic", self._way)
             return value
-        schemes = ", ".join(printable(challenge.scheme, 40) for challenge in challenges) or "none at all"
+        schemes = printable(", ".join(challenge.scheme for challenge in challenges), 200) or "none at all"
         raise Unauthorized(
             f"{self._origin.host} offers no way to authenticate that is supported (offered: {schemes})."
         )
@@ -279,7 +283,7 @@ class Authorizer:
             form += [("scope", " ".join(scopes))] if scopes else []
             form += [("refresh_token", credentials.identity_token)]
             headers = {"Content-Type": "application/x-www-form-urlencoded"}
-            answer = self._fetch("POST", realm, headers, urlencode(form).encode())
+            answer = self._fetch("POST", realm, headers, _query(form).encode())
             if answer.status not in (404, 405) or not credentials.password:
                 return answer
         fields += [("scope", one) for one in scopes]
@@ -288,7 +292,7 @@ class Authorizer:
             fields.append(("account", credentials.username))
             headers["Authorization"] = f"Basic {credentials.basic}"
         parts = urlsplit(realm)
-        query = urlencode(parse_qsl(parts.query, keep_blank_values=True) + fields)
+        query = _query(parse_qsl(parts.query, keep_blank_values=True) + fields)
         return self._fetch("GET", urlunsplit(parts._replace(query=query, fragment="")), headers, None)
 
     def _read_token(self, body: bytes, realm: str) -> Token:
@@ -309,7 +313,7 @@ class Authorizer:
 
     def _check_realm(self, realm: str, credentials: Credentials) -> None:
         """Let credentials go to the token service only where it belongs to the registry. Raises UnsafeTarget."""
-        target = check_hop(self._origin, realm, "token service address")
+        target = check_hop(self._origin, realm, "token service address", self._depth())
         if target.scheme == "http" and target.host != self._origin.host:
             raise UnsafeTarget(
                 f"The token service of {self._origin.host} is on another host without TLS: {target.host}."
@@ -331,10 +335,12 @@ class Authorizer:
             target.host.endswith("." + mine) or ("." in target.host and mine.endswith("." + target.host))
         ):
             return True
-        names = (target.host, f"{target.host}:{target.port}")
-        return any(
-            fnmatch.fnmatchcase(name, pattern.lower()) for pattern in self._trusted_realms for name in names
-        )
+        return is_listed(target, self._trusted_realms)
+
+
+def _query(fields: t.Sequence[tuple[str, str]]) -> str:
+    """Encode a form or query. Bytes of the environment that are not UTF-8 go out as they came."""
+    return urlencode(fields, errors="surrogateescape")
 
 
 def _asked(challenged: t.Sequence[str], needed: t.Sequence[str]) -> list[str]:
@@ -375,6 +381,4 @@ def _said(body: bytes, credentials: Credentials) -> str:
         text = str(data.get("details") or data.get("message") or data["errors"][0]["message"])
     except (ValueError, AttributeError, KeyError, IndexError, TypeError, RecursionError):
         return ""
-    for secret in credentials.secrets:
-        text = text.replace(secret, "********")
-    return f" saying {printable(text, 200)!r}"
+    return f" saying {printable(without_secrets(text, credentials.secrets), 200)!r}"

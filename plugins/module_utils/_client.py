@@ -55,8 +55,10 @@ from ansible_collections.ocikit.registry.plugins.module_utils._transport import 
 
 PAGE_SIZE = 1000
 _MAX_PAGES = 10000
+_WARNING_LIMIT = 4096
+# The last two are Harbor's word, and Quay's for a tag that was deleted.
 _ABSENT_CODES = frozenset(
-    ("MANIFEST_UNKNOWN", "NAME_UNKNOWN", "BLOB_UNKNOWN", "BLOB_UPLOAD_UNKNOWN", "NOT_FOUND")
+    ("MANIFEST_UNKNOWN", "NAME_UNKNOWN", "BLOB_UNKNOWN", "BLOB_UPLOAD_UNKNOWN", "NOT_FOUND", "TAG_EXPIRED")
 )
 
 
@@ -218,12 +220,22 @@ class RegistryClient:
 
     def delete_manifest(self, repository: str, reference: str) -> Deletion:
         """DELETE a tag or a digest (end-9). A digest takes its tags along on most registries."""
-        request = Request(
-            "DELETE",
-            self._url(repository, "manifests", reference),
-            scopes=[scope(repository, "pull", "delete")],
+        response = self._send(
+            Request(
+                "DELETE",
+                self._url(repository, "manifests", reference),
+                scopes=[scope(repository, "pull", "delete")],
+            )
         )
-        return self._deletion(request, f"{repository}{_suffix(reference)} cannot be deleted")
+        if response.status in (200, 202, 204):
+            return Deletion("deleted")
+        if response.status in (400, 404) and is_absence(response):
+            # zot says 400 NAME_UNKNOWN. After a repeated request the first one may have been carried out.
+            return Deletion("deleted" if response.attempts > 1 else "absent")
+        error = failure(response, f"{repository}{_suffix(reference)} cannot be deleted")
+        if response.status in (400, 404, 405, 501):
+            return Deletion("unsupported", error)
+        raise error
 
     # Blobs
 
@@ -275,13 +287,6 @@ class RegistryClient:
             )
         raise failure(response, f"The blob {digest} in {repository} cannot be read")
 
-    def delete_blob(self, repository: str, digest: str) -> Deletion:
-        """DELETE a blob (end-10)."""
-        request = Request(
-            "DELETE", self._url(repository, "blobs", digest), scopes=[scope(repository, "pull", "delete")]
-        )
-        return self._deletion(request, f"The blob {digest} in {repository} cannot be deleted")
-
     def mount_blob(self, repository: str, digest: str, source: str) -> str | None:
         """Mount a blob of the repository ``source`` (end-11). None: done. Else the URL of an upload to be used instead."""
         url = self._url(repository, "blobs", "uploads/") + "?" + urlencode({"mount": digest, "from": source})
@@ -321,7 +326,7 @@ class RegistryClient:
             )
         )
 
-    def send_chunk(self, repository: str, session: str, start: int, chunk: bytes) -> Response:
+    def send_chunk(self, repository: str, session: str, start: int, chunk: Body) -> Response:
         """PATCH a chunk that begins at byte ``start`` to an upload session (end-5). Returns the answer."""
         return self._send(
             Request(
@@ -330,7 +335,7 @@ class RegistryClient:
                 scopes=[scope(repository, "pull", "push")],
                 headers={
                     "Content-Type": "application/octet-stream",
-                    "Content-Range": f"{start}-{start + len(chunk) - 1}",
+                    "Content-Range": f"{start}-{start + chunk.size - 1}",
                 },
                 body=chunk,
                 repeatable=False,
@@ -345,7 +350,13 @@ class RegistryClient:
         """DELETE an upload session (end-14), as a courtesy: whether it works changes nothing."""
         try:
             self._send(
-                Request("DELETE", session, scopes=[scope(repository, "pull", "push")], repeatable=False)
+                Request(
+                    "DELETE",
+                    session,
+                    scopes=[scope(repository, "pull", "push")],
+                    repeatable=False,
+                    courtesy=True,
+                )
             )
         except RegistryError:
             pass
@@ -496,10 +507,10 @@ class RegistryClient:
 
     def _report_warning(self, value: str) -> None:
         """Pass a ``Warning: 299`` on, once (distribution-spec, "Warnings")."""
-        found = re.match(r'299 - "((?:[^"\\]|\\.)*)"\Z', value[:4096])
+        found = re.match(r'299 - "((?:[^"\\]|\\.)*)"\Z', value[:_WARNING_LIMIT])
         if not found:
             return
-        text = printable(re.sub(r"\\(.)", r"\1", found.group(1)))
+        text = printable(re.sub(r"\\(.)", r"\1", found.group(1)), _WARNING_LIMIT)
         with self._lock:
             new = text not in self._warned
             self._warned.add(text)
@@ -522,18 +533,6 @@ class RegistryClient:
             Request(method, self._url(repository, "blobs", digest), [scope(repository, "pull")], **more)
         )
 
-    def _deletion(self, request: Request, what: str) -> Deletion:
-        response = self._send(request)
-        if response.status in (200, 202, 204):
-            return Deletion("deleted")
-        if response.status in (400, 404) and is_absence(response):
-            # zot says 400 NAME_UNKNOWN. After a repeated request the first one may have been carried out.
-            return Deletion("deleted" if response.attempts > 1 else "absent")
-        error = failure(response, what)
-        if response.status in (400, 404, 405, 501):
-            return Deletion("unsupported", error)
-        raise error
-
     def _session_url(self, response: Response) -> str:
         self.chunk_minimum = number(response.headers.get("OCI-Chunk-Min-Length")) or self.chunk_minimum
         location = response.headers.get("Location")
@@ -547,7 +546,7 @@ class RegistryClient:
         elif endpoint.prefix and location.startswith("/v2/") and asked == self._transport.origin:
             # distribution 2.8 forgets its prefix in relative addresses.
             location = endpoint.prefix + location
-        return resolve(response.url, location, "upload address")
+        return resolve(response.url, location, "upload address", self._transport.reach.depth)
 
 
 def _described(response: Response, reference: str) -> Descriptor | None:

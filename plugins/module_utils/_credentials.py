@@ -16,7 +16,9 @@ import os
 import re
 import shutil
 import subprocess
+import threading
 import typing as t
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
@@ -53,6 +55,15 @@ class Credentials:
     identity_token: str = field(default="", repr=False)
     source: str = "anonymous"
 
+    def __post_init__(self) -> None:
+        """Raises InvalidInput for text that cannot be sent: JSON can write half of a character."""
+        try:
+            "".join((self.username, self.password, self.identity_token)).encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            raise InvalidInput(
+                f"The credentials from {self.source} hold half of a surrogate pair: write them anew."
+            ) from None
+
     @property
     def anonymous(self) -> bool:
         """Whether there is nothing to send."""
@@ -72,43 +83,80 @@ class Credentials:
         return tuple(text for text in (self.password, basic, self.token, self.identity_token) if text)
 
 
+class Sources:
+    """The auth files and helpers that one task has come across: none is read, or asked for a registry, more than once.
+
+    What failed is tried again. Safe for threads; no lock is held while a helper runs.
+    """
+
+    def __init__(self) -> None:
+        self._files: dict[str, dict[str, t.Any]] = {}
+        self._answers: dict[tuple[str, str], Future[Credentials]] = {}
+        self._lock = threading.Lock()
+
+    def load(self, path: str) -> dict[str, t.Any]:
+        """Return the content of an auth file. Raises OSError, ValueError for no path, and InvalidInput."""
+        if path not in self._files:
+            self._files[path] = _load(path)
+        return self._files[path]
+
+    def ask(self, name: str, registry: str, source: str, environ: t.Mapping[str, str]) -> Credentials:
+        """Return what the helper ``name`` has for ``registry``. Threads that want the same wait for one answer."""
+        key = (name, registry)
+        with self._lock:
+            pending = self._answers.get(key)
+            mine = pending is None
+            if pending is None:
+                pending = self._answers[key] = Future()
+        if mine:
+            try:
+                pending.set_result(_ask_helper(name, registry, source, environ))
+            except BaseException as error:
+                with self._lock:
+                    self._answers.pop(key, None)
+                pending.set_exception(error)
+        return pending.result()
+
+
 def find_credentials(
     registry: str,
     repository: str = "",
     auth_file: str | None = None,
     environ: t.Mapping[str, str] | None = None,
+    sources: Sources | None = None,
 ) -> Credentials:
     """Return the credentials that files and environment hold for ``repository`` of ``registry``.
 
     ``registry`` is the host of references. A file named by ``auth_file``, or else by ``REGISTRY_AUTH_FILE``,
     is the only source. Without one these are asked in turn: ``DOCKER_AUTH_CONFIG``, the auth files of the
     containers tools, Docker's config.json and .dockercfg. The first source with credentials decides; without
-    any they are anonymous.
+    any they are anonymous. ``sources`` knows what was read and asked before.
 
     Raises InvalidInput for content that cannot be used, and for a named file that cannot be read.
     Raises CredentialHelperFailed.
     """
-    candidates = _candidates(registry, repository, auth_file, os.environ if environ is None else environ)
+    environ = os.environ if environ is None else environ
+    candidates = _candidates(registry, repository, auth_file, environ, sources or Sources())
     return next((found for found in candidates if not found.anonymous), Credentials())
 
 
 def _candidates(
-    registry: str, repository: str, auth_file: str | None, environ: t.Mapping[str, str]
+    registry: str, repository: str, auth_file: str | None, environ: t.Mapping[str, str], sources: Sources
 ) -> t.Iterator[Credentials]:
-    for source, config in _configurations(auth_file, environ):
+    for source, config in _configurations(auth_file, environ, sources):
         helper = _helper_for(registry, config, source)
         if helper:
-            yield _ask_helper(helper, registry, source, environ)
+            yield sources.ask(helper, registry, source, environ)
         yield from _entries_for(registry, repository, config, source)
 
 
 def _configurations(
-    auth_file: str | None, environ: t.Mapping[str, str]
+    auth_file: str | None, environ: t.Mapping[str, str], sources: Sources
 ) -> t.Iterator[tuple[str, dict[str, t.Any]]]:
     named = auth_file or environ.get("REGISTRY_AUTH_FILE")
     if named:
         try:
-            config = _load(named)
+            config = sources.load(named)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", "not a valid path")
             option = "auth_file" if auth_file else "REGISTRY_AUTH_FILE"
@@ -123,7 +171,7 @@ def _configurations(
         yield "DOCKER_AUTH_CONFIG", _parse(inline, "DOCKER_AUTH_CONFIG")
     for path in _default_files(environ):
         try:
-            config = _load(path)
+            config = sources.load(path)
         except OSError:
             continue
         yield path, config

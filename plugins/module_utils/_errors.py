@@ -18,6 +18,14 @@ def printable(text: object, limit: int = 500) -> str:
     return line if len(line) <= limit else line[:limit] + "…"
 
 
+def without_secrets(text: str, secrets: t.Iterable[str]) -> str:
+    """Return ``text`` without ``secrets``. To be done before it is cut: nobody knows half a secret again."""
+    # The longest first: one secret may be a part of another.
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "********")
+    return text
+
+
 class RegistryError(Exception):
     """Base of everything this collection raises on purpose.
 

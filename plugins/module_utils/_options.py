@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import threading
 import typing as t
+from dataclasses import replace
 from urllib.parse import unquote
 
 from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._credentials import (
     Credentials,
+    Sources,
     find_credentials,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
+from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
+    InvalidInput,
+    printable,
+    without_secrets,
+)
 from ansible_collections.ocikit.registry.plugins.module_utils._reference import (
     DOCKER_HUB,
     Endpoint,
@@ -79,10 +85,13 @@ class Connection:
         """``options`` has a value, or None, for each of OPTIONS. Raises InvalidInput."""
         self._options = options
         self._events = events
-        self._given = _given(options, events)
+        self._secrets: set[str] = set()
+        self._given = _given(options, self._hide)
         self._home = self._endpoint_of_option()
-        self._clients: dict[str, RegistryClient] = {}
+        self._clients: dict[tuple[str, str, int, str], RegistryClient] = {}
+        self._names: dict[tuple[str, str, int, str], str] = {}
         self._found: dict[tuple[str, str], Credentials] = {}
+        self._sources = Sources()
         self._lock = threading.Lock()
 
     @property
@@ -99,12 +108,16 @@ class Connection:
         return Connection({**shared, **own}, self._events)
 
     def reference(self, text: str) -> Reference:
-        """Read an image reference; one without a host belongs to the option ``registry``, else to Docker Hub."""
-        return parse(text, self._options["registry"])
+        """Read an image reference; one without a host belongs to the option ``registry``, else to Docker Hub.
+
+        A registry keeps the name by which it was named first, so that references can be compared: with or without the
+        port that its scheme has anyway.
+        """
+        return self._named(parse(text, self._options["registry"]))
 
     def repository(self, text: str) -> Reference:
         """Read a repository: a reference without tag and digest."""
-        return parse_repository(text, self._options["registry"])
+        return self._named(parse_repository(text, self._options["registry"]))
 
     def client(self, reference: Reference) -> RegistryClient:
         """Return the client of the registry that ``reference`` names."""
@@ -117,41 +130,54 @@ class Connection:
     def credentials(self, registry: str, repository: str) -> Credentials:
         """Return the credentials for a repository; helpers and files are asked once."""
         if not self._given.anonymous:
-            owner = self._home.name if self._home else next(iter(self._clients), registry)
-            if registry == owner:
+            with self._lock:
+                first = next((client.endpoint for client in self._clients.values()), None)
+            owner = self._home or first
+            if owner is None or registry == owner.name:
                 return self._given
         key = (registry, repository)
         with self._lock:
             found = self._found.get(key)
         if found is None:
-            found = find_credentials(registry, repository, self._options["auth_file"])
+            found = find_credentials(registry, repository, self._options["auth_file"], sources=self._sources)
             for secret in found.secrets:
-                self._events.hide(secret)
+                self._hide(secret)
             with self._lock:
                 self._found[key] = found
         return found
 
+    def _named(self, reference: Reference) -> Reference:
+        where = self._endpoint(reference.registry)
+        return replace(reference, registry=self._names.setdefault(where.address, where.name))
+
     def _client(self, registry: str) -> RegistryClient:
+        where = self._endpoint(registry)
         with self._lock:
-            client = self._clients.get(registry)
+            client = self._clients.get(where.address)
             if client is None:
-                client = self._clients[registry] = self._make_client(registry)
+                client = self._clients[where.address] = self._make_client(where)
             return client
+
+    def _endpoint(self, registry: str) -> Endpoint:
+        """Return the endpoint of a registry's name: that of the option ``registry`` if that has the same host and port."""
+        home = self._home
+        if home:
+            there = endpoint(registry, home.scheme == "http")
+            if (there.host, there.port) == (home.host, home.port):
+                return home
+        return endpoint(registry, self._options["plain_http"])
 
     def _endpoint_of_option(self) -> Endpoint | None:
         registry = self._options["registry"]
         return endpoint(registry, self._options["plain_http"]) if registry else None
 
-    def _make_client(self, registry: str) -> RegistryClient:
-        if self._home and self._home.name == registry:
-            where = self._home
-        else:
-            if self._clients and not self._home and not self._given.anonymous:
-                raise InvalidInput(
-                    f"The task names two registries, {next(iter(self._clients))} and {registry}: say with the option"
-                    " registry to which of them the credentials belong."
-                )
-            where = endpoint(registry, self._options["plain_http"])
+    def _make_client(self, where: Endpoint) -> RegistryClient:
+        if self._clients and not self._home and not self._given.anonymous:
+            first = next(iter(self._clients.values())).endpoint.name
+            raise InvalidInput(
+                f"The task names two registries, {first} and {where.name}: say with the option"
+                " registry to which of them the credentials belong."
+            )
         options = {
             name: self._options[name]
             for name in TransportOptions.__dataclass_fields__
@@ -160,20 +186,30 @@ class Connection:
         transport = Transport(
             where,
             TransportOptions(trusted_realms=tuple(self._options["trusted_realms"] or ()), **options),
-            lambda repository: self.credentials(registry, repository),
+            lambda repository: self.credentials(where.name, repository),
             self._events.log,
-            self._events.hide,
+            self._hide,
+            lambda: tuple(self._secrets),
         )
-        return RegistryClient(where, transport, self._events.warn)
+        return RegistryClient(where, transport, self.warn)
+
+    def _hide(self, secret: str) -> None:
+        if secret:
+            self._secrets.add(secret)
+            self._events.hide(secret)
+
+    def warn(self, text: str) -> None:
+        """Warn the user. A registry's words may quote a token in a place where they are cut."""
+        self._events.warn(printable(without_secrets(text, tuple(self._secrets))))
 
 
-def _given(options: t.Mapping[str, t.Any], events: Events) -> Credentials:
+def _given(options: t.Mapping[str, t.Any], hide: t.Callable[[str], None]) -> Credentials:
     """Read the credentials among the options, and check what goes together."""
     registry = options["registry"] or ""
     if "@" in registry:
         # The registry is refused later, with a sentence; here its password is kept out of all output.
         for secret in registry.rpartition("@")[0].rpartition("://")[2].split(":"):
-            events.hide(secret)
+            hide(secret)
     username, password = options["username"], options["password"]
     if bool(username) != bool(password):
         raise InvalidInput(
@@ -202,7 +238,7 @@ def _given(options: t.Mapping[str, t.Any], events: Events) -> Credentials:
         source=f"the option{'s username and password' if username else ' ' + ''.join(ways)}",
     )
     for secret in given.secrets + _proxy_secrets(options["proxy"] or ""):
-        events.hide(secret)
+        hide(secret)
     return given
 
 

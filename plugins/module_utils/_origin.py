@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import ipaddress
 import re
 import typing as t
@@ -13,6 +14,9 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import UnsafeTarget, printable
 from ansible_collections.ocikit.registry.plugins.module_utils._reference import is_loopback
+
+# The inwardness of link-local addresses, and of others that no registry leads to.
+LINK_LOCAL = 3
 
 
 class Origin(t.NamedTuple):
@@ -43,21 +47,22 @@ def safe_url(url: str) -> str:
     return printable(urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")))
 
 
-def resolve(base: str, target: str, what: str) -> str:
+def resolve(base: str, target: str, what: str, depth: int = 0) -> str:
     """Resolve ``target``, which an answer to ``base`` named as its ``what`` (such as "redirect"), and check it.
 
     Refused are other schemes, user information, a step down from https, and addresses on the client's own machine or
-    network that the registry itself is not on. Raises UnsafeTarget.
+    network that the registry itself is not on. ``depth`` is its inwardness(), where its name does not tell. Names are
+    judged by their addresses when there is a connection: see _reach. Raises UnsafeTarget.
     """
     try:
         url = urljoin(base, target)
     except ValueError:
         raise UnsafeTarget(f"The {what} of {safe_url(base)} is not a URL.") from None
-    check_hop(origin_of(base), url, what)
+    check_hop(origin_of(base), url, what, depth)
     return url
 
 
-def check_hop(source: Origin, url: str, what: str) -> Origin:
+def check_hop(source: Origin, url: str, what: str, depth: int = 0) -> Origin:
     """Check one step from ``source`` to ``url`` by the rules of resolve() and return the origin of ``url``."""
     if re.search(r"[\x00-\x20\x7f\\]", url):
         raise UnsafeTarget(f"The {what} sent by {source.host} holds characters that no URL has.")
@@ -72,14 +77,20 @@ def check_hop(source: Origin, url: str, what: str) -> Origin:
         raise UnsafeTarget(
             f"The {what} sent by {source.host} leads from https to plain http on {target.host}."
         )
-    if target.host != source.host and _inwardness(target.host) > _inwardness(source.host):
+    if target.host != source.host and inwardness(target.host) > max(inwardness(source.host), depth):
         raise UnsafeTarget(
             f"The {what} sent by {source.host} leads to {target.host}, an address inside this machine or network."
         )
     return target
 
 
-def _inwardness(host: str) -> int:
+def is_listed(target: Origin, patterns: t.Iterable[str]) -> bool:
+    """Tell whether ``patterns``, hosts or ``host:port`` with wildcards, have one for ``target``."""
+    names = (target.host, f"{target.host}:{target.port}")
+    return any(fnmatch.fnmatchcase(name, pattern.lower()) for pattern in patterns for name in names)
+
+
+def inwardness(host: str) -> int:
     """How far inside a literal address lies: 0 public or a name, 1 private, 2 this machine, 3 nobody's business."""
     if is_loopback(host):
         return 2
@@ -87,7 +98,7 @@ def _inwardness(host: str) -> int:
     if address is None:
         return 0
     if address.is_link_local or address.is_unspecified or address.is_multicast or address.is_reserved:
-        return 3
+        return LINK_LOCAL
     return 2 if address.is_loopback else int(not address.is_global)
 
 

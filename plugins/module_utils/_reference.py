@@ -92,6 +92,11 @@ class Endpoint:
         default = 443 if self.scheme == "https" else 80
         return self.host if self.port == default else f"{self.host}:{self.port}"
 
+    @property
+    def address(self) -> tuple[str, str, int, str]:
+        """What is the same for all names of one registry, such as ``registry.example.com`` with and without ``:443``."""
+        return self.scheme, self.host, self.port, self.prefix
+
     def __str__(self) -> str:
         return f"{self.scheme}://{self.netloc}{self.prefix}"
 

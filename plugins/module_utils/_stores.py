@@ -111,7 +111,9 @@ class RepositoryStore:
 
     def mountable(self, origin: Source) -> str | None:
         """Return the repository that blobs of ``origin`` can be mounted from; None where it is no part of this registry."""
-        if isinstance(origin, RepositoryStore) and origin.client.endpoint == self.client.endpoint:
+        if not isinstance(origin, RepositoryStore):
+            return None
+        if origin.client.endpoint.address == self.client.endpoint.address:
             return origin.repository
         return None
 

@@ -38,6 +38,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     TlsFailure,
     Unreachable,
     printable,
+    without_secrets,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._origin import (
     Origin,
@@ -46,6 +47,8 @@ from ansible_collections.ocikit.registry.plugins.module_utils._origin import (
     resolve,
     safe_url,
 )
+from ansible_collections.ocikit.registry.plugins.module_utils._parallel import check_stopped, sleep
+from ansible_collections.ocikit.registry.plugins.module_utils._reach import Reach, guarded
 from ansible_collections.ocikit.registry.plugins.module_utils._reference import Endpoint, is_loopback
 
 REQUESTS_IMPORT_ERROR: str | None = None
@@ -77,6 +80,7 @@ _MAX_ANSWERS = 2
 _FIRST_PAUSE = 0.5
 _MAX_PAUSE = 30.0
 _MAX_RETRY_AFTER = 60.0
+_COURTESY_TIMEOUT = 2.0
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,10 @@ class Body(t.Protocol):
 
 @dataclass
 class Request:
-    """One request. ``repeatable`` says whether sending it twice does no more than sending it once."""
+    """One request. ``repeatable`` says whether sending it twice does no more than sending it once.
+
+    A ``courtesy`` is tried once, for a short time, and by a thread that was stopped as well.
+    """
 
     method: str
     url: str
@@ -150,15 +157,23 @@ class Request:
     limit: int = BODY_LIMIT
     repeatable: bool = True
     follow: bool = True
+    courtesy: bool = False
 
 
 class _Adapter(_ADAPTER):
-    """Sends uploads in large blocks: urllib3's own are of 16 KiB."""
+    """Connects within ``reach``, and sends uploads in large blocks: urllib3's own are of 16 KiB."""
+
+    def __init__(self, reach: Reach, **more: t.Any) -> None:
+        self._reach = reach
+        super().__init__(**more)
 
     def init_poolmanager(self, *args: t.Any, **kwargs: t.Any) -> None:
         if "key_blocksize" in urllib3.poolmanager.PoolKey._fields:
             kwargs["blocksize"] = BLOCK
         super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = guarded(
+            self.poolmanager.pool_classes_by_scheme, self._reach
+        )
 
 
 class Transport:
@@ -175,23 +190,34 @@ class Transport:
         credentials: t.Callable[[str], Credentials],
         log: t.Callable[[str], None] | None = None,
         hide: t.Callable[[str], None] | None = None,
+        secrets: t.Callable[[], t.Iterable[str]] = tuple,
     ) -> None:
+        """``hide`` is told every token; ``secrets`` gives all that was hidden so far."""
         self.origin = Origin(endpoint.scheme, endpoint.host.strip("[]"), endpoint.port)
         self._base = endpoint.base
         self._options = options
         self._log = log
+        self._secrets = secrets
         _check_proxy(options.proxy)
         self._verify = _verify(options)
         self._cert = _client_cert(options)
         self._session = requests.Session()
         self._session.trust_env = False
+        # Even where it does not follow a redirect, requests looks where it leads, and reads all of its body for that.
+        self._session.get_redirect_target = lambda resp: None  # type: ignore[method-assign]
         self._session.headers.clear()
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-        adapter = _Adapter(pool_maxsize=max(options.concurrency, 1), max_retries=0)
+        self.reach = Reach(self.origin, options.trusted_realms)
+        adapter = _Adapter(self.reach, pool_maxsize=max(options.concurrency, 1), max_retries=0)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
         self._authorizer = Authorizer(
-            self.origin, credentials, self._fetch_token, options.trusted_realms, hide=hide
+            self.origin,
+            credentials,
+            self._fetch_token,
+            options.trusted_realms,
+            hide=hide,
+            depth=lambda: self.reach.depth,
         )
         self._lock = threading.Lock()
         self._resume_at: dict[str, float] = {}
@@ -211,7 +237,7 @@ class Transport:
         A 401 of the registry itself is answered with credentials. Raises Unauthorized, Unreachable, TlsFailure,
         UnsafeTarget, RateLimited and ProtocolError (a body over the limit).
         """
-        at_home = check_hop(self.origin, request.url, "address") == self.origin
+        at_home = check_hop(self.origin, request.url, "address", self.reach.depth) == self.origin
         authorization = self._authorizer.header(request.scopes) if at_home else None
         answered: set[tuple[str, frozenset[str]]] = set()
         for answers in range(_MAX_ANSWERS + 1):
@@ -242,18 +268,19 @@ class Transport:
                 return response
             if method not in ("GET", "HEAD"):
                 return response
-            url = resolve(url, location, "redirect")
+            url = resolve(url, location, "redirect", self.reach.depth)
         raise ProtocolError(
             f"{safe_url(request.url)} redirects more than {_MAX_HOPS} times.", url=safe_url(request.url)
         )
 
     def _retry(self, request: Request, method: str, url: str, authorization: str | None) -> Response:
-        tries = self._options.retries + 1
+        tries = 1 if request.courtesy else self._options.retries + 1
         # Whatever was too much for the registry was not done, so that much can always be sent again.
         retried = _RETRIED if request.repeatable else frozenset((429,))
         host = origin_of(url).host
         for attempt in range(1, tries + 1):
-            self._wait(host)
+            if not request.courtesy:
+                self._wait(host)
             try:
                 response = self._exchange(request, method, url, authorization, attempt)
             except Unreachable:
@@ -277,8 +304,9 @@ class Transport:
     def _wait(self, host: str) -> None:
         with self._lock:
             delay = self._resume_at.get(host, 0.0) - time.monotonic()
+        check_stopped()
         if delay > 0:
-            time.sleep(delay)
+            sleep(delay)
 
     def _pause(self, host: str, attempt: int, asked: float | None) -> None:
         """Hold all requests to ``host`` back: those under way in other threads meet the same trouble."""
@@ -312,7 +340,7 @@ class Transport:
                 prepared,
                 stream=True,
                 allow_redirects=False,
-                timeout=(self._options.connect_timeout, self._options.read_timeout),
+                timeout=self._timeouts(request),
                 verify=self._verify,
                 cert=self._cert if origin_of(url) == self.origin else None,
                 proxies=self._proxies_for(url),
@@ -325,7 +353,8 @@ class Transport:
             elif not (request.stream and status in (200, 206)):
                 response.body = _read(answer, url, request.limit if status < 400 else SMALL_LIMIT)
                 if status >= 400:
-                    response.body = _unquoted(response.body, headers.get("Authorization", ""))
+                    quoted = headers.get("Authorization", "").rpartition(" ")[2]
+                    response.body = _unquoted(response.body, {quoted, *self._secrets()} - {""})
             return response
         except RegistryError:
             raise
@@ -336,6 +365,10 @@ class Transport:
                 data.close()
             if self._log:
                 self._log(f"{method} {safe_url(url)} {status} {(time.monotonic() - started) * 1000:.0f} ms")
+
+    def _timeouts(self, request: Request) -> tuple[float, float]:
+        most = _COURTESY_TIMEOUT if request.courtesy else math.inf
+        return min(self._options.connect_timeout, most), min(self._options.read_timeout, most)
 
     def _fetch_token(self, method: str, url: str, headers: t.Mapping[str, str], body: bytes | None) -> Answer:
         """Send a token request. A redirect is not followed: it could carry the credentials anywhere."""
@@ -376,6 +409,7 @@ class _Sized:
         return iter(lambda: self.read(BLOCK), b"")
 
     def read(self, size: int = -1) -> bytes:
+        check_stopped()
         if self._file is None:
             self._file = self._body.open()
         return self._file.read(size)
@@ -438,10 +472,10 @@ def _read(answer: t.Any, url: str, limit: int) -> bytes:
     return b"".join(chunks)
 
 
-def _unquoted(body: bytes, authorization: str) -> bytes:
-    """Take out of an error the credentials that it quotes: messages are cut, and nobody knows half a secret again."""
-    secret = authorization.rpartition(" ")[2].encode()
-    return body.replace(secret, b"********") if secret else body
+def _unquoted(body: bytes, secrets: t.Iterable[str]) -> bytes:
+    """Take out of an error what it quotes of ``secrets``: messages are cut, and nobody knows half a secret again."""
+    text = body.decode("utf-8", "surrogateescape")
+    return without_secrets(text, secrets).encode("utf-8", "surrogateescape")
 
 
 def _check_proxy(proxy: str | None) -> None:

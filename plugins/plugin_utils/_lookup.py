@@ -22,6 +22,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     InvalidInput,
     NotFound,
     RegistryError,
+    without_secrets,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._options import (
     OPTIONS,
@@ -32,7 +33,6 @@ from ansible_collections.ocikit.registry.plugins.module_utils._parallel import e
 from ansible_collections.ocikit.registry.plugins.module_utils._reference import Reference
 from ansible_collections.ocikit.registry.plugins.module_utils._transport import REQUESTS_IMPORT_ERROR
 
-_HIDDEN = "********"
 # What ansible-core hands to lookups besides the user's own keywords.
 _FOREIGN_KEYWORDS = frozenset(("wantlist",))
 
@@ -99,10 +99,7 @@ class _DisplayEvents:
             self._secrets.add(secret)
 
     def clean(self, text: str) -> str:
-        # The longest first: one secret may be a part of another.
-        for secret in sorted(self._secrets, key=len, reverse=True):
-            text = text.replace(secret, _HIDDEN)
-        return text
+        return without_secrets(text, self._secrets)
 
     def show(self, plugin: str) -> None:
         for line in self._lines:

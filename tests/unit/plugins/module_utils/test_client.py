@@ -30,7 +30,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     Unsupported,
 )
 from tests.hostile import HostileRegistry
-from tests.registries import Registry, images
+from tests.registries import Registry, images, samples
 from tests.unit.stub import Stub
 
 IMAGE = images.image({"a": "1"})
@@ -172,7 +172,7 @@ def test_lengths_that_are_none(connect: t.Any, length: str) -> None:
 
 
 def test_a_put_stores_the_bytes_as_they_are(connect: t.Any, registry: Registry) -> None:
-    for name, sample in images.samples().items():
+    for name, sample in samples().items():
         images.push(registry.url, "client/put", sample)
         registry.clear_requests()
         _connection, client = connect(registry.url)
@@ -218,8 +218,8 @@ def test_a_media_type_that_is_not_taken(connect: t.Any) -> None:
         assert server.repositories["a/b"].tags == {}
 
 
-@pytest.mark.registry_kind("zot", reason="takes the media types of Docker")
-def test_docker_media_types_that_zot_does_not_take(connect: t.Any, registry: Registry) -> None:
+@pytest.mark.registry_does_not("docker")
+def test_docker_media_types_that_are_not_taken(connect: t.Any, registry: Registry) -> None:
     sample = images.samples()["docker"]
     with pytest.raises(images.NotStored, match="HTTP 415"):
         images.push(registry.url, "client/docker", sample)
@@ -274,8 +274,6 @@ def test_deletions(connect: t.Any) -> None:
         assert client.delete_manifest("a/b", "x").outcome == "deleted"
         assert client.delete_manifest("a/b", "x").outcome == "absent"
         assert client.delete_manifest("a/b", OTHER.digest).outcome == "deleted"
-        assert client.delete_blob("a/b", BLOB).outcome == "deleted"
-        assert client.delete_blob("a/b", BLOB).outcome == "absent"
 
 
 @pytest.mark.parametrize("mode", ["400", "405", "404text"])

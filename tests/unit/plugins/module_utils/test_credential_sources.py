@@ -352,9 +352,6 @@ def test_skopeo_login_at_a_token_service(machine: Machine, tokens: TokenServer) 
 # Client certificates
 
 
-@pytest.mark.registry_kind(
-    "distribution2", "distribution3", reason="who has a password needs no certificate as well"
-)
 def test_client_certificates(machine: Machine, tmp_path: pathlib.Path) -> None:
     with Registry(client_ca=True, users={"docker": USERS["docker"]}) as server:
         assert server.client_cert and server.client_key

@@ -5,23 +5,41 @@
 
 from __future__ import annotations
 
+import base64
+import http.server
 import json
+import os
 import pathlib
+import threading
 import typing as t
 
 import pytest
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
+    Denied,
     InvalidInput,
     RegistryError,
     Unauthorized,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._options import OPTIONS, Connection
+from ansible_collections.ocikit.registry.plugins.module_utils._parallel import each
+from ansible_collections.ocikit.registry.plugins.module_utils._reference import parse
 from tests.hostile import HostileRegistry
 from tests.registries import images
 
 IMAGE = images.image({"a": "1"})
 ALICE = "YWxpY2U6c2VjcmV0"
+# Writes down whom it was asked for; waits where the test wants that; has something for one registry only.
+HELPER = """#!/bin/sh
+read -r server
+echo "$server" >> {place}/asked
+while [ -e "{place}/wait-for-$server" ]; do sleep 0.01; done
+case $server in
+known*) echo '{{"Username": "alice", "Secret": "secret"}}';;
+broken*) exit 1;;
+*) echo credentials not found in native keychain; exit 1;;
+esac
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -101,6 +119,62 @@ def test_credentials_of_the_home_directory(events: t.Any, nobody: pathlib.Path) 
         assert "secret" in events.hidden
 
 
+@pytest.fixture
+def asked(nobody: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[[], list[str]]:
+    """Install a helper for all registries, beside an entry for a path. Returns whom it was asked for."""
+    program = nobody / "docker-credential-test"
+    program.write_text(HELPER.format(place=nobody), encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{nobody}{os.pathsep}{os.defpath}")
+    config = {"credsStore": "test", "auths": {"unknown.example.com/team": {"auth": ALICE}}}
+    (nobody / ".docker").mkdir()
+    (nobody / ".docker/config.json").write_text(json.dumps(config), encoding="utf-8")
+    return lambda: (nobody / "asked").read_text(encoding="utf-8").split()
+
+
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_a_helper_is_asked_once_for_a_registry(
+    events: t.Any, asked: t.Callable[[], list[str]], concurrency: int
+) -> None:
+    them = connection(events)
+    questions = [
+        (registry, f"{team}/app-{number}")
+        for registry in ("known.example.com", "unknown.example.com")
+        for team in ("team", "other")
+        for number in range(20)
+    ]
+    found = each(lambda question: them.credentials(*question).username, questions, concurrency)
+    assert found == ["alice"] * 60 + [""] * 20
+    assert sorted(asked()) == ["known.example.com", "unknown.example.com"]
+
+
+def test_no_registry_waits_for_the_helper_of_another(
+    events: t.Any, nobody: pathlib.Path, asked: t.Callable[[], list[str]]
+) -> None:
+    gate = nobody / "wait-for-known.example.com"
+    gate.touch()
+    them, late = connection(events), []
+    thread = threading.Thread(
+        target=lambda: late.append(them.credentials("known.example.com", "a/b").username)
+    )
+    thread.start()
+    try:
+        assert them.credentials("unknown.example.com", "team/app").username == "alice"
+        assert late == []
+    finally:
+        gate.unlink()
+        thread.join(60)
+    assert late == ["alice"] and len(asked()) == 2
+
+
+def test_a_helper_that_failed_is_asked_again(events: t.Any, asked: t.Callable[[], list[str]]) -> None:
+    them = connection(events)
+    for _repository in range(2):
+        with pytest.raises(RegistryError, match="failed with exit status 1"):
+            them.credentials("broken.example.com", "a/b")
+    assert len(asked()) == 2
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
@@ -172,10 +246,101 @@ def test_no_secret_is_in_anything_that_is_told(connect: t.Any, events: t.Any, au
         assert len(events.lines) == len(server.requests)
 
 
+@pytest.mark.parametrize(("auth", "word"), [("basic", "secret"), ("basic", None), ("bearer", None)])
+def test_a_long_warning_is_cut_after_its_secrets_are_gone(
+    connect: t.Any, events: t.Any, auth: str, word: str | None
+) -> None:
+    """It quotes the password, or the Authorization that came, so that only its first characters would be left."""
+    with HostileRegistry(auth=auth, realm="same") as server:
+        server.add("a/b", IMAGE, "x")
+        filler = "." * (496 - len(f"{server.host} warns: "))
+
+        def quote(request: t.Any) -> None:
+            header = request.headers["Authorization"]
+            if header:
+                server.behaviour.warning = filler + (word or header.rpartition(" ")[2])
+
+        server.before = quote
+        _connection, client = connect(server.url, username="alice", password="secret")
+        client.resolve("a/b", "x")
+        assert [text[-5:] for text in events.warnings] == ["****…"]
+
+
+class Quoting(http.server.BaseHTTPRequestHandler):
+    """Refuses everybody, and says with which password they came, where messages are cut."""
+
+    def log_message(self, format: str, *args: t.Any) -> None:  # pylint: disable=redefined-builtin
+        """Stay silent."""
+
+    def reply(self) -> None:
+        sent = base64.b64decode((self.headers["Authorization"] or "").rpartition(" ")[2]).decode()
+        content = json.dumps({"errors": [{"code": "DENIED", "message": "." * 497 + sent[len("alice:") :]}]})
+        self.send_response(403 if sent else 401)
+        self.send_header("WWW-Authenticate", 'Basic realm="here"')
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content.encode())
+
+    do_GET = reply
+
+
+def test_an_error_is_cut_after_its_secrets_are_gone(connect: t.Any) -> None:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quoting) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        _connection, client = connect(url, username="alice", password="secret")
+        with pytest.raises(Denied) as caught:
+            client.manifest("a/b", "x")
+        server.shutdown()
+    assert ".**" in str(caught.value)
+    assert ".s" not in json.dumps([str(caught.value), caught.value.to_dict()])
+
+
 def test_each_registry_has_one_client(events: t.Any) -> None:
     them = connection(events, registry="x.y")
     assert them.client(them.reference("a/b:1")) is them.client(them.reference("x.y/c/d")) is them.home()
     assert them.client(them.reference("z.y/a")) is not them.home()
+
+
+@pytest.mark.parametrize(
+    ("options", "first", "second", "name"),
+    [
+        ({}, "x.y/a/b:1", "x.y:443/a/b:1", "x.y"),
+        ({}, "x.y:443/a/b:1", "X.y/a/b:1", "x.y:443"),
+        ({"plain_http": True}, "x.y/a/b:1", "x.y:80/a/b:1", "x.y"),
+        ({"registry": "x.y"}, "a/b:1", "x.y:443/a/b:1", "x.y"),
+        ({"registry": "https://x.y:443"}, "x.y/a/b:1", "a/b:1", "x.y:443"),
+        ({"registry": "http://x.y/nested"}, "x.y:80/a/b:1", "a/b:1", "x.y"),
+        ({"username": "alice", "password": "secret"}, "x.y/a/b:1", "x.y:443/a/b:1", "x.y"),
+        ({}, "docker.io/a/b:1", "index.docker.io:443/a/b:1", "docker.io"),
+        ({}, "localhost:80/a/b:1", "localhost/a/b:1", "localhost:80"),
+    ],
+)
+def test_the_port_that_a_scheme_has_anyway_makes_no_other_registry(
+    events: t.Any, options: dict[str, t.Any], first: str, second: str, name: str
+) -> None:
+    them = connection(events, **options)
+    one, two = them.reference(first), them.reference(second)
+    assert one == two and one.registry == name
+    assert them.client(one) is them.client(parse(second, options.get("registry")))
+    assert them.repository(first[:-2]) == them.repository(second[:-2])
+
+
+@pytest.mark.parametrize(
+    ("options", "first", "second"),
+    [
+        ({}, "x.y/a/b:1", "x.y:80/a/b:1"),
+        ({"plain_http": True}, "x.y/a/b:1", "x.y:443/a/b:1"),
+        ({"registry": "http://x.y"}, "a/b:1", "x.y:443/a/b:1"),
+        ({"registry": "https://x.y:5000"}, "a/b:1", "x.y/a/b:1"),
+    ],
+)
+def test_another_port_is_another_registry(
+    events: t.Any, options: dict[str, t.Any], first: str, second: str
+) -> None:
+    them = connection(events, **options)
+    one, two = them.reference(first), them.reference(second)
+    assert one != two and them.client(one) is not them.client(two)
 
 
 def test_plain_http_is_for_registries_that_name_no_scheme(events: t.Any) -> None:

@@ -332,6 +332,25 @@ def test_writes_are_not_redirected(connect: t.Any, status: int) -> None:
         assert [path for _method, path, _headers, _port in stub.seen] == ["/v2/"] * 4
 
 
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+def test_the_body_of_a_redirect_has_a_limit_too(connect: t.Any, method: str) -> None:
+    bomb = gzip.compress(bytes(4 << 20))
+    with Stub(
+        lambda server: server.reply(307, bomb, Location="/elsewhere", Content_Encoding="gzip")
+    ) as stub:
+        _connection, client = connect(stub.url)
+        with pytest.raises(ProtocolError, match="larger than 1048576 bytes"):
+            client._transport.send(Request(method, client.endpoint.base, limit=1 << 20))
+        assert [path for _method, path, _headers, _port in stub.seen] == ["/v2/"]
+
+
+def test_a_location_that_is_not_utf8(connect: t.Any) -> None:
+    with Stub(lambda server: server.reply(307, Location="http\xcf://127.0.0.1/")) as stub:
+        _connection, client = connect(stub.url, retries=0)
+        with pytest.raises(RegistryError):
+            get(client)
+
+
 def test_signed_addresses_are_asked_for_as_they_are(connect: t.Any) -> None:
     signed = "/x%2By/~a!$&'()*+,;=:@?X-Sig=a+b%3D%2F~!*'()&empty=&x"
 
