@@ -19,6 +19,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     RegistryError,
     Unreachable,
 )
+from ansible_collections.ocikit.registry.plugins.module_utils._parallel import check_stopped
 from ansible_collections.ocikit.registry.plugins.module_utils._transport import BLOCK, Body, Response
 
 CHUNK = 16 << 20
@@ -45,6 +46,7 @@ class VerifiedReader:
 
     def readinto(self, buffer: memoryview) -> int:
         """Read on; the end is reported only after the digest was found right."""
+        check_stopped()
         count = self._reader.readinto(buffer)
         self._hash.update(buffer[:count])
         self._count += count
@@ -201,19 +203,81 @@ def upload(
         raise second from error
 
 
+class _Stream:
+    """The content of a body, from any place on: what was passed by is read once more, so that nothing has to be kept."""
+
+    def __init__(self, body: Body) -> None:
+        self._body = body
+        self._file: t.BinaryIO | None = None
+        self._position = 0
+        self.failed = False
+
+    def read(self, position: int, size: int) -> bytes:
+        """Return up to ``size`` bytes from ``position`` on; none at the end. An error of the source sets ``failed``."""
+        try:
+            if self._file is None or position < self._position:
+                self.close()
+                self._file, self._position = self._body.open(), 0
+            while self._position < position:
+                passed = self._file.read(min(position - self._position, BLOCK))
+                if not passed:
+                    return b""
+                self._position += len(passed)
+            part = self._file.read(min(size, BLOCK))
+        except (RegistryError, OSError):
+            self.failed = True
+            raise
+        self._position += len(part)
+        return part
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+class _Chunk:
+    """A part of a stream as the body of a request."""
+
+    def __init__(self, stream: _Stream, start: int, size: int) -> None:
+        self.size = size
+        self._stream = stream
+        self._start = start
+
+    def open(self) -> t.BinaryIO:
+        return t.cast(t.BinaryIO, _ChunkFile(self._stream, self._start, self._start + self.size))
+
+
+class _ChunkFile:
+    def __init__(self, stream: _Stream, position: int, end: int) -> None:
+        self._stream = stream
+        self._position = position
+        self._end = end
+
+    def read(self, size: int = BLOCK) -> bytes:
+        left = self._end - self._position
+        part = self._stream.read(self._position, left if size < 0 else min(size, left)) if left else b""
+        self._position += len(part)
+        return part
+
+    def close(self) -> None:
+        """The stream is read on by the next chunk."""
+
+
 def _upload_chunks(client: RegistryClient, repository: str, descriptor: Descriptor, body: Body) -> None:
     """Send a blob in chunks (distribution-spec, "Pushing a blob in chunks"), going on from where the registry is."""
     session = client.start_upload(repository)
     size = max(CHUNK, min(client.chunk_minimum, _MAX_CHUNK))
-    file, sent, stalls = body.open(), 0, 0
+    stream, sent, stalls = _Stream(body), 0, 0
     try:
-        chunk = b""
-        while sent < descriptor.size or chunk:
-            chunk = chunk or _read_chunk(file, size)
+        while sent < descriptor.size:
+            end = min(descriptor.size, sent + size)
             try:
-                response = client.send_chunk(repository, session, sent, chunk)
-                arrived = sent + len(chunk) if response.status in (201, 202, 204) else None
+                response = client.send_chunk(repository, session, sent, _Chunk(stream, sent, end - sent))
+                arrived = end if response.status in (201, 202, 204) else None
             except Unreachable:
+                if stream.failed:
+                    raise
                 response, arrived = client.upload_status(repository, session), None
             if arrived is None:
                 if response.status == 416:
@@ -221,10 +285,12 @@ def _upload_chunks(client: RegistryClient, repository: str, descriptor: Descript
                     response = client.upload_status(repository, session)
                 arrived = _arrived(response) if response.status in (202, 204) else None
                 stalls += 1
-                if arrived is None or not sent <= arrived <= sent + len(chunk) or stalls > _MAX_STALLS:
+                if arrived is None or not sent <= arrived <= end or stalls > _MAX_STALLS:
                     raise failure(response, f"The blob {descriptor.digest} cannot be stored in {repository}")
             session = client.session_url(response, session)
-            chunk, sent = chunk[arrived - sent :], arrived
+            sent = arrived
+        # A source is verified where it ends.
+        stream.read(sent, 1)
         response = client.finish_upload(repository, session, descriptor.digest)
         if response.status not in (201, 204):
             raise failure(response, f"The blob {descriptor.digest} cannot be stored in {repository}")
@@ -232,18 +298,7 @@ def _upload_chunks(client: RegistryClient, repository: str, descriptor: Descript
         client.cancel_upload(repository, session)
         raise
     finally:
-        file.close()
-
-
-def _read_chunk(file: t.BinaryIO, size: int) -> bytes:
-    parts, missing = [], size
-    while missing:
-        part = file.read(min(missing, BLOCK))
-        if not part:
-            break
-        parts.append(part)
-        missing -= len(part)
-    return b"".join(parts)
+        stream.close()
 
 
 def _arrived(response: Response) -> int:

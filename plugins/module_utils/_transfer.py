@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import typing as t
 from dataclasses import dataclass, field
 
@@ -18,8 +17,10 @@ from ansible_collections.ocikit.registry.plugins.module_utils._parallel import e
 from ansible_collections.ocikit.registry.plugins.module_utils._referrers import find_referrers
 from ansible_collections.ocikit.registry.plugins.module_utils._stores import Mounting, RepositoryStore, Source
 from ansible_collections.ocikit.registry.plugins.module_utils._tagging import (
+    GuardedStore,
     Target,
     check_targets,
+    look_after_failure,
     look_at,
     targets_diff,
 )
@@ -74,7 +75,6 @@ def deliver(
     images: t.Sequence[Image],
     connection: Connection,
     *,
-    expected_digest: str | None,
     overwrite: bool,
     check_mode: bool,
     include_foreign: bool,
@@ -90,7 +90,7 @@ def deliver(
     for target in targets:
         target.before = target.after
     for image in images:
-        check_targets(image.what, image.digest, image.targets, expected_digest, overwrite)
+        check_targets(image.what, image.digest, image.targets, None, overwrite)
     delivery = Delivery()
     held: dict[str, dict[str, RepositoryStore]] = {}
     try:
@@ -98,7 +98,15 @@ def deliver(
             group = [image for image in images if image.repository == repository and _has_work(image)]
             if group:
                 _deliver_to(
-                    repository, group, connection, held, delivery, check_mode, include_foreign, mount_from
+                    repository,
+                    group,
+                    connection,
+                    held,
+                    delivery,
+                    overwrite,
+                    check_mode,
+                    include_foreign,
+                    mount_from,
                 )
     except RegistryError as error:
         error.result = {
@@ -133,6 +141,7 @@ def _deliver_to(
     connection: Connection,
     held: dict[str, dict[str, RepositoryStore]],
     delivery: Delivery,
+    overwrite: bool,
     check_mode: bool,
     include_foreign: bool,
     mount_from: t.Sequence[str],
@@ -140,7 +149,8 @@ def _deliver_to(
     """Deliver to one repository, with what its registry already got for another one at hand for mounts."""
     registry, path = repository
     client = connection.client(images[0].targets[0].reference)
-    store = RepositoryStore(client, path)
+    targets = [target for image in images for target in image.targets]
+    store = GuardedStore(client, path, targets, overwrite)
     known = held.setdefault(registry, {})
     candidates = [RepositoryStore(client, other) for other in mount_from if other != path]
     contents: list[tuple[Source, Manifest]] = []
@@ -172,13 +182,11 @@ def _deliver_to(
         delivery.missing += to_send
         delivery.mounted += to_mount
         return
-    targets = [target for image in images for target in image.targets]
     try:
         transfer = execute(work, store, names, connection.concurrency)
-    except RegistryError:
+    except RegistryError as error:
         # Some of the names may have been written.
-        with contextlib.suppress(RegistryError):
-            _look(connection, targets, overwrite=False)
+        look_after_failure(client, targets, error, connection.concurrency)
         raise
     delivery.missing += transfer.copied
     delivery.mounted += transfer.mounted

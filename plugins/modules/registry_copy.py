@@ -72,7 +72,8 @@ options:
     default: false
   expected_digest:
     description:
-      - The digest that O(image) must have; nothing is written if it has another one.
+      - The digest that O(image) must have in its registry, whatever O(platforms) takes of it; nothing is written if it has
+        another one.
     type: str
   referrers:
     description:
@@ -224,7 +225,7 @@ import typing as t
 from ansible_collections.ocikit.registry.plugins.module_utils._companions import companions
 from ansible_collections.ocikit.registry.plugins.module_utils._content import Manifest, Platform
 from ansible_collections.ocikit.registry.plugins.module_utils._copy import select
-from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput, NotFound
+from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput, NotFound, Refused
 from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, destination_arguments, run
 from ansible_collections.ocikit.registry.plugins.module_utils._options import Connection
 from ansible_collections.ocikit.registry.plugins.module_utils._parallel import each
@@ -248,7 +249,6 @@ def copy(task: Task) -> dict[str, t.Any]:
     delivery = deliver(
         images,
         there,
-        expected_digest=params["expected_digest"],
         overwrite=params["overwrite"],
         check_mode=task.check_mode,
         include_foreign=params["foreign_layers"],
@@ -279,6 +279,11 @@ def _image(task: Task, source: Reference, target: Reference, platforms: t.Sequen
     found = store.resolve(source.target)
     if found is None:
         raise NotFound(f"{source} does not exist.", status=404)
+    expected = task.params["expected_digest"]
+    if expected and found.digest != expected:
+        raise Refused(
+            f"{source} has the digest {found.digest}, not the expected {expected}: nothing was changed."
+        )
     root = select(store, store.fetch_manifest(found), platforms, str(source)) if platforms else None
     digest = root.digest if root else found.digest
     if not target.tag and not target.digest:

@@ -18,7 +18,6 @@ import http.client
 import json
 import multiprocessing
 import os
-import pathlib
 import random
 import subprocess
 import sys
@@ -27,6 +26,7 @@ import threading
 import time
 import typing as t
 
+from tests.bench.measuring import measure
 from tests.registries import Registry, find_tool, images
 from tests.unit.pruning import aged, date, digests, signature, start
 
@@ -38,7 +38,6 @@ RULES = [
 ]
 WORKERS = 8
 SAMPLE = 20
-LIMIT_SECONDS = 3600
 
 
 class Wire:
@@ -159,27 +158,8 @@ def push_meanwhile(host: str, repository: str, old: list[images.Image], done: t.
 
 def run(url: str, **params: t.Any) -> tuple[dict[str, t.Any], float, int]:
     """Run the module in a process of its own. Return its result, the seconds, and its largest memory in MiB."""
-    begun = time.monotonic()
-    process = start(url, **params)
-    peak = [0]
-
-    def watch() -> None:
-        while process.poll() is None:
-            with contextlib.suppress(OSError, IndexError):
-                status = pathlib.Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
-                peak[0] = max(peak[0], int(status.partition("VmHWM:")[2].split()[0]))
-            time.sleep(0.1)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        output, errors = process.communicate(timeout=LIMIT_SECONDS)
-    finally:
-        process.kill()
-        watcher.join()
-    if errors:
-        sys.exit(errors)
-    return json.loads(output), time.monotonic() - begun, peak[0] // 1024
+    output, seconds, memory = measure(start(url, **params))
+    return json.loads(output), seconds, round(memory)
 
 
 def show(what: str, seconds: float, memory: int, more: str = "") -> None:

@@ -32,7 +32,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     Unreachable,
 )
 from tests.hostile import HostileRegistry
-from tests.registries import Registry, images
+from tests.registries import Registry, images, samples
 
 CONTENT = bytes(range(256)) * 40
 BLOB = "sha256:" + hashlib.sha256(CONTENT).hexdigest()
@@ -71,7 +71,7 @@ def holding(server: HostileRegistry, content: bytes = CONTENT) -> HostileRegistr
 
 
 def test_a_download(connect: t.Any, registry: Registry) -> None:
-    for sample in images.samples().values():
+    for sample in samples().values():
         images.push(registry.url, "a/b", sample)
         for digest, content in sample.blobs.items():
             _connection, client = connect(registry.url)
@@ -261,7 +261,7 @@ def test_a_chunk_that_did_not_arrive_is_sent_again(connect: t.Any, first: int) -
 
 
 def test_a_registry_that_is_further_on_or_back(connect: t.Any) -> None:
-    """Another 2,000 bytes arrived than were acknowledged, so the next chunk does not fit: 416 tells where it is."""
+    """2,000 bytes more arrived than were acknowledged, so the next chunk does not fit: 416 tells where it goes on."""
     with HostileRegistry(monolithic="405") as server:
 
         def half(request: t.Any) -> None:
@@ -275,7 +275,62 @@ def test_a_registry_that_is_further_on_or_back(connect: t.Any) -> None:
         upload(client, "a/b", DESCRIPTOR, BytesBody(CONTENT))
         assert server.repositories["a/b"].blobs == {BLOB: CONTENT}
         sent = [request.headers["Content-Range"] for request in server.requests if request.method == "PATCH"]
-        assert sent == ["0-3999", "4000-7999", "6000-7999", "8000-10239"]
+        assert sent == ["0-3999", "4000-7999", "6000-9999", "10000-10239"]
+
+
+@pytest.mark.parametrize("status", [429, 416])
+def test_a_chunk_that_was_refused_is_read_once_more(connect: t.Any, status: int) -> None:
+    """Nothing of a source is kept in memory, so it is read again up to where the registry is."""
+    opened = []
+
+    def source() -> Memory:
+        opened.append(1)
+        return Memory(CONTENT)
+
+    with HostileRegistry(monolithic="405") as server:
+
+        def refuse_the_second(request: t.Any) -> None:
+            second = request.method == "PATCH" and request.headers["Content-Range"] == "4000-7999"
+            server.behaviour.fail_first = 1 if second else 0
+
+        server.before, server.behaviour.fail_status = refuse_the_second, status
+        _connection, client = connect(server.url)
+        _blobs._upload_chunks(client, "a/b", DESCRIPTOR, BlobBody(DESCRIPTOR, source))
+        assert server.repositories["a/b"].blobs == {BLOB: CONTENT}
+        assert len(opened) == 2 and server.count("^PATCH ") == 4
+
+
+@pytest.mark.parametrize("content", [CONTENT[:-1], CONTENT + b"x", b"x" + CONTENT[1:]])
+def test_chunks_of_what_is_wrong_are_not_completed(connect: t.Any, content: bytes) -> None:
+    with HostileRegistry(monolithic="405") as server:
+        _connection, client = connect(server.url)
+        with pytest.raises(DigestMismatch):
+            _blobs._upload_chunks(client, "a/b", DESCRIPTOR, BlobBody(DESCRIPTOR, lambda: Memory(content)))
+        assert server.count("^PUT ") == 0 and server.uploads == {}
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (Unreachable("The source is gone."), "The source is gone."),
+        (OSError(5, "I/O error"), "broke: OSError"),
+    ],
+)
+def test_a_source_that_breaks_is_no_fault_of_the_registry(
+    connect: t.Any, error: Exception, says: str
+) -> None:
+    class Broken(Memory):
+        def readinto(self, buffer: memoryview) -> int:
+            count = super().readinto(buffer[:3000])
+            if not count or bytes(buffer[:1]) != CONTENT[:1]:
+                raise error
+            return count
+
+    with HostileRegistry(monolithic="405") as server:
+        _connection, client = connect(server.url)
+        with pytest.raises(Unreachable, match=says):
+            _blobs._upload_chunks(client, "a/b", DESCRIPTOR, BlobBody(DESCRIPTOR, lambda: Broken(CONTENT)))
+        assert server.uploads == {} and server.count("^GET ") == 0
 
 
 def test_a_registry_that_takes_no_chunk_at_all(connect: t.Any) -> None:

@@ -13,6 +13,7 @@ import sys
 import typing as t
 
 import pytest
+import urllib3.util.connection
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     InvalidInput,
@@ -21,7 +22,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     RegistryError,
     Unauthorized,
 )
-from tests.hostile import HostileRegistry
+from tests.hostile import HostileRegistry, Request
 from tests.registries import Registry, images
 from tests.unit.copying import Mover, Result, assert_whole, writes
 from tests.unit.plugins.module_utils.test_layout import environment
@@ -38,11 +39,7 @@ def uploads(hostile: HostileRegistry) -> dict[str, int]:
     return dict(collections.Counter(r.query["digest"][0] for r in puts))
 
 
-@pytest.mark.registry_kind(
-    "distribution2",
-    "distribution3",
-    reason="shows the blobs of all repositories in each, so that nothing is left to mount",
-)
+@pytest.mark.registry_does("own_blobs")
 def test_inside_one_registry_blobs_are_mounted(mover: Mover, registry: Registry) -> None:
     images.push(registry.url, "mount/a", INDEX, "1")
     expected = mover.copy(registry.url, "mount/a:1", "mount/b:1", check_mode=True)
@@ -53,6 +50,52 @@ def test_inside_one_registry_blobs_are_mounted(mover: Mover, registry: Registry)
     assert len(posts) == 4 and all("mount=sha256" in uri and status == 201 for uri, status in posts)
     assert [one for one in registry.requests() if one[0] == "GET" and "/blobs/" in one[1]] == []
     assert_whole(registry.url, "mount/b", "1", INDEX)
+
+
+@pytest.mark.parametrize("sides", [1, 2])
+def test_a_registry_with_its_port_is_the_same_one(
+    mover: Mover, monkeypatch: pytest.MonkeyPatch, sides: int
+) -> None:
+    with HostileRegistry() as hostile:
+        hostile.add("a", INDEX, "1")
+        connect = urllib3.util.connection.create_connection
+        place = hostile.host.split(":")
+
+        def create_connection(address: tuple[str, int], *more: t.Any, **options: t.Any) -> t.Any:
+            assert address == ("127.0.0.1", 80)
+            return connect((place[0], int(place[1])), *more, **options)
+
+        monkeypatch.setattr(urllib3.util.connection, "create_connection", create_connection)
+        other: dict[str, t.Any] = {} if sides == 1 else {"destination": {"registry": "127.0.0.1:80"}}
+        result = mover.copy("http://127.0.0.1", "a:1", "127.0.0.1:80/b:1", **other)
+        assert (result["blobs"]["mounted"], result["blobs"]["missing"]) == (4, 0)
+        assert uploads(hostile) == {}
+
+
+@pytest.mark.parametrize(
+    "platforms", [["linux/amd64"], ["linux/arm64/v8"], ["linux/amd64", "linux/arm64/v8"]]
+)
+def test_the_expected_digest_is_that_of_the_source(
+    mover: Mover, registry: Registry, tmp_path: pathlib.Path, platforms: list[str]
+) -> None:
+    """Also where only a part of an index is taken: whoever names it knows the digest of what the tag is."""
+    other = images.image([BASE], architecture="s390x")
+    index = images.index([*INDEX.children, other])
+    images.push(registry.url, "expected/a", index, "1")
+    chosen = {"platforms": platforms, "expected_digest": index.digest}
+    copied = mover.copy(registry.url, "expected/a:1", "expected/b:1", **chosen)
+    pulled = mover.pull(registry.url, "expected/a:1", tmp_path / "layout", **chosen)
+    digest = copied["images"][0]["digest"]
+    assert digest != index.digest and copied["images"][0]["source_digest"] == index.digest
+    assert images.head(registry.url, "expected/b", "1") == digest
+    assert [one["digest"] for one in pulled["images"]] == [digest]
+    registry.clear_requests()
+    chosen["expected_digest"] = digest
+    with pytest.raises(Refused, match=f"has the digest {index.digest}, not the expected {digest}"):
+        mover.copy(registry.url, "expected/a:1", "expected/c:1", **chosen)
+    with pytest.raises(Refused, match=f"has the digest {index.digest}, not the expected {digest}"):
+        mover.pull(registry.url, "expected/a:1", tmp_path / "other", **chosen)
+    assert writes(registry) == [] and not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize("mount", ["202", "404"])
@@ -116,11 +159,7 @@ def test_each_digest_moves_once_and_other_repositories_get_mounts(mover: Mover, 
         assert len(hostile.requests) == 4
 
 
-@pytest.mark.registry_kind(
-    "distribution2",
-    "distribution3",
-    reason="shows the blobs of all repositories in each, so that nothing is left to mount",
-)
+@pytest.mark.registry_does("own_blobs")
 def test_mount_from(mover: Mover, registry: Registry, tmp_path: pathlib.Path) -> None:
     images.push(registry.url, "base", images.image([BASE]), "1")
     images.push(registry.url, "app", ONE, "1")
@@ -234,6 +273,22 @@ def test_a_failure_tells_which_tags_moved(mover: Mover, registry: Registry, tmp_
             {"image": f"{hostile.host}/half:bad", "digest_before": None, "digest": None, "changed": False},
         ],
     }
+
+
+def test_a_failure_names_the_tags_that_cannot_be_looked_up(mover: Mover, tmp_path: pathlib.Path) -> None:
+    with HostileRegistry(drop_first=-1, drop_on="PUT .*/1$", drop_when="after") as hostile:
+        hostile.add("app", ONE, "source")
+
+        def before(request: Request) -> None:
+            if request.method == "PUT" and request.path.endswith("/1"):
+                hostile.behaviour.drop_on = "/1$"
+
+        mover.pull(hostile.url, "app:source", tmp_path / "layout")
+        hostile.before = before
+        with pytest.raises(RegistryError, match=r"What became of \S+/app:1 could not be looked up") as caught:
+            mover.push(hostile.url, tmp_path / "layout", "app:1", tags=["2"], options={"concurrency": 1})
+        assert hostile.repositories["app"].tags["1"] == ONE.digest
+    assert [one["digest"] for one in caught.value.result["targets"]] == [None, None]
 
 
 def test_two_accounts(mover: Mover) -> None:
@@ -359,29 +414,38 @@ def test_foreign_layers(mover: Mover, registry: Registry, tmp_path: pathlib.Path
         assert hostile.repositories["back"].blobs[layer.descriptor("docker")["digest"]] == layer.data
 
 
+def largest_memory(url: str, **arguments: t.Any) -> int:
+    """Move an image in a process of its own, and return its largest size in MiB: the interpreter and imports included."""
+    command = [sys.executable, "-m", "tests.unit.interruption", json.dumps({"url": url, **arguments})]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, env=environment(), check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout) >> 10
+
+
 def test_large_blobs_need_little_memory(tmp_path: pathlib.Path) -> None:
-    """128 MiB in one layer, and no more than 100 in memory. What the process needs at all is the interpreter with what it imports."""
+    """128 MiB in one layer."""
     with Registry(storage=tmp_path / "here") as here, Registry(storage=tmp_path / "there") as there:
         image = images.image([images.layer({"large": b"\0" * (128 << 20)}, compression="")])
         images.push(here.url, "large", image, "1")
-
-        def run(**arguments: t.Any) -> int:
-            command = [
-                sys.executable,
-                "-m",
-                "tests.unit.interruption",
-                json.dumps({"url": here.url, **arguments}),
-            ]
-            done = subprocess.run(
-                command, capture_output=True, text=True, timeout=120, env=environment(), check=False
-            )
-            assert done.returncode == 0, done.stderr
-            return int(done.stdout)
-
-        assert run(what="copy", image="large:1", to=f"{there.host}/large:1") < 100 << 10
+        archive = str(tmp_path / "a.tar")
+        assert largest_memory(here.url, what="copy", image="large:1", to=f"{there.host}/large:1") < 100
         assert (
-            run(what="pull", image="large:1", dest=str(tmp_path / "a.tar"), format="oci-archive") < 100 << 10
+            largest_memory(here.url, what="pull", image="large:1", dest=archive, format="oci-archive") < 100
         )
-        assert run(what="push", src=str(tmp_path / "a.tar"), image=f"{there.host}/pushed:1") < 100 << 10
+        assert largest_memory(here.url, what="push", src=archive, image=f"{there.host}/pushed:1") < 100
         for repository in ("large", "pushed"):
             assert images.head(there.url, repository, "1") == image.digest
+
+
+@pytest.mark.parametrize("least", [0, 24 << 20])
+def test_chunks_of_many_blobs_need_little_memory(least: int) -> None:
+    """Eight layers at once, to a registry that takes chunks only, of 16 MiB or of the size that it asks for."""
+    layers = [images.layer({"large": bytes([number]) * (32 << 20)}, compression="") for number in range(8)]
+    image = images.image(layers)
+    with HostileRegistry() as here, HostileRegistry(monolithic="405", chunk_min=least) as there:
+        here.add("large", image, "1")
+        assert largest_memory(here.url, what="copy", image="large:1", to=f"{there.host}/large:1") < 100
+        assert there.repositories["large"].blobs.keys() == image.blobs.keys()
+        assert there.count("^PATCH .*/large/") > 8
