@@ -20,6 +20,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     DigestMismatch,
     NotFound,
     ProtocolError,
+    RegistryError,
     ServerFault,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._files import (
@@ -37,6 +38,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._retention import 
 
 _CREATED = "org.opencontainers.image.created"
 _MAX_NESTING = 6
+_OVERLOADED = frozenset((502, 503, 504))
 _TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.\d+)?([Zz]|[+-]\d\d:?\d\d)\Z")
 _FORMAT = b"ocikit.registry/facts/1"
 
@@ -88,8 +90,8 @@ def gather(
     """Read the facts of a repository, or None where it does not exist.
 
     A HEAD for each tag; a manifest and a config for each digest that is not in ``cache``, and for those in ``untagged``
-    that exist. A tag whose data cannot be
-    read has the digest None; anything that says nothing about single tags, such as a refusal, is raised.
+    that exist. A tag whose data cannot be read has the digest None; anything that says nothing about single tags, such
+    as a refusal or a registry that is overloaded, is raised.
     """
     page = client.tags(repository)
     if page is None:
@@ -138,7 +140,8 @@ class _Reading:
             fetched = self._client.find_manifest(self._repository, digest)
             if fetched:
                 self.manifests[digest] = self._facts(fetched.manifest)
-        except (ProtocolError, ServerFault, DigestMismatch):
+        except (ProtocolError, ServerFault, DigestMismatch) as error:
+            _check_passing(error)
             self.unreadable.add(digest)
 
     def named_by(self, digest: str) -> list[str]:
@@ -196,9 +199,16 @@ def _digest(client: RegistryClient, repository: str, tag: str) -> tuple[bool, st
     """Return whether a tag exists, and its digest if it can be read."""
     try:
         descriptor = client.resolve(repository, tag)
-    except (ProtocolError, ServerFault, DigestMismatch):
+    except (ProtocolError, ServerFault, DigestMismatch) as error:
+        _check_passing(error)
         return True, None
     return descriptor is not None, descriptor.digest if descriptor else None
+
+
+def _check_passing(error: RegistryError) -> None:
+    """Raise an error that will pass, and tells nothing about a manifest; others, such as 500, a damaged one has as well."""
+    if error.status in _OVERLOADED:
+        raise error
 
 
 def created_time(manifest: Manifest, config: t.Mapping[str, t.Any] | None) -> float | None:

@@ -230,7 +230,8 @@ def _store(here: Connection, there: Connection, moves: t.Sequence[Move], check_m
             continue
         source = RepositoryStore(here.client(move.source), move.source.repository)
         place = replace(move.target.reference, tag=None, digest=move.wanted)
-        if source.client.endpoint == there.client(place).endpoint and source.repository == place.repository:
+        same_registry = source.client.endpoint.address == there.client(place).endpoint.address
+        if same_registry and source.repository == place.repository:
             continue
         fetch = _fetching(source.client, source.repository, move.wanted)
         images[place] = Image(str(move.source), move.wanted, move.wanted, [Target(place)], source, fetch)
@@ -238,7 +239,6 @@ def _store(here: Connection, there: Connection, moves: t.Sequence[Move], check_m
         return deliver(
             list(images.values()),
             there,
-            expected_digest=None,
             overwrite=True,
             check_mode=check_mode,
             include_foreign=False,

@@ -10,30 +10,33 @@ import base64
 import contextlib
 import json
 import os
-import time
 import typing as t
 from datetime import datetime, timezone
 
 from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
-from ansible_collections.ocikit.registry.plugins.module_utils._content import Descriptor, Manifest
+from ansible_collections.ocikit.registry.plugins.module_utils._content import Descriptor, Manifest, digest_of
 from ansible_collections.ocikit.registry.plugins.module_utils._deletion import (
     Remover,
     check_deletable,
     look_up,
+    looks,
     refusal,
     removed_tags,
+    still_there,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     DigestMismatch,
     InvalidInput,
     NotFound,
     ProtocolError,
+    Refused,
     RegistryError,
     ServerFault,
     Unreachable,
     Unsupported,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._files import (
+    file_digest,
     read_file,
     replacing,
     storage_errors,
@@ -59,7 +62,6 @@ UNDO_FORMAT = "ocikit.registry/prune-undo/1"
 # So many digests are deleted between two looks at all tags, and between two at the names that are new.
 _LOOK_EVERY = 100
 _NEWS_EVERY = 10
-_PAUSES = (0, 0.5, 1, 2)
 _FILE_LIMIT = 1 << 30
 
 
@@ -143,6 +145,8 @@ class Application:
         self.refused: list[dict[str, t.Any]] = []
         self.deleted_tags: list[str] = []
         self.deleted_digests: list[str] = []
+        # Tags that were to stay, and went away after digests were deleted.
+        self.vanished: list[str] = []
         self._originals: dict[str, Manifest] = {}
         self._victims = self._unmoved()
         left_over = {digest for tag, digest in self._victims.items() if digest != self._planned[tag]}
@@ -189,7 +193,10 @@ class Application:
             check_deletable(self._client, self._repository)
         going = set(self._digests)
         single = [tag for tag, digest in self._victims.items() if digest not in going]
-        self._untag(single)
+        try:
+            self._untag(single)
+        finally:
+            self._keep({self._victims[tag] for tag in single})
         try:
             for number, digest in enumerate(self._digests):
                 if number % _NEWS_EVERY == 0 and (number or single):
@@ -291,6 +298,8 @@ class Application:
             for tag, one in tags.items()
             if self._tags.get(tag) != one and self._victims.get(tag) != one.digest
         }
+        if everything and self.deleted_digests:
+            self.vanished += [tag for tag in self._tags if tag not in tags and tag not in self._victims]
         self._tags = tags if everything else {**self._tags, **tags}
         self._block(moved, self._digests)
 
@@ -308,6 +317,15 @@ class Application:
             remover.remove(removals)
         finally:
             self.deleted_tags += [removal.tag for removal in removals if removal.method]
+
+    def _keep(self, digests: set[str]) -> None:
+        """Put back what went with its last tag, as on zot 1.4.3: only the tag was to go, as something needs the image."""
+
+        def one(digest: str) -> None:
+            if digest in self._originals and not self._client.resolve(self._repository, digest):
+                self._client.put_manifest(self._repository, digest, self._originals[digest])
+
+        each(one, sorted(digests), self._concurrency)
 
     def _delete(self, digest: str) -> None:
         """Delete a digest with its tags, save those that moved a moment ago."""
@@ -334,8 +352,7 @@ class Application:
                 raise error
         except (RegistryError, KeyboardInterrupt):
             # The registry may have done it, or be about to.
-            for pause in _PAUSES:
-                time.sleep(pause)
+            for _look in looks():
                 if self._gone(digest):
                     break
             self._note(digest, tags, self._gone)
@@ -354,15 +371,9 @@ class Application:
             return False
 
     def _check_gone(self) -> None:
-        left = list(self.deleted_digests)
-        for pause in _PAUSES:
-            time.sleep(pause)
-            found = each(
-                lambda digest: self._client.resolve(self._repository, digest), left, self._concurrency
-            )
-            left = [digest for digest, one in zip(left, found) if one]
-            if not left:
-                return
+        left = still_there(self._client, self._repository, self.deleted_digests, self._concurrency)
+        if not left:
+            return
         self.deleted_digests = [digest for digest in self.deleted_digests if digest not in left]
         self.deleted_tags = [
             tag for tag in self.deleted_tags if self._victims[tag] not in left or self._gone(tag)
@@ -378,13 +389,15 @@ class Application:
 class UndoFile:
     """What ``restore`` needs, written before anything is deleted.
 
-    A run that was stopped half-way leaves its file unfinished: the next one adds to it, and loses nothing of it.
+    A run that was stopped half-way leaves its file unfinished: the next one adds to it, and loses nothing of it. Nor does
+    one at the same time: it is refused.
     """
 
     def __init__(self, path: str) -> None:
         """Raises InvalidInput where ``path`` is a file of another kind."""
         self._path = path
         self._images: dict[tuple[str, str, str], dict[str, t.Any]] = {}
+        self._seen = _fingerprint(path)
         if os.path.exists(path):
             document = _read(path, UNDO_FORMAT)
             self.add([] if document.get("finished") else document["images"])
@@ -401,10 +414,21 @@ class UndoFile:
             known["tags"] = sorted({*known["tags"], *image["tags"]})
 
     def write(self, finished: bool) -> None:
-        """Write the file, unless there is nothing for it. Raises LocalStorageError."""
-        if self._images:
-            content = {"finished": finished, "images": list(self._images.values())}
-            write_document(self._path, UNDO_FORMAT, content, False)
+        """Write the file, unless there is nothing for it.
+
+        Raises LocalStorageError, and Refused where something else has written it since it was read.
+        """
+        if not self._images:
+            return
+        raw = _encoded(UNDO_FORMAT, {"finished": finished, "images": list(self._images.values())})
+        with storage_errors(self._path), replacing(self._path) as file:
+            # Only one task at a time gets here.
+            if _fingerprint(self._path) != self._seen:
+                raise Refused(
+                    f"{self._path} was written by another task meanwhile: give each task an undo file of its own."
+                )
+            write_all(file, raw)
+        self._seen = digest_of(raw)
 
 
 def restore(
@@ -413,15 +437,17 @@ def restore(
     check_mode: bool,
     concurrency: int,
 ) -> t.Iterator[dict[str, t.Any]]:
-    """Put manifests and tags back that are missing. A tag that exists is left as it is.
+    """Put manifests and tags back that are missing, needed ones first. A tag that exists is left as it is.
 
     Yields what became of each: ``restored``, ``unchanged``, ``moved`` (the tag is something else now), ``lost`` (the
     registry has collected a part of it) or ``failed``, with the reason. Raises Unreachable and InvalidInput.
     """
-    manifests = [_original(item) for item in items]
+    originals = [(item, _original(item)) for item in items]
+    height = _heights(manifest for _item, manifest in originals)
     # In check mode what would have been restored by then counts as being there.
     there: set[tuple[str, str, str]] = set()
-    for item, manifest in zip(items, manifests):
+    # What several runs have added to one file is in no order.
+    for item, manifest in sorted(originals, key=lambda original: height(original[1].digest)):
         client, repository = client_of(item["registry"]), item["repository"]
         present = client.resolve(repository, manifest.digest) is not None
         missing = None
@@ -430,9 +456,23 @@ def restore(
         for tag in item["tags"] or [None]:
             outcome, why = _restore_one(client, repository, manifest, tag, present, missing, check_mode)
             if outcome == "restored":
-                there.add((item["registry"], repository, manifest.digest))
+                there.add((client.endpoint.name, repository, manifest.digest))
             name = f"{item['registry']}/{repository}" + (f":{tag}" if tag else f"@{manifest.digest}")
             yield {"image": name, "digest": manifest.digest, "outcome": outcome, "why": why}
+
+
+def _heights(manifests: t.Iterable[Manifest]) -> t.Callable[[str], int]:
+    """Return a function that tells how many levels of ``manifests`` a digest needs, itself included."""
+    by_digest = {manifest.digest: manifest for manifest in manifests}
+    heights: dict[str, int] = {}
+
+    def height(digest: str) -> int:
+        if digest in by_digest and digest not in heights:
+            below = (height(child.digest) for child in by_digest[digest].children)
+            heights[digest] = 1 + max(below, default=0)
+        return heights.get(digest, 0)
+
+    return height
 
 
 def _restore_one(
@@ -496,7 +536,7 @@ def _original(item: t.Mapping[str, t.Any]) -> Manifest:
 
 def write_document(path: str, kind: str, content: t.Mapping[str, t.Any], check_mode: bool) -> bool:
     """Write a plan or undo file, and return whether that changes it. Raises LocalStorageError."""
-    raw = json.dumps({"format": kind, **content}, indent=1, sort_keys=False).encode() + b"\n"
+    raw = _encoded(kind, content)
     with storage_errors(path):
         if os.path.exists(path):
             with open(path, "rb") as file:
@@ -506,6 +546,16 @@ def write_document(path: str, kind: str, content: t.Mapping[str, t.Any], check_m
             with replacing(path) as file:
                 write_all(file, raw)
     return True
+
+
+def _encoded(kind: str, content: t.Mapping[str, t.Any]) -> bytes:
+    return json.dumps({"format": kind, **content}, indent=1, sort_keys=False).encode() + b"\n"
+
+
+def _fingerprint(path: str) -> str | None:
+    """Return the digest of a file, None where there is none. Raises LocalStorageError."""
+    with storage_errors(path):
+        return file_digest(path, "sha256:") if os.path.exists(path) else None
 
 
 def read_document(path: str, kind: str) -> list[dict[str, t.Any]]:

@@ -116,8 +116,9 @@ def retag(
     """Let all ``targets``, tags of one registry, point to ``source``, and return its digest.
 
     Every condition is checked before the first write. Requests: a HEAD for each target, and for the source a GET where
-    a write is certain by then, else a HEAD; then a PUT for each target that changes. Raises NotFound, Refused and
-    Unsupported (schema 1); an error of a write has the state of each target in ``result``.
+    a write is certain by then, else a HEAD; then for each target that changes a PUT, right after another HEAD if there
+    is a condition. Raises NotFound, Refused and Unsupported (schema 1); an error of a write has the state of each
+    target in ``result``.
     """
     for target, found in zip(
         targets, each(lambda one: look_at(client, one, overwrite), targets, concurrency)
@@ -143,7 +144,7 @@ def retag(
         )
     if not check_mode and moving:
         manifest = manifest or client.manifest(source.repository, digest)
-        _write(client, source, manifest, moving, targets, concurrency)
+        _write(client, source, manifest, moving, targets, overwrite, concurrency)
     for target in targets:
         target.after = digest
     return digest
@@ -185,12 +186,45 @@ def check_targets(
             )
 
 
+def check_unmoved(client: RegistryClient, target: Target, overwrite: bool) -> None:
+    """Raise Refused where ``target`` moved since it was looked at, and a condition hangs on what it was then.
+
+    Much time may pass until it is written. Without a condition whoever comes last is right.
+    """
+    if overwrite and not target.if_digest:
+        return
+    found = look_at(client, target, overwrite)
+    now = found.digest if found else None
+    if now != target.before:
+        raise Refused(
+            f"{target.reference} moved from {target.before or ABSENT} to {now or ABSENT} meanwhile: it is left alone."
+        )
+
+
+class GuardedStore(RepositoryStore):
+    """A repository in which each of ``targets`` is checked right before it is written: see check_unmoved()."""
+
+    def __init__(
+        self, client: RegistryClient, repository: str, targets: t.Iterable[Target], overwrite: bool
+    ) -> None:
+        super().__init__(client, repository)
+        self._targets = {target.reference.target: target for target in targets}
+        self._overwrite = overwrite
+
+    def put_manifest(self, manifest: Manifest, name: str | None = None) -> None:
+        target = self._targets.get(name) if name else None
+        if target:
+            check_unmoved(self.client, target, self._overwrite)
+        super().put_manifest(manifest, name)
+
+
 def _write(
     client: RegistryClient,
     source: Reference,
     manifest: Manifest,
     moving: t.Sequence[Target],
     targets: t.Sequence[Target],
+    overwrite: bool,
     concurrency: int,
 ) -> None:
     here = RepositoryStore(client, source.repository)
@@ -199,11 +233,12 @@ def _write(
         repository, tag = target.reference.repository, target.reference.target
         try:
             if repository == source.repository:
+                check_unmoved(client, target, overwrite)
                 client.put_manifest(repository, tag, manifest)
             else:
-                copy_graph(here, RepositoryStore(client, repository), manifest, [tag], concurrency)
+                there = GuardedStore(client, repository, [target], overwrite)
+                copy_graph(here, there, manifest, [tag], concurrency)
         except RegistryError as error:
-            target.after = _after_failure(client, target)
             return error
         target.after = manifest.digest
         return None
@@ -213,8 +248,10 @@ def _write(
         [target for target in moving if target.reference.repository != source.repository],
         [target for target in moving if target.reference.repository == source.repository],
     ):
-        errors = [error for error in each(write, group, concurrency) if error]
+        failures = list(zip(group, each(write, group, concurrency)))
+        errors = [error for _target, error in failures if error]
         if errors:
+            look_after_failure(client, [one for one, error in failures if error], errors[0], concurrency)
             errors[0].result = {
                 "changed": any(target.changed for target in targets),
                 "targets": [target.to_dict() for target in targets],
@@ -222,10 +259,22 @@ def _write(
             raise errors[0]
 
 
-def _after_failure(client: RegistryClient, target: Target) -> str | None:
-    """Return what ``target`` is after a write that failed: it may have been carried out all the same."""
-    try:
-        found = _resolve(client, target.reference)
-    except RegistryError:
-        return target.before
-    return found.digest if found else None
+def look_after_failure(
+    client: RegistryClient, targets: t.Sequence[Target], error: RegistryError, concurrency: int
+) -> None:
+    """Note what ``targets`` are after ``error``: a write that failed may have been carried out all the same.
+
+    Those that cannot be looked up keep what is known of them, and are named in the error.
+    """
+
+    def look(target: Target) -> str | None:
+        try:
+            found = _resolve(client, target.reference)
+        except RegistryError:
+            return str(target.reference)
+        target.after = found.digest if found else None
+        return None
+
+    unknown = [name for name in each(look, targets, concurrency) if name]
+    if unknown:
+        error.args = (f"{error} What became of {', '.join(unknown)} could not be looked up.",)

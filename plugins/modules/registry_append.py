@@ -404,7 +404,6 @@ def append_layers(task: Task) -> dict[str, t.Any]:
     delivery = deliver(
         _images(base, base_digest, result, targets),
         connection,
-        expected_digest=None,
         overwrite=params["overwrite"],
         check_mode=task.check_mode,
         include_foreign=False,

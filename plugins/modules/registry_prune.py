@@ -142,6 +142,7 @@ options:
       - Before anything is deleted, write what is needed for O(restore) to this file.
       - A run that was stopped half-way leaves the file unfinished. The next one adds to it, and deletes what has lost its last
         tag by then. A file that is finished is replaced.
+      - Tasks that run at the same time need a file each. One that finds its file written by another deletes nothing more.
     type: path
   restore:
     description:
@@ -304,6 +305,7 @@ error:
     url:
 """
 
+import contextlib
 import time
 import typing as t
 
@@ -475,15 +477,27 @@ def _apply(task: Task, plans: t.Sequence[dict[str, t.Any]], undo: UndoFile | Non
                     application.deleted_digests,
                 )
                 plan["refused"] = application.refused
+                _warn_of_vanished(task, plan, application.vanished)
         if plan["deleted_tags"] or plan["deleted_digests"]:
             changed = True
             previous += originals
     result: dict[str, t.Any] = {"changed": changed, "diff": diff_of(pending)}
     if undo and not task.check_mode:
-        undo.write(finished=not any(plan["error"] for plan in plans))
+        # Another task that writes it by now has read what we put there, or is refused.
+        with contextlib.suppress(Refused):
+            undo.write(finished=not any(plan["error"] for plan in plans))
     elif previous:
         result["previous"] = previous
     return result
+
+
+def _warn_of_vanished(task: Task, plan: t.Mapping[str, t.Any], tags: t.Sequence[str]) -> None:
+    """A tag that somebody points to an image in the moment of its deletion goes with it; or somebody removed it."""
+    for tag in tags:
+        task.connection.warn(
+            f"{plan['registry']}/{plan['repository']}:{tag} was to stay, and went away while images were deleted: if it"
+            " was pointed to one of these at that moment, it went with that."
+        )
 
 
 def _failure(

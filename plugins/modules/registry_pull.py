@@ -63,7 +63,8 @@ options:
     type: str
   expected_digest:
     description:
-      - The digest that the image must have in the registry; nothing is written if it has another one. For one image only.
+      - The digest that the image must have in the registry, whatever O(platforms) takes of it; nothing is written if it has
+        another one. For one image only.
     type: str
   without:
     description:

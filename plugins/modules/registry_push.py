@@ -225,7 +225,6 @@ def push(task: Task) -> dict[str, t.Any]:
     delivery = deliver(
         [image],
         task.connection,
-        expected_digest=None,
         overwrite=params["overwrite"],
         check_mode=task.check_mode,
         include_foreign=params["foreign_layers"],

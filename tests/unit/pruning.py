@@ -6,19 +6,15 @@
 from __future__ import annotations
 
 import datetime
-import json
-import os
-import pathlib
 import subprocess
-import sys
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._module import Task
 from ansible_collections.ocikit.registry.plugins.modules.registry_prune import prune
 from tests.hostile import HostileRegistry
 from tests.registries import images
+from tests.unit import running
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 NOW = datetime.datetime.now(datetime.timezone.utc)
 PARAMS: dict[str, t.Any] = {
     "repositories": [],
@@ -165,33 +161,5 @@ class Pruner:
 
 
 def start(url: str, **params: t.Any) -> subprocess.Popen[str]:
-    """Start registry_prune as Ansible does: a program of its own that gets its parameters as JSON."""
-    given = {
-        "registry": url,
-        "auth_file": os.devnull,
-        "retries": 0,
-        "_ansible_remote_tmp": "~/.ansible/tmp",
-        "_ansible_keep_remote_files": False,
-        **{name: str(value) if isinstance(value, pathlib.Path) else value for name, value in params.items()},
-    }
-    code = (
-        "import json, sys\n"
-        "from ansible.module_utils import basic\n"
-        "basic._ANSIBLE_ARGS = sys.stdin.buffer.read()\n"
-        "basic._ANSIBLE_PROFILE = 'legacy'\n"
-        "from ansible_collections.ocikit.registry.plugins.modules.registry_prune import main\n"
-        "main()\n"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / ".cache" / "dev"), str(ROOT)])},
-    )
-    assert process.stdin
-    process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": given}))
-    process.stdin.close()
-    process.stdin = None
-    return process
+    """Start registry_prune as Ansible does."""
+    return running.start("registry_prune", url, retries=0, **params)

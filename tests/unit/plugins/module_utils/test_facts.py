@@ -19,6 +19,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     Denied,
     LocalStorageError,
     RegistryError,
+    ServerFault,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._facts import FactsCache, gather, parse_time
 from ansible_collections.ocikit.registry.plugins.module_utils._options import Connection
@@ -192,7 +193,7 @@ class TestUnreadable:
             (f"GET .*/blobs/{CHILD.manifest['config']['digest']}", {"outer", "sbom"}),
         ],
     )
-    @pytest.mark.parametrize("status", [500, 503, 400])
+    @pytest.mark.parametrize("status", [500, 400])
     def test_a_tag_below_which_something_fails_is_unreadable(
         self, connect: Connect, pattern: str, broken: set[str], status: int
     ) -> None:
@@ -200,6 +201,15 @@ class TestUnreadable:
             tags = self.tags(connect, server)
             assert {tag for tag, digest in tags.items() if digest is None} == broken
             assert tags["one"] == self.ONE.digest
+
+    @pytest.mark.parametrize("status", [502, 503, 504])
+    @pytest.mark.parametrize("pattern", ["(HEAD|GET) .*/manifests/two$", f"GET .*/manifests/{TWO.digest}"])
+    def test_a_registry_that_is_overloaded_says_nothing_about_tags(
+        self, connect: Connect, pattern: str, status: int
+    ) -> None:
+        with HostileRegistry(fail_first=-1, fail_on=pattern, fail_status=status) as server:
+            with pytest.raises(ServerFault, match=f"answered HTTP {status}"):
+                self.tags(connect, server)
 
     def test_wrong_bytes_are_unreadable(self, connect: Connect) -> None:
         with HostileRegistry(wrong_bytes="manifest") as server:
@@ -223,7 +233,7 @@ class TestUnreadable:
     def test_a_signature_whose_subject_cannot_be_read_is_unreadable(self, connect: Connect) -> None:
         subject = made("subject")
         tag = images.referrers_tag(subject) + ".sig"
-        with HostileRegistry(fail_first=-1, fail_on=f"GET .*{subject.digest}") as server:
+        with HostileRegistry(fail_first=-1, fail_on=f"GET .*{subject.digest}", fail_status=500) as server:
             server.add("a/b", subject)
             server.add("a/b", images.artifact("application/vnd.example.sig"), tag)
             assert self.tags(connect, server)[tag] is None
@@ -367,7 +377,7 @@ class TestCache:
     def test_a_failure_is_not_remembered(self, connect: Connect, tmp_path: pathlib.Path) -> None:
         image = made("one")
         config = image.manifest["config"]["digest"]
-        with HostileRegistry(fail_first=1, fail_on=f"GET .*{config}") as server:
+        with HostileRegistry(fail_first=1, fail_on=f"GET .*{config}", fail_status=500) as server:
             server.add("a/b", image, "one")
             assert read(connect, server.url, "a/b", tmp_path).tags == {"one": None}
             facts = read(connect, server.url, "a/b", tmp_path)

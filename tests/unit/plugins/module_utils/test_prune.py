@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
+from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput, Refused
 from ansible_collections.ocikit.registry.plugins.module_utils._prune import (
     PLAN_FORMAT,
     UNDO_FORMAT,
@@ -154,3 +154,17 @@ class TestUndoFile:
         third.add([undo_entry(9, ["z"])])
         third.write(finished=True)
         assert [one["digest"] for one in read_document(path, UNDO_FORMAT)] == [digest(9)]
+
+    def test_what_another_task_wrote_meanwhile_is_not_lost(self, tmp_path: pathlib.Path) -> None:
+        path = tmp_path / "undo"
+        first, second = UndoFile(str(path)), UndoFile(str(path))
+        first.add([undo_entry(1, ["a"])])
+        first.write(finished=False)
+        before = path.read_bytes()
+        second.add([undo_entry(2, ["b"])])
+        with pytest.raises(Refused, match="was written by another task meanwhile: give each task"):
+            second.write(finished=False)
+        assert path.read_bytes() == before
+        assert list(tmp_path.iterdir()) == [path]
+        first.write(finished=True)
+        assert [one["digest"] for one in read_document(str(path), UNDO_FORMAT)] == [digest(1)]

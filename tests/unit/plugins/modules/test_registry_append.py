@@ -340,11 +340,7 @@ def test_a_nested_index_and_an_artifact_in_one(append: Append, registry: Registr
     assert len(append(image="nested/app:1", layers=[text_layer()], tags=["2"])["platforms"]) == 3
 
 
-@pytest.mark.registry_kind(
-    "distribution2",
-    "distribution3",
-    reason="shows the blobs of all repositories in each, so that nothing is left to mount",
-)
+@pytest.mark.registry_does("own_blobs")
 def test_another_repository_mounts_and_another_registry_copies(
     append: Append, registry: Registry, mydata: dict[str, t.Any]
 ) -> None:

@@ -73,11 +73,7 @@ def digests(result: t.Mapping[str, t.Any]) -> dict[str, str | None]:
 # On a real registry
 
 
-@pytest.mark.registry_kind(
-    "distribution2",
-    "distribution3",
-    reason="shows the blobs of all repositories in each, so that nothing is left to mount",
-)
+@pytest.mark.registry_does("own_blobs")
 def test_promotion_is_predicted_done_once_and_undone(connect: Connect, registry: Registry) -> None:
     index = images.index([NEW, OTHER])
     images.push(registry.url, "stage/app", NEW, "1")
@@ -123,11 +119,7 @@ def test_promotion_is_predicted_done_once_and_undone(connect: Connect, registry:
     assert images.state(registry.url, "prod/app") == {"stable": NEW.digest}
 
 
-@pytest.mark.registry_kind(
-    "distribution2",
-    "distribution3",
-    reason="shows the blobs of all repositories in each, so that nothing is left to mount",
-)
+@pytest.mark.registry_does("own_blobs")
 def test_between_two_registries_with_an_account_each(connect: Connect, registry: Registry) -> None:
     images.push(registry.url, "two/app", NEW, "1")
     with Registry(users={"alice": "secret"}) as there:
@@ -155,9 +147,7 @@ def test_tags_may_swap(connect: Connect, registry: Registry) -> None:
     assert images.state(registry.url, "swap/app") == {"blue": NEW.digest, "green": OLD.digest}
 
 
-@pytest.mark.registry_kind(
-    "distribution2", "distribution3", reason="1.4.3 drops a manifest that loses its last tag"
-)
+@pytest.mark.registry_does("keep_untagged")
 def test_undo_without_deletion_changes_nothing(connect: Connect) -> None:
     with Registry(delete=False) as server:
         images.push(server.url, "a/b", NEW, "new")

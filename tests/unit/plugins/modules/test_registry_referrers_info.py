@@ -96,9 +96,7 @@ def seeded(way: str, connect: Connect, registry: Registry) -> t.Iterator[Connect
     yield connect(registry.url)[0]
 
 
-@pytest.mark.registry_kind(
-    "distribution2", "distribution3", reason="1.4.3 takes the media type of the config for the artifact type"
-)
+@pytest.mark.registry_does("artifact_type")
 def test_index(seeded: Connection, way: str) -> None:
     result = info(seeded)
     every = everything(way)
@@ -108,9 +106,7 @@ def test_index(seeded: Connection, way: str) -> None:
     assert result["referrers"] == [every[name] for name in names]
 
 
-@pytest.mark.registry_kind(
-    "distribution2", "distribution3", reason="1.4.3 takes the media type of the config for the artifact type"
-)
+@pytest.mark.registry_does("artifact_type")
 def test_children(seeded: Connection, way: str) -> None:
     every = everything(way)
     names = ["index", "cosign", "child", "proof-amd64", "proof-arm64"]
@@ -118,9 +114,7 @@ def test_children(seeded: Connection, way: str) -> None:
     assert info(seeded, f"a/b@{ARM64.digest}", children=True)["referrers"] == [every["child"]]
 
 
-@pytest.mark.registry_kind(
-    "distribution2", "distribution3", reason="1.4.3 takes the media type of the config for the artifact type"
-)
+@pytest.mark.registry_does("artifact_type")
 def test_artifact_type(seeded: Connection, way: str) -> None:
     every = everything(way)
     assert info(seeded, artifact_type=SIGNATURE)["referrers"] == [every["index"]]

@@ -209,9 +209,7 @@ def test_labels(connect: Connect, shop: Registry) -> None:
     ]
 
 
-@pytest.mark.registry_kind(
-    "distribution2", "distribution3", reason="1.4.3 takes the media type of the config for the artifact type"
-)
+@pytest.mark.registry_does("artifact_type")
 def test_referrers(connect: Connect, shop: Registry) -> None:
     assert violations(connect, shop, "a/b:young", referrers=["cosign", "application/vnd.example.*"]) == []
     assert violations(
