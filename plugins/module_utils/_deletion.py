@@ -40,7 +40,11 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     ServerFault,
     Unsupported,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._parallel import each
+from ansible_collections.ocikit.registry.plugins.module_utils._parallel import each, sleep
+from ansible_collections.ocikit.registry.plugins.module_utils._referrers import (
+    fallback_tag,
+    remove_from_fallback_tag,
+)
 
 STRATEGIES = ("auto", "tag", "placeholder", "manifest")
 _REMOVED_LABEL = "ocikit.registry.removed"
@@ -104,6 +108,26 @@ def refusal(client: RegistryClient, repository: str, reference: str) -> Registry
         raise
 
 
+def looks() -> t.Iterator[None]:
+    """Yield for each look at whether something is gone: some registries take a moment to delete."""
+    for pause in _PAUSES:
+        sleep(pause)
+        yield
+
+
+def still_there(
+    client: RegistryClient, repository: str, references: t.Iterable[str], concurrency: int
+) -> list[str]:
+    """Return which of ``references``, tags or digests that were deleted, the registry serves after all looks()."""
+    left = list(references)
+    for _look in looks():
+        found = each(lambda reference: client.resolve(repository, reference), left, concurrency)
+        left = [reference for reference, descriptor in zip(left, found) if descriptor]
+        if not left:
+            break
+    return left
+
+
 def removed_tags(labels: t.Mapping[str, t.Any]) -> tuple[str, ...]:
     """Return the tags that an interrupted removal left at the placeholder with these labels; of other images, nothing."""
     try:
@@ -150,6 +174,8 @@ class Remover:
         self._tags = tags
         self._unreadable = unreadable
         self._concurrency = concurrency
+        # By its digest, what a referrer that goes is about: the list of referrers there has to lose it.
+        self._listed: dict[str, str] = {}
 
     @classmethod
     def of(cls, client: RegistryClient, repository: str, tags: t.Sequence[str], concurrency: int) -> Remover:
@@ -174,7 +200,10 @@ class Remover:
         return removals
 
     def check(self, removals: t.Sequence[Removal], strategy: str) -> None:
-        """Raise Refused where ``strategy`` would take along what was not named, or what an index needs. Only reads."""
+        """Raise Refused where ``strategy`` would take along what was not named, or what an index needs. Only reads.
+
+        A fallback tag does not need the referrers that it lists.
+        """
         if strategy != "manifest" or not removals:
             return
         if self._unreadable:
@@ -190,8 +219,11 @@ class Remover:
                     f"{removal.digest} is also tagged {', '.join(unnamed)}: name these tags as well, or choose the"
                     " strategy auto, which keeps them. Nothing was changed."
                 )
-        for index_tag, needed in self._needed_by_others({removal.digest for removal in removals}).items():
-            raise Refused(f"{needed} is part of the index that {index_tag} points to: nothing was changed.")
+        for tag, digest, direct in self._needed_by_others({removal.digest for removal in removals}):
+            subject = self._subject(digest) if direct else None
+            if subject is None or tag != fallback_tag(subject):
+                raise Refused(f"{digest} is part of the index that {tag} points to: nothing was changed.")
+            self._listed[digest] = subject
 
     def remove(self, removals: t.Sequence[Removal], strategy: str = "auto") -> None:
         """Remove the tags of ``removals`` and verify it; ``method`` of each tells how.
@@ -280,17 +312,42 @@ class Remover:
             for digest, group in groups.items():
                 for removal in group:
                     self._check_unmoved(removal)
-                deletion = self._client.delete_manifest(self._repository, digest)
-                if deletion.error:
-                    raise deletion.error
+                error = refusal(self._client, self._repository, digest)
+                if error and not any(self._delete_tag(removal) for removal in group):
+                    # GCR and Docker Hub delete no manifest that has a tag.
+                    error = refusal(self._client, self._repository, digest)
+                if error:
+                    gone = ", ".join(removal.tag for removal in removals if removal.method)
+                    consequence = f"only these tags were removed: {gone}" if gone else "nothing was changed"
+                    check_deletable(self._client, self._repository, consequence)
+                    raise error
                 for removal in group:
                     removal.method = "manifest"
+                self._unlist(digest)
         finally:
             self._check_gone([removal for removal in removals if removal.method])
 
-    def _needed_by_others(self, digests: set[str]) -> dict[str, str]:
-        """Return for each other tag whose index has one of ``digests`` in it, at any depth, that digest."""
-        needed: dict[str, str] = {}
+    def _subject(self, digest: str) -> str | None:
+        fetched = self._client.find_manifest(self._repository, digest)
+        return fetched.manifest.subject.digest if fetched and fetched.manifest.subject else None
+
+    def _unlist(self, digest: str) -> None:
+        """Take a deleted referrer off the fallback tag that lists it (distribution-spec, "Deleting Manifests").
+
+        Not before: a signature that still exists has to be found.
+        """
+        subject = self._listed.get(digest)
+        if subject is None:
+            return
+        try:
+            remove_from_fallback_tag(self._client, self._repository, subject, digest)
+        except RegistryError as error:
+            error.args = (f"{digest} was deleted, but {fallback_tag(subject)} lists it still: {error}",)
+            raise
+
+    def _needed_by_others(self, digests: set[str]) -> t.Iterator[tuple[str, str, bool]]:
+        """Yield other tags whose index has one of ``digests`` in it, that digest, and whether it is right in it."""
+        direct = True
         level = {
             one.digest: tag
             for tag, one in self._tags.items()
@@ -304,11 +361,10 @@ class Remover:
             for tag, fetched in zip(level.values(), found):
                 for child in fetched.manifest.children if fetched else ():
                     if child.digest in digests:
-                        needed[tag] = child.digest
+                        yield tag, child.digest, direct
                     elif child.media_type in INDEX_TYPES:
                         below[child.digest] = tag
-            level = below
-        return needed
+            level, direct = below, False
 
     def _originals(self, removals: t.Sequence[Removal]) -> dict[str, Manifest]:
         """Fetch the manifests that a roll-back would need, by their digests. Raises Refused where there would be none."""
@@ -333,19 +389,14 @@ class Remover:
             )
 
     def _check_gone(self, removals: t.Sequence[Removal]) -> None:
-        """See that the tags are gone; some registries take a moment to delete."""
-        left = list(removals)
-        for pause in _PAUSES:
-            time.sleep(pause)
-            found = each(lambda one: self._client.resolve(self._repository, one.tag), left, self._concurrency)
-            left = [removal for removal, descriptor in zip(left, found) if descriptor]
-            if not left:
-                return
-        for removal in left:
-            removal.method = None
-        raise Unsupported(
-            f"The registry accepted the deletion but still serves {', '.join(one.tag for one in left)}."
-        )
+        """See that the tags are gone."""
+        tags = [removal.tag for removal in removals]
+        left = still_there(self._client, self._repository, tags, self._concurrency)
+        if not left:
+            return
+        for removal in removals:
+            removal.method = None if removal.tag in left else removal.method
+        raise Unsupported(f"The registry accepted the deletion but still serves {', '.join(left)}.")
 
     def _push_placeholder(self, removals: t.Sequence[Removal]) -> Manifest:
         """Store an image that is like no other, in the family of media types that the registry has shown to take."""
@@ -400,22 +451,31 @@ class Remover:
             moved,
             self._concurrency,
         )
-        lost = [f"{one.tag} ({one.digest})" for one, outcome in zip(moved, outcomes) if outcome is False]
+        lost = [
+            f"{one.tag} ({one.digest})"
+            for one, outcome in zip(moved, outcomes)
+            if outcome not in (None, True)
+        ]
         if moved:
             said = (
                 f"could not be put back: {', '.join(lost)}" if lost else "all tags were put back and verified"
             )
             error.args = (f"{error} After this failure {said}.".strip(),)
 
-    def _restore(self, tag: str, original: Manifest, placeholder: str | None = None) -> bool | None:
+    def _restore(
+        self, tag: str, original: Manifest, placeholder: str | None = None
+    ) -> bool | RegistryError | None:
         """Point ``tag`` to its image again if it points to nothing, or to the digest ``placeholder``.
 
-        Returns whether that worked, verified; None where there was no need.
+        Returns whether that worked, verified; None where there was no need, and the error of a look that failed.
         """
         try:
             found = self._client.resolve(self._repository, tag)
-            if found and found.digest != placeholder:
-                return None
+        except RegistryError as error:
+            return error
+        if found and found.digest != placeholder:
+            return None
+        try:
             self._client.put_manifest(self._repository, tag, original)
             found = self._client.resolve(self._repository, tag)
         except RegistryError:
@@ -429,8 +489,11 @@ class Remover:
         self._check_gone(removals)
         siblings = {tag: one.digest for one in removals for tag in one.siblings if tag not in named}
         outcomes = each(lambda tag: self._restore(tag, originals[siblings[tag]]), siblings, self._concurrency)
-        restored = [tag for tag, outcome in zip(siblings, outcomes) if outcome]
+        restored = [tag for tag, outcome in zip(siblings, outcomes) if outcome is True]
         lost = [f"{tag} ({siblings[tag]})" for tag, outcome in zip(siblings, outcomes) if outcome is False]
+        unseen = {
+            tag: outcome for tag, outcome in zip(siblings, outcomes) if isinstance(outcome, RegistryError)
+        }
         if lost or restored:
             said = [f"put back: {', '.join(restored)}"] if restored else []
             said += [f"could not be put back: {', '.join(lost)}"] if lost else []
@@ -438,6 +501,9 @@ class Remover:
                 f"The registry deleted tags that were not named along with others ({'; '.join(said)}): choose the strategy"
                 " placeholder."
             )
+        for error in unseen.values():
+            error.args = (f"{error} It could not be looked up whether {', '.join(unseen)} kept the image.",)
+            raise error
 
 
 def _batches(removals: t.Sequence[Removal], size: int = 200) -> t.Iterator[t.Sequence[Removal]]:

@@ -6,17 +6,14 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._content import Manifest
-from ansible_collections.ocikit.registry.plugins.module_utils._deletion import check_deletable, refusal
+from ansible_collections.ocikit.registry.plugins.module_utils._deletion import check_deletable, looks, refusal
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import RegistryError, Unsupported
 from ansible_collections.ocikit.registry.plugins.module_utils._parallel import each
-
-_PAUSES = (0, 0.5, 1, 2)
 
 
 @dataclass
@@ -188,11 +185,10 @@ class Removal:
         return refusal(self._client, self._repository, reference)
 
     def _check_gone(self) -> None:
-        """See that no tag and no manifest is left; some registries take a moment to delete."""
+        """See that no tag and no manifest is left."""
         tags: list[str] = []
         digests = [entry.digest for entry in self.entries]
-        for pause in _PAUSES:
-            time.sleep(pause)
+        for _look in looks():
             page = self._client.tags(self._repository)
             tags = page.names if page else []
             found = each(lambda one: self._client.resolve(self._repository, one), digests, self._concurrency)

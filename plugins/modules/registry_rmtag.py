@@ -48,6 +48,8 @@ options:
       - V(auto) takes the first of these that the registry supports.
       - V(manifest) deletes the image itself by its digest, and its tags with it. It is refused unless all of them are named,
         and where the index of another tag needs the image.
+        A fallback tag that lists the image as a referrer does not need it; the image is taken off that list.
+        Where the registry deletes no image that has a tag, as Google's do, the tags are first deleted by their names.
     type: str
     choices: [auto, tag, placeholder, manifest]
     default: auto

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from .profiles import PROFILES
 from .server import BEHAVIOURS, HostileRegistry, Request
 
-__all__ = ["BEHAVIOURS", "HostileRegistry", "Request"]
+__all__ = ["BEHAVIOURS", "PROFILES", "HostileRegistry", "Request"]

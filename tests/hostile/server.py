@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import email.message
 import email.utils
+import functools
 import gzip
 import hashlib
 import http.server
@@ -27,6 +28,8 @@ import time
 import types
 import typing as t
 import urllib.parse
+
+from .profiles import PROFILES
 
 ALWAYS = -1
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -44,7 +47,8 @@ BEHAVIOURS: dict[str, tuple[t.Any, str]] = {
     "head": ("200", "HEAD of a manifest: 200, 404 or 405, whatever is there"),
     "digest_header": (
         "right",
-        "Docker-Content-Digest: right, missing, missing-head, missing-get, wrong, wrong-put",
+        "Docker-Content-Digest: right, missing, missing-head, missing-get, wrong, wrong-put, or other-head"
+        " (a HEAD has X-Checksum-Sha256 and a sha1 as its ETag in its place)",
     ),
     "content_type": ("", "serve every manifest with this Content-Type; 'none' leaves the header out"),
     "wrong_bytes": (
@@ -58,24 +62,40 @@ BEHAVIOURS: dict[str, tuple[t.Any, str]] = {
     "page_size": (0, "tags and repositories on one page when the client names no n; 0: all"),
     "link": (
         "relative",
-        "Link of a page: relative, absolute, token, foreign, loop, last-page, wrong-prefix, none",
+        "Link of a page: relative, absolute, token, foreign, loop, last-page (on that as well), full-page"
+        " (absolute, on each full one), wrong-prefix, short-name (without the first part of the name), none",
     ),
     "tags": ("list", "tags/list holds: list, null, absent, with-null, duplicates, digests"),
+    "tags_order": ("name", "tags/list is sorted by name, or by age (the oldest tag first)"),
+    "tags_accept": ("any", "json: tags/list answers 406 unless the request accepts application/json"),
+    "tags_extra": (False, "tags/list also holds manifest and child, with the digests"),
     "max_n": (0, "tags/list answers 405 to a larger n; 0: no limit"),
     "tag_delete": ("202", "DELETE of a tag: 202, 400, 405, 404text, or ignored (202, and nothing happens)"),
     "digest_delete": (
         "202",
-        "DELETE of a digest: 202 with all its tags, 403tagged (while tagged), 405, 500, 500once, ignored",
+        "DELETE of a digest: 202 with all its tags, 403tagged (while tagged), 403used (while tagged or in an"
+        " index), 400tagged (as Google), cascade (as Harbor: 412 while in an index, takes children along),"
+        " untag (as Quay: removes tags only, and serves only what a tag leads to), dangling (its tags stay"
+        " listed), 405, 404text, 500, 500once, ignored",
     ),
+    "delete_after": (0, "a deletion of a digest takes effect after so many more requests"),
+    "absent_code": ("MANIFEST_UNKNOWN", "the error code of a manifest that is not there"),
+    "deleted_code": ("", "the error code of a tag that was deleted; empty: absent_code"),
+    "create": ("201", "a push to a repository that is not there: 201 makes it, 404 refuses"),
+    "hidden": ("", "the name of a repository that answers 401, whoever asks"),
     "upload_location": (
         "relative",
         "Location of an upload: relative, absolute, foreign (other origin), http",
     ),
     "single_post": ("201", "POST with ?digest=: 201, or 202 as registries do that want a PUT"),
     "monolithic": ("201", "PUT with the whole blob: 201, or 405 as registries do that want a PATCH"),
+    "chunked": ("202", "PATCH of an upload: 202 or 405"),
     "chunk_min": (0, "OCI-Chunk-Min-Length; a PATCH after a shorter one gets 416"),
     "range_stuck": (False, "the Range of an upload stays at the first chunk although more is stored"),
-    "mount": ("201", "a mount answers 201, 202 (begins an upload) or 404"),
+    "mount": (
+        "201",
+        "a mount answers 201, 202 (begins an upload), 404, or 404missing (where there is nothing to mount)",
+    ),
     "manifest_put": (
         "201",
         "PUT of a manifest: 201, 412 (immutable tag), or ignored (201, and nothing happens)",
@@ -86,6 +106,7 @@ BEHAVIOURS: dict[str, tuple[t.Any, str]] = {
     "referrers": ("off", "referrers API: off (404 text), on, unfiltered (on, and ignores artifactType)"),
     "fail_first": (0, "answer the first requests with fail_status; -1: always"),
     "fail_status": (503, "the status for fail_first"),
+    "fail_body": ("json", "the body for fail_first: json or text"),
     "fail_on": ("", "a regular expression on 'METHOD /path' that limits fail_first"),
     "retry_after": ("", "Retry-After of a failed answer: seconds, or date for one second from now"),
     "drop_first": (0, "reset the connection of the first requests; -1: always"),
@@ -95,11 +116,16 @@ BEHAVIOURS: dict[str, tuple[t.Any, str]] = {
     "cut_after": (0, "the bytes of a body that is cut"),
     "delay": (0.0, "seconds to wait before an answer"),
     "delay_on": ("", "a regular expression on 'METHOD /path' that limits delay"),
-    "auth": ("", "basic, bearer, or both in one WWW-Authenticate header"),
+    "trickle": (0.0, "seconds between the pieces of 1 KiB in which a blob is sent"),
+    "auth": ("", "basic, bearer, both in one WWW-Authenticate header, or two headers (two-headers)"),
     "user": (("alice", "secret"), "the name and password that are known"),
     "anonymous": ("", "pull: a token without credentials may pull"),
     "challenge": ("", "send this WWW-Authenticate header instead of the right one"),
+    "challenge_scope": ("right", "the scope in a challenge: right, none, or * (as Codeberg)"),
+    "challenge_at": ("all", "base: only a 401 of /v2/ has a challenge"),
     "realm": ("other", "the token server is on the other origin, or the same"),
+    "token_path": ("/token", "the path of the token server"),
+    "token_catalog": (True, "the token server gives access to the catalog"),
     "token_key": ("token", "the name of the token in the answer: token, access_token, both, empty"),
     "token_expires": (300, "expires_in of the answer; None leaves it out"),
     "token_uses": (0, "a token is refused after this many requests; 0: never"),
@@ -127,6 +153,35 @@ class Repository:
         self.manifests: dict[str, tuple[str, bytes]] = {}
         self.tags: dict[str, str] = {}
         self.blobs: dict[str, bytes] = {}
+        self.deleted: set[str] = set()
+        self.untagged: set[str] = set()
+
+    def indexes_of(self, digest: str) -> list[str]:
+        """Return the indexes that have a manifest in them."""
+        return [
+            name
+            for name, (_type, raw) in list(self.manifests.items())
+            if digest in [child["digest"] for child in json.loads(raw).get("manifests", [])]
+        ]
+
+    def leads_to(self, digest: str) -> bool:
+        """Return whether a tag leads to a manifest, by itself or through indexes."""
+        return digest in self.tags.values() or any(self.leads_to(index) for index in self.indexes_of(digest))
+
+    def remove(self, digest: str) -> None:
+        """Remove a manifest, if it is there, and its tags."""
+        self.manifests.pop(digest, None)
+        self.untag(digest)
+
+    def untag(self, digest: str) -> None:
+        """Remove the tags of a manifest."""
+        for tag in [tag for tag, found in list(self.tags.items()) if found == digest]:
+            self.remove_tag(tag)
+
+    def remove_tag(self, tag: str) -> None:
+        """Remove a tag, and remember that."""
+        del self.tags[tag]
+        self.deleted.add(tag)
 
 
 class HostileRegistry:
@@ -152,9 +207,15 @@ class HostileRegistry:
         self.uploads: dict[str, Upload] = {}
         self.tokens: dict[str, Token] = {}
         self.counters: dict[str, int] = {}
+        self.pending: list[tuple[int, t.Callable[[], None]]] = []
         self.lock = threading.RLock()
         self._servers: dict[str, _Server] = {}
         self.url = self.host = self.other_url = self.other_host = ""
+
+    @classmethod
+    def vendor(cls, name: str, **more: t.Any) -> HostileRegistry:
+        """Return the registry of a profile (see ``profiles``), with ``more`` behaviours."""
+        return cls(**{**PROFILES[name].switches, **more})
 
     def __enter__(self) -> HostileRegistry:
         self.host = self._listen("registry")
@@ -183,6 +244,30 @@ class HostileRegistry:
         if tag:
             repository.tags[tag] = image.digest
         return image.digest
+
+    def find(self, name: str, reference: str) -> str | None:
+        """Return the digest that a tag or digest stands for, as far as it is served."""
+        content = self.repositories.get(name) or Repository()
+        digest = reference if ":" in reference else content.tags.get(reference)
+        if digest not in content.manifests:
+            return None
+        hides = self.behaviour.digest_delete == "untag"
+        return digest if not hides or digest in content.untagged or content.leads_to(digest) else None
+
+    def state(self, name: str) -> dict[str, str]:
+        """Return the digest of every tag that is served."""
+        content = self.repositories.get(name) or Repository()
+        found = {tag: self.find(name, tag) for tag in list(content.tags)}
+        return {tag: digest for tag, digest in found.items() if digest}
+
+    def apply_deletions(self) -> None:
+        """Count a request for ``delete_after``, and carry out what is due."""
+        with self.lock:
+            counted = [(left - 1, delete) for left, delete in self.pending]
+            self.pending = [entry for entry in counted if entry[0] > 0]
+        for left, delete in counted:
+            if left <= 0:
+                delete()
 
     def count(self, pattern: str) -> int:
         """Return how many requests match a regular expression on ``METHOD /path``."""
@@ -290,6 +375,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         )
         with self.registry.lock:
             self.registry.requests.append(request)
+        self.registry.apply_deletions()
+        if len(self.body) < int(self.headers.get("Content-Length") or 0):
+            # The client gave up in the middle: half a body changes nothing.
+            self.close_connection = True
+            return
         if self.registry.before:
             self.registry.before(request)
         if self.do.delay and re.search(self.do.delay_on, self.label):
@@ -305,7 +395,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.fail()
         elif self.server.origin == "other":
             self.answer_other()
-        elif self.route == "/token":
+        elif self.route == self.do.token_path:
             self.answer_token()
         elif self.authorized():
             self.answer_registry()
@@ -332,7 +422,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def answer_endpoint(self, found: re.Match[str]) -> None:
         """Answer an endpoint below a repository."""
         method = self.command
-        if found["tags"] and method == "GET":
+        if (
+            self.do.create == "404"
+            and method not in ("GET", "HEAD")
+            and self.name not in self.registry.repositories
+        ):
+            self.error(404, "NAME_UNKNOWN", "repository name not known to registry")
+        elif found["tags"] and method == "GET":
             self.answer_tags()
         elif found["kind"] == "referrers" and method == "GET":
             self.answer_referrers(found["reference"])
@@ -355,7 +451,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def answer_other(self) -> None:
         """The second origin: tokens, redirected blobs, uploads. It rejects credentials as storage does."""
-        if self.route == "/token":
+        if self.route == self.do.token_path:
             self.answer_token()
         elif self.headers.get("Authorization"):
             self.send(
@@ -376,15 +472,24 @@ class Handler(http.server.BaseHTTPRequestHandler):
         found = {"Content-Type": "application/json", "Content-Length": str(len(body)), **(headers or {})}
         self.send_response(status)
         for name, value in found.items():
-            if value:
-                self.send_header(name, value)
+            for line in value.split("\n") if value else ():
+                self.send_header(name, line)
         if self.do.warning:
             self.send_header("Warning", f'299 - "{self.do.warning}"')
         for name, value in (self.do.headers or {}).items():
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
+            self.write(body)
+
+    def write(self, body: bytes) -> None:
+        """Send a body, for ``trickle`` in small pieces."""
+        if not (self.do.trickle and "/blobs/" in self.path):
             self.wfile.write(body)
+            return
+        for start in range(0, len(body), 1024):
+            self.wfile.write(body[start : start + 1024])
+            time.sleep(self.do.trickle)
 
     def error(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
         """Send an error as the distribution spec writes it."""
@@ -398,6 +503,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             headers["Retry-After"] = email.utils.formatdate(time.time() + 1, usegmt=True)
         elif self.do.retry_after:
             headers["Retry-After"] = str(self.do.retry_after)
+        if self.do.fail_body == "text":
+            self.send(self.do.fail_status, b"Not now.\n", {"Content-Type": "text/plain", **headers})
+            return
         code = "TOOMANYREQUESTS" if self.do.fail_status == 429 else "UNAVAILABLE"
         self.error(self.do.fail_status, code, "Not now.", headers)
 
@@ -420,8 +528,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def digest_of(self, reference: str) -> str | None:
         """Return the digest a tag or digest stands for."""
-        found = reference if ":" in reference else self.content.tags.get(reference)
-        return found if found in self.content.manifests else None
+        return self.registry.find(self.name, reference)
 
     def answer_manifest(self, reference: str) -> None:
         """GET or HEAD of a manifest."""
@@ -429,7 +536,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.command == "HEAD" and self.do.head == "405":
             self.error(405, "UNSUPPORTED", "The operation is unsupported.")
         elif wanted is None or (self.command == "HEAD" and self.do.head == "404"):
-            self.error(404, "MANIFEST_UNKNOWN", "manifest unknown")
+            deleted = reference in self.content.deleted and self.do.deleted_code
+            self.error(404, deleted or self.do.absent_code, "manifest unknown")
         else:
             media_type, body = self.content.manifests[wanted]
             headers = {"Content-Type": self.served_type(media_type), **self.digest_headers(wanted)}
@@ -450,6 +558,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         mode = self.do.digest_header
         if mode == "missing" or mode == f"missing-{self.command.lower()}":
             return {}
+        if mode == "other-head" and self.command == "HEAD":
+            return {
+                "X-Checksum-Sha256": right.partition(":")[2],
+                "ETag": hashlib.sha1(right.encode()).hexdigest(),
+            }
         if mode == "wrong" or mode == f"wrong-{self.command.lower()}":
             right = "sha256:" + "0" * 64
         return {"Docker-Content-Digest": right}
@@ -471,7 +584,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         if self.do.manifest_put != "ignored":
             content.manifests[right] = (self.headers.get("Content-Type", ""), self.body)
-            if ":" not in reference:
+            if ":" in reference:
+                content.untagged.add(right)
+            else:
+                # The newest comes last, for an order by age.
+                content.tags.pop(reference, None)
                 content.tags[reference] = right
         headers = {"Location": f"/v2/{self.name}/manifests/{right}", **self.digest_headers(right)}
         if self.do.referrers != "off" and "subject" in manifest:
@@ -498,27 +615,58 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.error(404, "MANIFEST_UNKNOWN", "manifest unknown")
         else:
             if mode != "ignored":
-                del self.content.tags[tag]
+                self.content.remove_tag(tag)
             self.send(202)
 
     def delete_digest(self, wanted: str) -> None:
-        """DELETE of a digest for ``digest_delete``; it takes all its tags along, as real registries do."""
-        mode = self.do.digest_delete
-        tagged = [tag for tag, found in list(self.content.tags.items()) if found == wanted]
+        """DELETE of a digest for ``digest_delete``; it takes all its tags along, as most registries do."""
+        mode, content = self.do.digest_delete, self.content
+        tagged = [tag for tag, found in list(content.tags.items()) if found == wanted]
+        used = content.indexes_of(wanted)
         if mode == "405":
             self.error(405, "UNSUPPORTED", "The operation is unsupported.")
-        elif wanted not in self.content.manifests:
-            self.error(404, "MANIFEST_UNKNOWN", "manifest unknown")
-        elif mode == "403tagged" and tagged:
-            self.error(403, "DENIED", "The manifest is tagged.")
+        elif mode == "404text":
+            self.send(404, b"404 page not found\n", {"Content-Type": "text/plain"})
+        elif wanted not in content.manifests or (mode == "untag" and not tagged):
+            self.error(404, self.do.absent_code, "manifest unknown")
+        elif (mode in ("403tagged", "403used") and tagged) or (mode == "403used" and used):
+            self.error(403, "DENIED", "The manifest is tagged, or part of another.")
+        elif mode == "400tagged" and tagged:
+            self.error(
+                400, "GOOGLE_MANIFEST_DANGLING_TAG", f"Manifest is still referenced by tag: {tagged[0]}"
+            )
+        elif mode == "cascade" and used:
+            self.error(412, "VIOLATE_FOREIGN_KEY_CONSTRAINT", "the artifact is referenced by others")
         elif mode == "500" or (mode == "500once" and self.registry.take("digest_delete", 1)):
             self.error(500, "UNKNOWN", "unknown error")
         else:
-            if mode != "ignored":
-                del self.content.manifests[wanted]
-                for tag in tagged:
-                    del self.content.tags[tag]
+            if self.do.delete_after:
+                later = functools.partial(self.carry_out, content, wanted)
+                self.registry.pending.append((self.do.delete_after, later))
+            else:
+                self.carry_out(content, wanted)
             self.send(202)
+
+    def carry_out(self, content: Repository, digest: str) -> None:
+        """The deletion that ``digest_delete`` makes of it."""
+        mode = self.do.digest_delete
+        if mode == "cascade":
+            self.delete_below(content, digest)
+        elif mode == "untag":
+            content.untag(digest)
+        elif mode == "dangling":
+            content.manifests.pop(digest, None)
+        elif mode != "ignored":
+            content.remove(digest)
+
+    def delete_below(self, content: Repository, digest: str) -> None:
+        """Remove a manifest and those of its children that no tag and no other index has, as Harbor does."""
+        children = json.loads(content.manifests[digest][1]).get("manifests", [])
+        content.remove(digest)
+        for child in (entry["digest"] for entry in children):
+            if child in content.manifests and not content.indexes_of(child):
+                if child not in content.tags.values():
+                    self.delete_below(content, child)
 
     def answer_referrers(self, subject: str) -> None:
         """GET of the referrers API for ``referrers``."""
@@ -553,9 +701,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.error(404, "NAME_UNKNOWN", "repository name not known to registry")
         elif self.do.max_n and int(self.query.get("n", ["0"])[0]) > self.do.max_n:
             self.error(405, "UNSUPPORTED", f"Member must have value less than or equal to {self.do.max_n}")
+        elif self.do.tags_accept == "json" and "application/json" not in (self.headers.get("Accept") or ""):
+            self.error(406, "NOT_ACCEPTABLE", "This is application/json.")
         else:
-            page, headers = self.page(sorted(self.content.tags))
-            self.send(200, json.dumps({"name": self.name, **self.served_tags(page)}).encode(), headers)
+            tags = list(self.content.tags)
+            page, headers = self.page(sorted(tags) if self.do.tags_order == "name" else tags)
+            answer = {"name": self.name, **self.served_tags(page)}
+            if self.do.tags_extra:
+                answer.update(
+                    {"child": [], "manifest": {name: {"tag": []} for name in self.content.manifests}}
+                )
+            self.send(200, json.dumps(answer).encode(), headers)
 
     def served_tags(self, page: list[str]) -> dict[str, t.Any]:
         """The tags of a page for ``tags``."""
@@ -580,9 +736,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             size = min(size, self.do.page_size)
         opaque = self.query.get("next_page", [""])[0]
         last = base64.b64decode(opaque).decode() if opaque else self.query.get("last", [""])[0]
-        rest = [entry for entry in everything if entry > last]
+        if self.do.tags_order == "age":
+            rest = everything[everything.index(last) + 1 :] if last in everything else everything
+        else:
+            rest = [entry for entry in everything if entry > last]
         page = rest[:size]
         more = len(rest) > size or (self.do.link in ("last-page", "loop") and page)
+        more = more or (self.do.link == "full-page" and page and len(page) == size)
         if not more or self.do.link == "none":
             return page, {}
         return page, {"Link": f'<{self.next_page(page[-1], size, last)}>; rel="next"'}
@@ -594,9 +754,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             query = {"next_page": base64.b64encode(end.encode()).decode()}
         else:
             query = {"n": str(size), "last": last if mode == "loop" else end}
-        path = f"{self.route}?{urllib.parse.urlencode(query)}"
+        route = self.route
+        if mode == "short-name":
+            route = re.sub(r"^/v2/[^/]+/", "/v2/", route)
+        path = f"{route}?{urllib.parse.urlencode(query)}"
         prefix = {
             "absolute": self.registry.url,
+            "full-page": self.registry.url,
             "foreign": self.registry.other_url,
             "wrong-prefix": "/repository/x",
         }
@@ -671,10 +835,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         content = self.registry.repository(self.name)
         mounted, source = self.query.get("mount", [""])[0], self.query.get("from", [""])[0]
         wanted = self.query.get("digest", [""])[0]
-        if mounted and self.do.mount == "404":
+        held = (self.registry.repositories.get(source) or Repository()).blobs
+        missing = mounted and mounted not in held
+        if mounted and (self.do.mount == "404" or (missing and self.do.mount == "404missing")):
             self.error(404, "NAME_UNKNOWN", "repository name not known to registry")
-        elif mounted and self.do.mount == "201" and mounted in self.registry.repository(source).blobs:
-            content.blobs[mounted] = self.registry.repository(source).blobs[mounted]
+        elif mounted and not missing and self.do.mount != "202":
+            content.blobs[mounted] = held[mounted]
             self.created(mounted)
         elif wanted and self.do.single_post == "201":
             self.store_blob(self.body, wanted)
@@ -700,6 +866,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def patch_upload(self, number: str, upload: Upload) -> None:
         """PATCH: append one chunk at the place it names."""
+        if self.do.chunked == "405":
+            self.error(405, "UNSUPPORTED", "Blobs come whole here.")
+            return
         begins = re.match(r"(\d+)-", self.headers.get("Content-Range") or "")
         if upload.short or (begins and int(begins[1]) != len(upload.data)):
             self.accepted(number, 416)
@@ -758,14 +927,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def authorized(self) -> bool:
         """Return whether the request may go on; else answer it with 401."""
-        if not self.do.auth:
+        hidden = self.do.hidden and self.route.startswith(f"/v2/{self.do.hidden}/")
+        if not self.do.auth and not hidden:
             return True
         given = self.headers.get("Authorization") or ""
         needed = self.needed_access()
-        if self.do.auth in ("basic", "both") and given == self.basic_credentials():
+        if (
+            self.do.auth in ("basic", "both", "two-headers")
+            and not hidden
+            and given == self.basic_credentials()
+        ):
             return True
         token = self.registry.tokens.get(given[len("Bearer ") :]) if given.startswith("Bearer ") else None
-        if token and needed <= token.grants:
+        if token and not hidden and (needed <= token.grants or ("", "", "*") in token.grants):
             token.uses += 1
             if not self.do.token_uses or token.uses <= self.do.token_uses:
                 return True
@@ -775,6 +949,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             else "invalid_token" if not token or needed <= token.grants else "insufficient_scope"
         )
         header = self.do.challenge or self.right_challenge(needed, problem)
+        if self.do.challenge_at == "base" and self.route != "/v2/":
+            header = ""
         self.error(401, "UNAUTHORIZED", "authentication required", {"WWW-Authenticate": header})
         return False
 
@@ -806,10 +982,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         for kind, name, action in sorted(needed):
             scopes.setdefault(f"{kind}:{name}", []).append(action)
         scope = " ".join(f"{what}:{','.join(actions)}" for what, actions in scopes.items())
-        bearer = f'Bearer realm="{realm}/token",service="hostile"'
+        scope = {"right": scope, "none": "", "*": "*"}[self.do.challenge_scope]
+        bearer = f'Bearer realm="{realm}{self.do.token_path}",service="hostile"'
         bearer += f',scope="{scope}"' if scope else ""
         bearer += f',error="{problem}"' if problem else ""
-        return bearer + (', Basic realm="hostile"' if self.do.auth == "both" else "")
+        basic = {"both": ', Basic realm="hostile"', "two-headers": "\nBasic"}
+        return bearer + basic.get(self.do.auth, "")
 
     def answer_token(self) -> None:
         """The token server."""
@@ -833,6 +1011,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.error(400, "UNSUPPORTED", "Unable to decode scope.")
         else:
             granted = asked if known else {entry for entry in asked if entry[2] == "pull"}
+            if not self.do.token_catalog:
+                granted = {entry for entry in granted if entry[0] != "registry"}
             token = secrets.token_urlsafe(16)
             self.registry.tokens[token] = Token(expanded(granted))
             self.send(200, json.dumps(self.token_answer(token)).encode())

@@ -11,11 +11,13 @@ import typing as t
 import pytest
 import requests
 
-from tests.hostile import HostileRegistry
+from tests.hostile import PROFILES, HostileRegistry
+from tests.hostile.profiles import OPERATIONS
 from tests.registries import images
 
 IMAGE = images.image({"a": "1"})
 OTHER = images.image({"a": "2"})
+THIRD = images.image({"a": "3"})
 BLOB = next(iter(IMAGE.blobs))
 
 
@@ -55,7 +57,15 @@ def test_tag_delete(http: requests.Session, mode: str, status: int, left: list[s
 
 @pytest.mark.parametrize(
     ("mode", "statuses"),
-    [("202", [202, 404]), ("403tagged", [403, 403]), ("500once", [500, 202]), ("500", [500, 500])],
+    [
+        ("202", [202, 404]),
+        ("403tagged", [403, 403]),
+        ("400tagged", [400, 400]),
+        ("404text", [404, 404]),
+        ("untag", [202, 404]),
+        ("500once", [500, 202]),
+        ("500", [500, 500]),
+    ],
 )
 def test_digest_delete(http: requests.Session, mode: str, statuses: list[int]) -> None:
     with HostileRegistry(digest_delete=mode) as server:
@@ -195,3 +205,138 @@ def test_content_can_change_before_a_request(http: requests.Session) -> None:
         server.add("a/b", IMAGE, "x")
         server.before = lambda request: server.add("a/b", OTHER, "x")
         assert images.head(server.url, "a/b", "x") == OTHER.digest
+
+
+@pytest.mark.parametrize(
+    ("mode", "status", "left", "served"),
+    [
+        ("202", 202, ["multi"], True),
+        ("403used", 403, ["multi", "x"], True),
+        ("cascade", 412, ["multi", "x"], True),
+        ("untag", 202, ["multi"], True),
+        ("dangling", 202, ["multi", "x"], False),
+    ],
+)
+def test_deletion_of_a_part_of_an_index(
+    http: requests.Session, mode: str, status: int, left: list[str], served: bool
+) -> None:
+    with HostileRegistry(digest_delete=mode) as server:
+        server.add("a/b", images.index([IMAGE, OTHER]), "multi")
+        url = f"{server.url}/v2/a/b/manifests/{server.add('a/b', IMAGE, 'x')}"
+        assert http.delete(url).status_code == status
+        assert images.tags(server.url, "a/b") == left
+        assert sorted(server.state("a/b")) == (left if served else ["multi"])
+        # Only what forgets nothing serves it still, as a part of the index.
+        assert http.get(url).status_code == (200 if mode in ("403used", "cascade", "untag") else 404)
+
+
+def test_what_goes_with_an_index(http: requests.Session) -> None:
+    for mode, gone in (("202", set()), ("cascade", {IMAGE.digest}), ("untag", {IMAGE.digest})):
+        with HostileRegistry(digest_delete=mode) as server:
+            server.add("a/b", images.index([OTHER, THIRD]), "newer")
+            server.add("a/b", THIRD, "x")
+            index = server.add("a/b", images.index([IMAGE, OTHER, THIRD]), "multi")
+            assert http.delete(f"{server.url}/v2/a/b/manifests/{index}").status_code == 202
+            assert sorted(server.state("a/b")) == ["newer", "x"]
+            found = {one.digest for one in (IMAGE, OTHER, THIRD) if not server.find("a/b", one.digest)}
+            assert found == gone, mode
+
+
+def test_a_deletion_that_takes_its_time(http: requests.Session) -> None:
+    with HostileRegistry(delete_after=2) as server:
+        url = f"{server.url}/v2/a/b/manifests/{server.add('a/b', IMAGE, 'x')}"
+        assert http.delete(url).status_code == 202
+        assert [http.get(url).status_code for _thrice in range(3)] == [200, 404, 404]
+
+
+def test_names_of_errors(http: requests.Session) -> None:
+    def code(answer: requests.Response) -> str:
+        return answer.json()["errors"][0]["code"]
+
+    with HostileRegistry(absent_code="NOT_FOUND", deleted_code="TAG_EXPIRED", create="404") as server:
+        server.add("a/b", IMAGE, "x")
+        url = f"{server.url}/v2/a/b/manifests"
+        assert http.delete(f"{url}/x").status_code == 202
+        assert [code(http.get(f"{url}/{name}")) for name in ("x", "y")] == ["TAG_EXPIRED", "NOT_FOUND"]
+        assert code(http.post(f"{server.url}/v2/c/d/blobs/uploads/")) == "NAME_UNKNOWN"
+    with HostileRegistry(fail_first=1, fail_status=429, fail_body="text") as server:
+        assert http.get(f"{server.url}/v2/").text == "Not now.\n"
+    with HostileRegistry(hidden="a/b", auth="basic") as server:
+        server.add("a/b", IMAGE, "x")
+        assert http.get(f"{server.url}/v2/a/b/tags/list", auth=("alice", "secret")).status_code == 401
+
+
+def test_lists_in_other_orders_and_shapes(http: requests.Session) -> None:
+    with HostileRegistry(tags_order="age", link="short-name", tags_extra=True, tags_accept="json") as server:
+        for name in ("b", "a", "c"):
+            images.push(server.url, "a/b", IMAGE, name)
+        url = f"{server.url}/v2/a/b/tags/list?n=2"
+        assert http.get(url).status_code == 406
+        answer = http.get(url, headers={"Accept": "application/json"})
+        assert (answer.json()["tags"], list(answer.json()["manifest"])) == (["b", "a"], [IMAGE.digest])
+        assert answer.headers["Link"] == '</v2/b/tags/list?n=2&last=a>; rel="next"'
+        rest = http.get(url, params={"last": "a"}, headers={"Accept": "application/json"})
+        assert (rest.json()["tags"], "Link" in rest.headers) == (["c"], False)
+    with HostileRegistry(link="full-page", page_size=3) as server:
+        for name in ("b", "a", "c"):
+            server.add("a/b", IMAGE, name)
+        answer = http.get(f"{server.url}/v2/a/b/tags/list")
+        assert answer.headers["Link"] == f'<{server.url}/v2/a/b/tags/list?n=3&last=c>; rel="next"'
+
+
+def test_uploads_that_are_refused(http: requests.Session) -> None:
+    with HostileRegistry(chunked="405", mount="404missing") as server:
+        server.add("a/b", IMAGE, "x")
+        uploads = f"{server.url}/v2/c/d/blobs/uploads/"
+        location = server.url + http.post(uploads).headers["Location"]
+        assert http.patch(location, data=b"0").status_code == 405
+        statuses = [
+            http.post(uploads, params={"mount": digest, "from": source}).status_code
+            for digest, source in ((BLOB, "a/b"), (images.digest(b""), "a/b"), (BLOB, "no/such"))
+        ]
+        assert statuses == [201, 404, 404]
+
+
+def test_challenges(http: requests.Session) -> None:
+    def challenges(path: str = "a/b/tags/list", **behaviours: t.Any) -> list[str]:
+        with HostileRegistry(realm="same", token_path="/v2/token", **behaviours) as server:
+            answer = http.get(f"{server.url}/v2/{path}")
+            assert answer.status_code == 401
+            return answer.raw.headers.getlist("WWW-Authenticate")
+
+    bearer, basic = challenges(auth="two-headers", challenge_scope="none")
+    assert bearer.endswith('/v2/token",service="hostile"') and basic == "Basic"
+    assert challenges(auth="bearer", challenge_scope="*")[0].endswith(',scope="*"')
+    assert challenges(auth="bearer", challenge_at="base") == []
+    assert len(challenges("", auth="bearer", challenge_at="base")) == 1
+
+
+def test_the_catalog_needs_a_right(http: requests.Session) -> None:
+    for rights, status in ((True, 200), (False, 401)):
+        with HostileRegistry(auth="bearer", token_catalog=rights) as server:
+            scope = {"scope": "registry:catalog:*"}
+            token = http.get(f"{server.other_url}/token", params=scope, auth=("alice", "secret")).json()[
+                "token"
+            ]
+            headers = {"Authorization": f"Bearer {token}"}
+            assert http.get(f"{server.url}/v2/_catalog", headers=headers).status_code == status
+
+
+def test_a_head_with_other_checksums(http: requests.Session) -> None:
+    with HostileRegistry(digest_header="other-head") as server:
+        url = f"{server.url}/v2/a/b/manifests/{server.add('a/b', IMAGE, 'x')}"
+        head, got = http.head(url).headers, http.get(url).headers
+        assert "sha256:" + head["X-Checksum-Sha256"] == got["Docker-Content-Digest"] == IMAGE.digest
+        assert len(head["ETag"]) == 40 and "Docker-Content-Digest" not in head
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_profiles(name: str) -> None:
+    profile = PROFILES[name]
+    switches: dict[str, t.Any] = {}
+    for quirk in profile.quirks:
+        assert set(quirk.about.split()) <= set(OPERATIONS)
+        assert all(switches.setdefault(switch, value) == value for switch, value in quirk.switches.items())
+    behaviour = HostileRegistry.vendor(name, delay=1.0).behaviour
+    assert {switch: getattr(behaviour, switch) for switch in switches} == profile.switches == switches
+    assert behaviour.delay == 1.0

@@ -6,12 +6,10 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 import re
 import signal
 import subprocess
-import sys
 import time
 import typing as t
 
@@ -33,10 +31,10 @@ from ansible_collections.ocikit.registry.plugins.module_utils._options import Co
 from ansible_collections.ocikit.registry.plugins.modules.registry_rmtag import RETURN, remove
 from tests.hostile import HostileRegistry, Request
 from tests.hostile.server import Handler
-from tests.registries import Registry, images
+from tests.registries import Registry, images, traits
+from tests.unit.running import start
 
 Connect = t.Callable[..., t.Tuple[Connection, RegistryClient]]
-ROOT = pathlib.Path(__file__).resolve().parents[4]
 WRITES = "^(PUT|POST|PATCH|DELETE) "
 PUTS = "^PUT .*/manifests/"
 DIGEST_DELETES = "^DELETE .*/sha256:"
@@ -50,6 +48,10 @@ OUTER = images.index([INNER, TWO])
 TAGS = {"1": ONE, "1.0": ONE, "latest": ONE, "2": TWO}
 STATE = {tag: image.digest for tag, image in TAGS.items()}
 AFTER = {tag: digest for tag, digest in STATE.items() if tag != "1"}
+SIGNATURE = images.artifact("application/vnd.example.signature", b"s", "text/plain", subject=ONE)
+SBOM = images.artifact("application/vnd.example.sbom", b"b", "text/plain", subject=ONE)
+LIST = images.referrers_tag(ONE)
+SIGNED = {"1": ONE, "signature": SIGNATURE, LIST: images.referrers_index([SIGNATURE, SBOM])}
 
 
 def rm(
@@ -106,7 +108,7 @@ def test_distribution(connect: Connect, registry: Registry) -> None:
     assert result == {
         "changed": True,
         "repository": f"{registry.host}/a/b",
-        "removed": [{**removed, "method": "placeholder" if registry.kind.name == "distribution2" else "tag"}],
+        "removed": [{**removed, "method": "tag" if "delete_tag" in traits() else "placeholder"}],
         "absent": [],
         "diff": {
             "before": f"{registry.host}/a/b:1 {ONE.digest}\n",
@@ -220,9 +222,7 @@ def test_the_placeholder_is_of_the_family_of_the_image(
 # Registries that cannot, or fail
 
 
-@pytest.mark.registry_kind(
-    "distribution2", "distribution3", reason="switches deletion off by rights, so it is denied"
-)
+@pytest.mark.registry_does("405")
 @pytest.mark.parametrize("options", [{"delete": False}, {"readonly": True}])
 def test_deletion_that_is_not_allowed_changes_nothing(
     connect: Connect, tmp_path: pathlib.Path, options: dict[str, t.Any]
@@ -523,6 +523,78 @@ def test_strategy_manifest_deletes_an_index_before_its_children(connect: Connect
         assert deleted == [INNER.digest, CHILD.digest]
 
 
+def test_a_referrer_that_is_deleted_is_taken_off_the_fallback_tag(
+    connect: Connect, registry: Registry
+) -> None:
+    images.push(registry.url, "signed/app", SBOM)
+    for tag, image in SIGNED.items():
+        images.push(registry.url, "signed/app", image, tag)
+    registry.clear_requests()
+    params: dict[str, t.Any] = {"image": "signed/app", "strategy": "manifest"}
+    predicted = rm(connect, registry.url, "signature", check_mode=True, **params)
+    assert {method for method, _uri, _status in registry.requests()} <= {"GET", "HEAD"}
+    result = rm(connect, registry.url, "signature", **params)
+    assert result["removed"] == [{**predicted["removed"][0], "method": "manifest"}]
+    assert images.state(registry.url, "signed/app") == {
+        "1": ONE.digest,
+        LIST: images.referrers_index([SBOM]).digest,
+    }
+    for image, there in ((SIGNATURE, None), (SBOM, SBOM.digest)):
+        assert images.head(registry.url, "signed/app", image.digest) == there
+
+
+def test_a_referrer_that_is_listed_meanwhile_stays_listed(connect: Connect) -> None:
+    late = images.artifact("application/vnd.example.late", b"l", "text/plain", subject=ONE)
+    with HostileRegistry() as server:
+        tags = seeded(server, SIGNED)
+        added = images.referrers_index([SIGNATURE, SBOM, late])
+        meanwhile(server, DIGEST_DELETES, lambda: server.add("a/b", added, LIST))
+        rm(connect, server.url, "signature", strategy="manifest")
+        assert tags == {"1": ONE.digest, LIST: images.referrers_index([SBOM, late]).digest}
+        # The one that is deleted goes first: nobody may miss a signature that exists.
+        writes = [one for one in server.requests if re.match(WRITES, f"{one.method} ")]
+        assert [one.method for one in writes] == ["DELETE", "PUT"]
+
+
+@pytest.mark.parametrize("strategy", ["auto", "placeholder"])
+def test_a_tag_that_goes_alone_leaves_the_referrer_listed(connect: Connect, strategy: str) -> None:
+    with HostileRegistry() as server:
+        tags = seeded(server, SIGNED)
+        rm(connect, server.url, "signature", strategy=strategy)
+        assert tags == {tag: image.digest for tag, image in SIGNED.items() if tag != "signature"}
+
+
+@pytest.mark.parametrize(
+    "tagged",
+    [
+        # Part of an index that is a referrer; of an index with the name of a list, but of another image.
+        {"x": SIGNATURE, LIST: images.index([images.index([SIGNATURE], subject=ONE)])},
+        {"x": SIGNATURE, images.referrers_tag(TWO): images.referrers_index([SIGNATURE])},
+        {"x": ONE, images.referrers_tag(ONE): images.index([ONE])},
+    ],
+)
+def test_what_only_looks_like_a_list_of_referrers_needs_its_images(
+    connect: Connect, tagged: dict[str, images.Image]
+) -> None:
+    with HostileRegistry() as server:
+        tags = seeded(server, tagged)
+        before = dict(tags)
+        with pytest.raises(Refused, match="is part of the index that sha256-[0-9a-f]+ points to"):
+            rm(connect, server.url, "x", strategy="manifest")
+        assert tags == before and server.count(WRITES) == 0
+
+
+def test_a_list_of_referrers_that_cannot_be_written(connect: Connect) -> None:
+    with HostileRegistry(manifest_put="412") as server:
+        tags = seeded(server, SIGNED)
+        with pytest.raises(
+            RegistryError, match=f"{SIGNATURE.digest} was deleted, but {LIST} lists it still: .* 412"
+        ) as caught:
+            rm(connect, server.url, "signature", strategy="manifest")
+        assert "signature" not in tags
+        assert [one["tag"] for one in caught.value.result["removed"]] == ["signature"]
+
+
 def test_strategy_manifest_that_fails_half_way_tells_how_far_it_came(connect: Connect) -> None:
     failing = f"DELETE .*/{max(ONE.digest, TWO.digest)}"
     with HostileRegistry(fail_first=-1, fail_status=500, fail_on=failing) as server:
@@ -692,40 +764,8 @@ def test_credentials_without_the_right_to_delete(connect: Connect) -> None:
 
 
 def run_module(server: HostileRegistry, *tags: str, strategy: str = "auto") -> subprocess.Popen[str]:
-    """Start registry_rmtag as Ansible does: a program of its own that gets its parameters as JSON."""
-    params = {
-        "image": "a/b",
-        "tags": list(tags),
-        "strategy": strategy,
-        "registry": server.url,
-        "auth_file": os.devnull,
-        "_ansible_remote_tmp": "~/.ansible/tmp",
-        "_ansible_keep_remote_files": False,
-    }
-    code = (
-        "import signal, sys\n"
-        # Whoever runs the tests in the background, or with nohup, has them ignored.
-        "for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):\n"
-        "    signal.signal(number, signal.SIG_DFL)\n"
-        "from ansible.module_utils import basic\n"
-        "basic._ANSIBLE_ARGS = sys.stdin.buffer.read()\n"
-        "basic._ANSIBLE_PROFILE = 'legacy'\n"
-        "from ansible_collections.ocikit.registry.plugins.modules.registry_rmtag import main\n"
-        "main()\n"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT / ".cache" / "dev")},
-    )
-    assert process.stdin
-    process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": params}))
-    process.stdin.close()
-    process.stdin = None
-    return process
+    """Start registry_rmtag as Ansible does."""
+    return start("registry_rmtag", server.url, image="a/b", tags=list(tags), strategy=strategy)
 
 
 @pytest.mark.parametrize(
@@ -783,4 +823,16 @@ def test_after_a_crash_the_same_task_removes_the_tag(connect: Connect) -> None:
             time.sleep(0.01)
         assert tags["1"] not in STATE.values()
         assert rm(connect, server.url, "1")["changed"] is True
+        assert tags == AFTER
+
+
+def test_a_sibling_that_cannot_be_looked_up_is_not_called_lost(connect: Connect) -> None:
+    with HostileRegistry(tag_delete="405", fail_status=503, fail_on="/manifests/latest") as server:
+        tags = seeded(server)
+        meanwhile(server, DIGEST_DELETES, lambda: setattr(server.behaviour, "fail_first", -1), 2)
+        with pytest.raises(ServerFault, match="not be looked up whether latest kept the image") as caught:
+            rm(connect, server.url, "1")
+        assert [(one["tag"], one["method"]) for one in caught.value.result["removed"]] == [
+            ("1", "placeholder")
+        ]
         assert tags == AFTER
