@@ -138,7 +138,7 @@ def append(
     found = [platform for platform, _digest in work.images.values()]
     for wanted in platforms:
         if not any(platform.matches(wanted) for platform in found):
-            offered = ", ".join(sorted(map(str, work.seen)))
+            offered = printable(", ".join(sorted(map(str, work.seen))))
             raise NotFound(f"{what} has no image for {wanted}: it has {offered or 'none with a platform'}.")
     if changed is None or not found:
         raise InvalidInput(f"{what} holds no image with a file system: layers cannot be appended to it.")

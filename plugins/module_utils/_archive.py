@@ -64,7 +64,15 @@ _TAR_BLOCK = 512
 _MAX_MEMBERS = 100000
 _MAX_HEADER = 1 << 20
 _SMALL = MANIFEST_READ_LIMIT
-_DAMAGES = (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, ValueError, RecursionError)
+_DAMAGES = (
+    tarfile.TarError,
+    gzip.BadGzipFile,
+    zlib.error,
+    EOFError,
+    ValueError,
+    OverflowError,
+    RecursionError,
+)
 
 
 @dataclass(frozen=True)

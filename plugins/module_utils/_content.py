@@ -62,6 +62,8 @@ ACCEPT_MANIFESTS = ", ".join(
 MANIFEST_READ_LIMIT = 8 << 20
 MANIFEST_WRITE_LIMIT = 4 << 20
 CONFIG_LIMIT = 8 << 20
+# Manifests nest less than ten deep. What shows and writes them follows each level with frames of its own.
+_MAX_NESTING = 100
 
 
 def digest_of(raw: bytes, like: str | None = None) -> str:
@@ -137,7 +139,7 @@ class Platform:
         return (self.os, self.architecture, self.variant) == (wanted.os, wanted.architecture, wanted.variant)
 
     def __str__(self) -> str:
-        return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
+        return printable("/".join(part for part in (self.os, self.architecture, self.variant) if part), 100)
 
 
 @dataclass(frozen=True)
@@ -315,7 +317,7 @@ def platform_child(index: Manifest, wanted: Platform, what: str) -> Descriptor:
     if child is None:
         offered = sorted({str(one.platform) for one in index.children if one.platform and one.platform.known})
         raise NotFound(
-            f"{what} has no image for {wanted}: it has {', '.join(offered) or 'none with a platform'}."
+            f"{what} has no image for {wanted}: it has {printable(', '.join(offered)) or 'none with a platform'}."
         )
     return child
 
@@ -328,7 +330,19 @@ def parse_json_object(raw: bytes, what: str) -> dict[str, t.Any]:
         raise ProtocolError(f"The {what} is not valid JSON.") from None
     if not isinstance(data, dict):
         raise ProtocolError(f"The {what} is not a JSON object.")
+    if _is_deep(data):
+        raise ProtocolError(f"The {what} is nested more than {_MAX_NESTING} levels deep.")
     return data
+
+
+def _is_deep(data: t.Any) -> bool:
+    level = [data]
+    for _depth in range(_MAX_NESTING):
+        members = (one.values() if isinstance(one, dict) else one for one in level)
+        level = [inner for each in members for inner in each if isinstance(inner, (dict, list))]
+        if not level:
+            return False
+    return True
 
 
 def base_type(content_type: str | None) -> str:

@@ -125,7 +125,8 @@ def _schema1_config(manifest: Manifest) -> dict[str, t.Any] | None:
     for entry in _typed(manifest.data.get("history"), list):
         # The newest comes first; it describes the whole image.
         text = _typed(_typed(entry, dict).get("v1Compatibility"), str)
-        return _config_facts(parse_json_object(text.encode("utf-8"), "schema 1 image configuration"))
+        raw = text.encode("utf-8", "surrogatepass")
+        return _config_facts(parse_json_object(raw, "schema 1 image configuration"))
     return None
 
 

@@ -35,6 +35,8 @@ from ansible_collections.ocikit.registry.plugins.module_utils._transport import 
 _LEVEL = 6
 _UNPACKED_LIMIT = 100 << 30
 _TAR_BLOCK = 512
+# What four bytes unpack to can be 128 KiB, and each of these blocks is unpacked at once.
+_ZSTD_BLOCK = 1 << 10
 _MAGIC = {
     b"\x1f\x8b": "gzip",
     b"\x28\xb5\x2f\xfd": "zstd",
@@ -105,12 +107,16 @@ def file_layer(members: t.Iterable[Member]) -> Layer:
     kinds: dict[str, bytes] = {}
     for member in ordered:
         if member.name in kinds:
-            raise InvalidInput(f"/{member.name} is in the layer twice: each name can be there once.")
+            raise InvalidInput(
+                f"/{printable(member.name)} is in the layer twice: each name can be there once."
+            )
         kinds[member.name] = member.kind
         parent = member.name.rpartition("/")[0]
         while parent:
             if kinds.get(parent, _FOLDER) != _FOLDER:
-                raise InvalidInput(f"/{member.name} cannot be in the layer: /{parent} in it is not a folder.")
+                raise InvalidInput(
+                    f"/{printable(member.name)} cannot be in the layer: /{printable(parent)} in it is not a folder."
+                )
             parent = parent.rpartition("/")[0]
     return _packed(lambda: _tar(ordered), "The layer")
 
@@ -252,14 +258,27 @@ def _gunzip(file: t.BinaryIO, what: str) -> Blocks:
 
 def _unzstd(file: t.BinaryIO, what: str) -> Blocks:
     library = _zstd_library()
-    if hasattr(library, "ZstdFile"):
-        unpacked = library.ZstdFile(file)
-    else:
-        unpacked = library.ZstdDecompressor().stream_reader(file, read_across_frames=True)
     try:
-        yield from iter(lambda: unpacked.read(BLOCK), b"")
+        if hasattr(library, "ZstdFile"):
+            unpacked = library.ZstdFile(file)
+            yield from iter(lambda: unpacked.read(BLOCK), b"")
+        else:
+            yield from _zstd_frames(library, file)
     except (EOFError, library.ZstdError) as error:
         raise InvalidInput(f"{what} is not a complete zstd file: {error}.") from error
+
+
+def _zstd_frames(library: t.Any, file: t.BinaryIO) -> Blocks:
+    """Unpack with zstandard, frame by frame: its own reader takes the place where a frame was cut off for its end."""
+    frame = None
+    for packed in iter(lambda: file.read(_ZSTD_BLOCK), b""):
+        while packed:
+            frame = frame or library.ZstdDecompressor().decompressobj()
+            yield frame.decompress(packed)
+            packed = frame.unused_data if frame.eof else b""
+            frame = None if frame.eof else frame
+    if frame:
+        raise EOFError("it ends in the middle of a frame")
 
 
 def _zstd_library() -> t.Any:

@@ -31,12 +31,15 @@ class Patterns:
         return any(pattern.fullmatch(name) for pattern in self._patterns)
 
 
+def regex(text: str, what: str) -> t.Pattern[str]:
+    """Return the regular expression ``text``. Raises InvalidInput, which calls it ``what``."""
+    try:
+        return re.compile(text)
+    except (re.error, ValueError, OverflowError, RecursionError) as error:
+        raise InvalidInput(f"{what} is not a regular expression: {printable(error)}.") from None
+
+
 def _compiled(pattern: str, option: str) -> t.Pattern[str]:
     if not pattern.startswith(_REGEX):
         return re.compile(fnmatch.translate(pattern))
-    try:
-        return re.compile(pattern[len(_REGEX) :])
-    except re.error as error:
-        raise InvalidInput(
-            f"{printable(pattern)!r} in {option} is not a regular expression: {error}."
-        ) from None
+    return regex(pattern[len(_REGEX) :], f"{printable(pattern)!r} in {option}")

@@ -15,7 +15,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._content import (
     Platform,
     choose,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._errors import NotFound
+from ansible_collections.ocikit.registry.plugins.module_utils._errors import NotFound, printable
 from ansible_collections.ocikit.registry.plugins.module_utils._inspect import image_config
 from ansible_collections.ocikit.registry.plugins.module_utils._reference import Reference
 
@@ -40,6 +40,6 @@ def image_for(
         platforms = (image.platform for image in images)
         offered = dict.fromkeys(str(platform) for platform in platforms if platform and platform.known)
         raise NotFound(
-            f"{reference} is not there for {wanted}, but for {', '.join(offered) or 'no platform at all'}."
+            f"{reference} is not there for {wanted}, but for {printable(', '.join(offered)) or 'no platform at all'}."
         )
     return found

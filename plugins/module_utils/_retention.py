@@ -19,7 +19,7 @@ from functools import cached_property
 
 from ansible_collections.ocikit.registry.plugins.module_utils._content import SCHEMA1_TYPES
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput, printable
-from ansible_collections.ocikit.registry.plugins.module_utils._patterns import Patterns
+from ansible_collections.ocikit.registry.plugins.module_utils._patterns import Patterns, regex
 from ansible_collections.ocikit.registry.plugins.module_utils._reference import DOCKER_HUB, is_digest
 from ansible_collections.ocikit.registry.plugins.module_utils._versions import (
     Version,
@@ -173,7 +173,9 @@ class Protection:
     """What must not go, whatever the rules say: digests, references, and patterns over either."""
 
     def __init__(self, entries: t.Iterable[str], registry: str, repository: str) -> None:
-        self._names = [f"{registry}/{repository}", repository]
+        # Whichever of these ports the registry has anyway: protecting too much is no harm.
+        host = re.sub(r":(443|80)\Z", "", registry)
+        self._names = [f"{name}/{repository}" for name in (host, f"{host}:443", f"{host}:80")] + [repository]
         if registry == DOCKER_HUB:
             self._names += [f"index.docker.io/{repository}", repository.rpartition("library/")[2]]
         self._exact: dict[str, str] = {}
@@ -213,7 +215,7 @@ def parse_rules(rules: t.Sequence[t.Mapping[str, t.Any]]) -> list[Rule]:
 
 def parse_duration(text: str) -> float:
     """Return the seconds of a duration such as ``30d``, ``2w`` or ``1d12h``. Raises InvalidInput."""
-    parts = re.findall(r"(\d+)([a-z])", text)
+    parts = re.findall(r"([0-9]{1,9})([a-z])", text)
     if (
         not parts
         or "".join(number + unit for number, unit in parts) != text
@@ -498,7 +500,7 @@ def _created(facts: Facts, tag: str) -> float | None:
 
 def _parse_rule(rule: t.Mapping[str, t.Any], position: int) -> Rule:
     match = rule.get("match") or {}
-    name = rule.get("name") or f"rule {position}"
+    name = printable(rule.get("name") or f"rule {position}")
     keep, delete, keep_last = bool(rule.get("keep")), bool(rule.get("delete")), rule.get("keep_last")
     if keep and delete:
         raise InvalidInput(f"The policy's {name} both keeps and deletes: choose one.")
@@ -512,12 +514,7 @@ def _parse_rule(rule: t.Mapping[str, t.Any], position: int) -> Rule:
     if group and keep_last is None:
         raise InvalidInput(f"The policy's {name} has a group without keep_last, which it is for.")
     if group and group not in ("major", "minor"):
-        try:
-            re.compile(group)
-        except re.error as error:
-            raise InvalidInput(
-                f"The group of the policy's {name} is not a regular expression: {error}."
-            ) from None
+        regex(group, f"The group of the policy's {name}")
     tags = match.get("tags")
     orphans = bool(match.get("orphans"))
     if tags is None and match.get("version") is None and not orphans:
@@ -556,7 +553,8 @@ def _order(tag: str) -> tuple[t.Any, ...]:
 def _bounds(operator: str, text: str) -> tuple[t.Any, t.Any] | None:
     """Return the least version, and the least one beyond, that one part of a range admits."""
     wildcard = re.match(r"v?(\d+(?:\.\d+)*)\.[xX*](?:\.[xX*])*\Z", text)
-    version = parse_version(wildcard.group(1) if wildcard else text)
+    # What is longer than a tag can be is no version of one.
+    version = parse_version(wildcard.group(1) if wildcard else text) if len(text) <= 128 else None
     if version is None:
         return None
     numbers = version.numbers

@@ -65,7 +65,7 @@ DEMANDS: dict[str, dict[str, t.Any]] = {
 }
 COSIGN = "cosign"
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?))?b?\Z", re.IGNORECASE)
+_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*(?:([kmgt])(i?))?b?\Z", re.IGNORECASE)
 _LOCK_LIMIT = 16 << 20
 _MAX_NESTING = 5
 # What these say is about one image; anything else means that nothing can be verified at all.
@@ -223,7 +223,16 @@ def _load(text: str, where: str) -> t.Any:
         )
     try:
         return yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError):
+    # PyYAML lets out whatever its constructors stumble over.
+    except (
+        yaml.YAMLError,
+        ValueError,
+        LookupError,
+        AttributeError,
+        TypeError,
+        ArithmeticError,
+        RecursionError,
+    ):
         raise InvalidInput(f"{where} is neither YAML nor JSON.") from None
 
 
@@ -342,7 +351,7 @@ class _Verification:
         missing = [str(platform) for platform, image in chosen if image is None]
         if missing:
             offered = sorted({str(one.platform) for one in images if one.platform and one.platform.known})
-            has = f"it has {', '.join(offered)}" if offered else "it names no platform"
+            has = f"it has {printable(', '.join(offered))}" if offered else "it names no platform"
             self._violate("platforms", f"it lacks {', '.join(missing)}: {has}.")
         return [image for _platform, image in chosen if image]
 

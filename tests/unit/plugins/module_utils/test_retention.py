@@ -344,6 +344,13 @@ class TestWhatIsNeeded:
         assert protection.why("b20", [digest(20)]) == f"protected: {entry}"
         assert Protection([entry], "[::1]:5001", "team/app").why("b20", []) is None
 
+    @pytest.mark.parametrize("registry", ["x.y", "x.y:443", "x.y:80"])
+    @pytest.mark.parametrize("named", ["x.y", "x.y:443", "https://x.y:443", "x.?"])
+    def test_a_registry_may_be_named_with_its_port(self, registry: str, named: str) -> None:
+        entry = f"{named}/team/app:b20"
+        assert Protection([entry], registry, "team/app").why("b20", []) == f"protected: {entry}"
+        assert Protection([entry], "x.y:5000", "team/app").why("b20", []) is None
+
     @pytest.mark.parametrize("entry", ["tool:1", "library/tool:1", "index.docker.io/library/tool:1"])
     def test_docker_hub_has_several_names(self, entry: str) -> None:
         assert Protection([entry], "docker.io", "library/tool").why("1", []) == f"protected: {entry}"
