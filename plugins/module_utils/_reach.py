@@ -74,7 +74,8 @@ def _guarded(pool: t.Any, reach: Reach) -> t.Any:
         _dns_host: str
 
         def _new_conn(self) -> t.Any:
-            name, failure = self._dns_host, None
+            name = self._dns_host
+            failure: Exception = OSError(f"{name} has no address.")
             try:
                 for address in reach.addresses(name, self.port):
                     # The name itself stays that of the TLS certificate.
@@ -88,7 +89,6 @@ def _guarded(pool: t.Any, reach: Reach) -> t.Any:
                     return connection
             finally:
                 self._dns_host = name
-            assert failure
             raise failure
 
     class Pool(pool):
