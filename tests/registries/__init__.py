@@ -11,13 +11,18 @@ from __future__ import annotations
 from .binary import ToolMissing, find_registry, find_tool
 from .kinds import chosen_kind
 from .server import OptionMissing, Registry, RegistryFailed
+from .traits import TRAITS, samples, stored, traits
 
 __all__ = [
     "OptionMissing",
     "Registry",
     "RegistryFailed",
+    "TRAITS",
     "ToolMissing",
     "chosen_kind",
     "find_registry",
     "find_tool",
+    "samples",
+    "stored",
+    "traits",
 ]

@@ -16,8 +16,9 @@ import sys
 import tempfile
 import typing as t
 
-from .kinds import KINDS
+from .kinds import KINDS, chosen_kind
 from .server import Registry, RegistryFailed
+from .traits import TRAITS, traits
 
 DEFAULT_REGISTRIES = ["plain"]
 SPEC_HELP = """NAME or NAME:OPTION=VALUE,OPTION=VALUE with the options of tests.registries.server.Registry.
@@ -102,7 +103,8 @@ def run(arguments: argparse.Namespace) -> int:
     with started(arguments.registry) as registries:
         facts = variables(registries)
         if arguments.vars:
-            pathlib.Path(arguments.vars).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+            written = {**facts, "registry_traits": sorted(traits())}
+            pathlib.Path(arguments.vars).write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
         environment = dict(os.environ, **{name.upper(): value for name, value in facts.items()})
         with subprocess.Popen(arguments.command, env=environment) as process:
             try:
@@ -135,6 +137,13 @@ def show_requests(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def show_traits(_arguments: argparse.Namespace) -> int:
+    """Print what the chosen kind of registry does, and what it does not."""
+    for name, text in TRAITS.items():
+        print(f"{chosen_kind()} does {'' if name in traits() else 'not '}{text} ({name}).")
+    return 0
+
+
 def seed(arguments: argparse.Namespace) -> int:
     """Push the sample images and print the digest of each tag."""
     from .images import seed_demo
@@ -157,7 +166,11 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.registries", description=__doc__)
     commands = parser.add_subparsers(dest="action", required=True)
     running = commands.add_parser("run", help="run a command with registries around it")
-    running.add_argument("--vars", metavar="FILE", help="write the facts to FILE, as JSON that is YAML too")
+    running.add_argument(
+        "--vars",
+        metavar="FILE",
+        help="write the facts, and the traits of the registry, to FILE, as JSON that is YAML too",
+    )
     running.add_argument("command", nargs="+", metavar="COMMAND", help="the command, after --")
     running.set_defaults(function=run)
     serving = commands.add_parser("serve", help="run registries until a signal comes")
@@ -176,6 +189,8 @@ def main(argv: list[str] | None = None) -> int:
     )
     showing.add_argument("log", metavar="LOG", help="the fact log of a registry")
     showing.set_defaults(function=show_requests)
+    describing = commands.add_parser("traits", help="print what the registry does of what not every one does")
+    describing.set_defaults(function=show_traits)
     arguments = parser.parse_args(argv)
     if arguments.action in ("run", "serve"):
         arguments.registry = arguments.registry or [parse_spec(text) for text in DEFAULT_REGISTRIES]

@@ -18,6 +18,8 @@ import typing as t
 from .binary import DEFAULT_CACHE, ToolMissing
 
 BUILD_SECONDS = 1800
+# Where Go's own archives go, which is seldom in PATH.
+GO_FOLDER = "/usr/local/go/bin"
 
 
 class Source(t.NamedTuple):
@@ -31,7 +33,7 @@ class Source(t.NamedTuple):
 
 
 DISTRIBUTION3 = Source("distribution", "github.com/distribution/distribution/v3", "v3.1.1", "cmd/registry")
-# The last version that has its repository as its address. Without tags it is zot's "minimal" build.
+# The module proxy refuses the names that later versions have. Without tags it is zot's "minimal" build.
 ZOT = Source("zot", "github.com/project-zot/zot", "v1.4.3", "cmd/zot", "containers_image_openpgp")
 
 
@@ -44,17 +46,18 @@ def find_built(source: Source, cache_dir: os.PathLike[str] | str = DEFAULT_CACHE
     program = folder / f"{source.name}-{source.version[1:]}"
     if program.exists():
         return str(program)
-    if not shutil.which("go"):
+    go = shutil.which("go") or shutil.which("go", path=GO_FOLDER)
+    if not go:
         raise ToolMissing(f"{source.name} {source.version} is built with Go: put the go command into PATH.")
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / f".{program.name}.lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not program.exists():
-            _build(source, program)
+            _build(source, program, go)
     return str(program)
 
 
-def _build(source: Source, program: pathlib.Path) -> None:
+def _build(source: Source, program: pathlib.Path, go: str) -> None:
     with tempfile.TemporaryDirectory(dir=program.parent, prefix=f".{program.name}-") as work:
         environment = dict(
             os.environ,
@@ -65,13 +68,15 @@ def _build(source: Source, program: pathlib.Path) -> None:
             GOPATH=f"{work}/path",
             GOMODCACHE=f"{work}/modules",
             GOTMPDIR=work,
+            # Some installations keep to their own release, which may be too old for the module.
+            GOTOOLCHAIN=os.environ.get("GOTOOLCHAIN", "auto"),
             # The module's own go.mod and go.sum decide, whatever lies above.
             GOWORK="off",
         )
-        download = ["go", "mod", "download", "-json", f"{source.module}@{source.version}"]
+        download = [go, "mod", "download", "-json", f"{source.module}@{source.version}"]
         module = json.loads(_go(source, download, environment, work))["Dir"]
         # Built where it lies, its go.mod is the main one, so its replacements and checksums hold.
-        build = ["go", "build", "-trimpath", "-tags", source.tags, "-o", f"{work}/program"]
+        build = [go, "build", "-trimpath", "-tags", source.tags, "-o", f"{work}/program"]
         _go(source, [*build, f"./{source.package}"], environment, module)
         os.replace(f"{work}/program", program)
 

@@ -348,8 +348,7 @@ class ZstdMissing(RuntimeError):
     """Neither the Python package nor the program for zstd is there."""
 
 
-# zot takes no media types of Docker, and its 1.4.3 fails on a subject that it does not have.
-_REFUSALS = (400, 415, 500)
+_REFUSALS = (400, 415)
 
 
 class NotStored(RuntimeError):
@@ -469,7 +468,7 @@ def _push(session: requests.Session, base: str, thing: Image, tag: str | None) -
         f"{base}/manifests/{tag or thing.digest}", data=thing.raw, headers={"Content-Type": thing.media_type}
     )
     if answer.status_code in _REFUSALS:
-        raise NotStored(f"{thing.media_type} is not stored: HTTP {answer.status_code} {answer.text[:500]}")
+        raise NotStored(f"{thing.media_type} is not stored: HTTP {answer.status_code} {_code(answer)}")
     stored = _good(answer, 201).headers.get("Docker-Content-Digest", thing.digest)
     if stored != thing.digest:
         raise RuntimeError(f"The registry stored {stored} instead of {thing.digest}.")
@@ -510,6 +509,14 @@ def _good(answer: requests.Response, status: int) -> requests.Response:
         asked = f"{answer.request.method} {answer.url}"
         raise RuntimeError(f"{asked} answered {answer.status_code} instead of {status}: {answer.text[:500]}")
     return answer
+
+
+def _code(answer: requests.Response) -> str:
+    """Return the registry's code for what is wrong, else all that it says."""
+    try:
+        return answer.json()["errors"][0]["code"]
+    except (ValueError, LookupError, TypeError):
+        return answer.text[:500]
 
 
 def _json(value: t.Any) -> bytes:

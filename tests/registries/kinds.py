@@ -30,9 +30,11 @@ class Kind:
     """One registry server as its project ships it."""
 
     name: str
-    # Options of Registry that the server has no setting for.
+    # Options of Registry, or pairs of them, that the server has no setting for.
     lacks: tuple[str, ...] = ()
     environment: dict[str, str] = {}
+    # What collects garbage, as PROGRAM COMMAND CONFIG; nothing where the server has no such command.
+    garbage_command: tuple[str, ...] = ()
 
     def program(self, cache_dir: os.PathLike[str] | str) -> str:
         """Return the path of what runs as ``PROGRAM serve CONFIG``.
@@ -58,6 +60,7 @@ class Distribution2(Kind):
     """distribution 2.8, Debian's ``docker-registry``."""
 
     name = "distribution2"
+    garbage_command = ("garbage-collect",)
 
     def program(self, cache_dir: os.PathLike[str] | str) -> str:
         return find_registry(cache_dir)
@@ -73,7 +76,7 @@ class Distribution2(Kind):
             http["prefix"] = registry.prefix + "/"
         if registry.tls:
             http["tls"] = {"certificate": registry.path("server.pem"), "key": registry.path("server.key")}
-        if registry.wants_client_certificate:
+        if registry.client_ca:
             http["tls"]["clientcas"] = [registry.path("ca.pem")]
         storage: dict[str, t.Any] = {
             "delete": {"enabled": registry.delete},
@@ -149,7 +152,8 @@ class Zot(Kind):
     """zot without its extensions, built from its module. It refuses by access rules what others switch off."""
 
     name = "zot"
-    lacks = ("prefix", "proxy_of", "catalog_max", "redirect_to", "schema1", "token")
+    # Who has a password needs no client certificate there.
+    lacks = ("prefix", "proxy_of", "catalog_max", "redirect_to", "schema1", "token", "client_ca with users")
 
     def program(self, cache_dir: os.PathLike[str] | str) -> str:
         return find_built(ZOT, cache_dir)
@@ -159,7 +163,7 @@ class Zot(Kind):
         http: dict[str, t.Any] = {"address": address, "port": port, "realm": "test-registry"}
         if registry.tls:
             http["tls"] = {"cert": registry.path("server.pem"), "key": registry.path("server.key")}
-        if registry.wants_client_certificate:
+        if registry.client_ca:
             http["tls"]["cacert"] = registry.path("ca.pem")
         if registry.users:
             http["auth"] = {"htpasswd": {"path": registry.path("htpasswd")}, "failDelay": 0}
@@ -176,6 +180,8 @@ class Zot(Kind):
                 "rootDirectory": os.path.abspath(registry.storage or registry.path("storage")),
                 # Its index of blobs has one user at a time.
                 "dedupe": registry.storage is None,
+                # At each push 1.4.3 follows every descriptor, and answers 500 if one leads to what it does not have.
+                "gc": False,
             },
             "http": http,
             "log": {"level": "info"},

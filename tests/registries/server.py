@@ -97,7 +97,7 @@ class Registry:
         self.delete = delete
         self.users = users or {}
         self.tls = tls or client_ca
-        self.wants_client_certificate = client_ca
+        self.client_ca = client_ca
         self.readonly = readonly
         self.relative_urls = relative_urls
         self.prefix = "/" + prefix.strip("/") if prefix and prefix.strip("/") else ""
@@ -133,9 +133,9 @@ class Registry:
         :raises ToolMissing: when there is no registry to start.
         :raises OptionMissing: when this kind of registry cannot do what was asked for.
         """
-        for option in self.kind.lacks:
-            if getattr(self, option):
-                raise OptionMissing(f"{self.kind.name} has no option {option}.")
+        for options in self.kind.lacks:
+            if all(getattr(self, option) for option in options.split(" with ")):
+                raise OptionMissing(f"{self.kind.name} has no option {options}.")
         program = self.kind.program(self.cache_dir)
         self._directory = tempfile.TemporaryDirectory(prefix="registry-")
         try:
@@ -178,11 +178,25 @@ class Registry:
         # The server appends, so it goes on at the new end of the file.
         os.truncate(self.log, 0)
 
+    def collect_garbage(self) -> None:
+        """Remove what no tag or manifest needs from ``storage``. No server may run on it.
+
+        :raises OptionMissing: when this kind of registry has no such command.
+        """
+        if not self.kind.garbage_command:
+            raise OptionMissing(f"{self.kind.name} has no command that collects garbage.")
+        with tempfile.TemporaryDirectory(prefix="registry-") as folder:
+            config = pathlib.Path(folder, "config.yml")
+            config.write_text(json.dumps(self.kind.config(self)), "utf-8")
+            command = [self.kind.program(self.cache_dir), *self.kind.garbage_command, str(config)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        if done.returncode:
+            raise RegistryFailed(f"Garbage was not collected: {done.stderr.strip()}")
+
     def facts(self) -> dict[str, str]:
         """Return what a client must know, as name and value; names without a value are left out."""
         user = next(iter(self.users.items()), (None, None))
         facts = {
-            "kind": self.kind.name,
             "url": self.url,
             "host": self.host,
             "ca": self.ca,
@@ -252,7 +266,7 @@ class Registry:
         self._openssl_request("ca", "/CN=Test registry CA", ["-x509", "-days", "30"])
         self.ca = self.path("ca.pem")
         self._issue("server", "/CN=localhost", SERVER_NAMES)
-        if self.wants_client_certificate:
+        if self.client_ca:
             self._issue("client", "/CN=client", "extendedKeyUsage=clientAuth")
             self.client_cert, self.client_key = self.path("client.pem"), self.path("client.key")
 

@@ -15,30 +15,39 @@ import pytest
 from ansible_collections.ocikit.registry.plugins.module_utils import _transport
 from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._options import OPTIONS, Connection
-from tests.registries import OptionMissing, Registry, chosen_kind, images
+from tests.registries import TRAITS, OptionMissing, Registry, chosen_kind, images, traits
 from tests.unit.copying import Mover
 
 STARTS_A_REGISTRY = re.compile(r"\bRegistry\(")
+# What a registry must do to store every sample.
+STORING = {"change_type", "docker", "foreign_layers"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker of tests about what not every registry server does."""
+    """Declare the markers of tests about what not every registry server does."""
+    config.addinivalue_line("markers", "registry_does(*names): the registry must have these traits")
     config.addinivalue_line(
-        "markers", "registry_kind(*names, reason): the test is about what only these kinds of registry do"
+        "markers", "registry_does_not(*names): the registry must have none of these traits"
     )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With another kind of registry, keep the tests that meet a real one; skip those about other kinds."""
-    kind = chosen_kind()
-    if kind != "distribution2":
+    """With another kind of registry, keep the tests that meet a real one."""
+    if chosen_kind() != "distribution2":
         dropped = [item for item in items if not _meets_registry(item)]
         config.hook.pytest_deselected(items=dropped)
         items[:] = [item for item in items if _meets_registry(item)]
-    for item in items:
-        marker = item.get_closest_marker("registry_kind")
-        if marker and kind not in marker.args:
-            item.add_marker(pytest.mark.skip(reason=f"{kind}: {marker.kwargs['reason']}"))
+
+
+def _unfit(item: pytest.Item) -> t.Iterator[str]:
+    for marker in item.iter_markers("registry_does"):
+        for name in marker.args:
+            if name not in traits():
+                yield f"{chosen_kind()} does not {TRAITS[name]}"
+    for marker in item.iter_markers("registry_does_not"):
+        for name in marker.args:
+            if name in traits():
+                yield f"{chosen_kind()} does {TRAITS[name]}"
 
 
 def _meets_registry(item: pytest.Item) -> bool:
@@ -54,14 +63,16 @@ def _skipping() -> t.Iterator[None]:
     except OptionMissing as error:
         pytest.skip(str(error))
     except images.NotStored as error:
-        if chosen_kind() == "distribution2":
+        if traits() >= STORING:
             raise
-        pytest.skip(f"{chosen_kind()}: {error}"[:120])
+        pytest.skip(f"{chosen_kind()}: {error}")
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_setup() -> t.Iterator[None]:
-    """Skip a test whose fixtures need what this kind of registry cannot do."""
+def pytest_runtest_setup(item: pytest.Item) -> t.Iterator[None]:
+    """Skip a test that is about what this kind of registry does not do, or whose fixtures need it."""
+    for reason in _unfit(item):
+        pytest.skip(reason)
     with _skipping():
         return (yield)
 
