@@ -99,6 +99,20 @@ def test_ranges_that_a_registry_ignores(connect: t.Any) -> None:
         assert ranges(server) == [None, "bytes=2500-"]
 
 
+def test_a_slow_trickle_is_no_fault(connect: t.Any) -> None:
+    """The time-out is for each read: the whole may take longer."""
+    with HostileRegistry(trickle=0.1) as server:
+        _connection, client = connect(holding(server).url, read_timeout=0.5)
+        assert download(client) == CONTENT
+
+
+def test_a_trickle_that_dries_up_is_taken_up_again(connect: t.Any) -> None:
+    with HostileRegistry(trickle=600) as server:
+        _connection, client = connect(holding(server).url, read_timeout=0.2)
+        assert download(client, block=1024) == CONTENT
+        assert ranges(server)[:3] == [None, "bytes=1024-", "bytes=2048-"]
+
+
 def test_a_registry_that_never_gets_further(connect: t.Any) -> None:
     with HostileRegistry(cut_first=-1, cut_after=2500, ranges="ignored") as server:
         _connection, client = connect(holding(server).url)
