@@ -335,9 +335,7 @@ def test_writes_are_not_redirected(connect: t.Any, status: int) -> None:
 @pytest.mark.parametrize("method", ["GET", "PUT"])
 def test_the_body_of_a_redirect_has_a_limit_too(connect: t.Any, method: str) -> None:
     bomb = gzip.compress(bytes(4 << 20))
-    with Stub(
-        lambda server: server.reply(307, bomb, Location="/elsewhere", Content_Encoding="gzip")
-    ) as stub:
+    with Stub(lambda server: server.reply(307, bomb, Location="/elsewhere", Content_Encoding="gzip")) as stub:
         _connection, client = connect(stub.url)
         with pytest.raises(ProtocolError, match="larger than 1048576 bytes"):
             client._transport.send(Request(method, client.endpoint.base, limit=1 << 20))
