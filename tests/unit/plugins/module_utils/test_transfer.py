@@ -83,11 +83,13 @@ def test_the_expected_digest_is_that_of_the_source(
     index = images.index([*INDEX.children, other])
     images.push(registry.url, "expected/a", index, "1")
     chosen = {"platforms": platforms, "expected_digest": index.digest}
-    copied = mover.copy(registry.url, "expected/a:1", "expected/b:1", **chosen)
+    # An image and an index, for no registry has to let a tag move from one to the other.
+    target = f"expected/of-{len(platforms)}"
+    copied = mover.copy(registry.url, "expected/a:1", f"{target}:1", **chosen)
     pulled = mover.pull(registry.url, "expected/a:1", tmp_path / "layout", **chosen)
     digest = copied["images"][0]["digest"]
     assert digest != index.digest and copied["images"][0]["source_digest"] == index.digest
-    assert images.head(registry.url, "expected/b", "1") == digest
+    assert images.head(registry.url, target, "1") == digest
     assert [one["digest"] for one in pulled["images"]] == [digest]
     registry.clear_requests()
     chosen["expected_digest"] = digest
