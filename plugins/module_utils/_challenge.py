@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 import time
 import typing as t
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -32,6 +30,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._origin import (
     origin_of,
     safe_url,
 )
+from ansible_collections.ocikit.registry.plugins.module_utils._parallel import Once
 
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 # Commas stand between parameters as well as between challenges, and some registries forget them.
@@ -145,9 +144,8 @@ class Authorizer:
         self._clock = clock
         self._hide = hide
         self._depth = depth
-        self._lock = threading.Lock()
         self._way: Challenge | None = None
-        self._tokens: dict[tuple[Credentials, frozenset[str]], Future[Token]] = {}
+        self._tokens: Once[tuple[Credentials, frozenset[str]], Token] = Once()
 
     @property
     def scheme(self) -> str | None:
@@ -222,30 +220,11 @@ class Authorizer:
         asked: t.Sequence[str],
         rejected: str | None = None,
     ) -> Token:
-        key = (credentials, frozenset(scopes))
-        with self._lock:
-            pending = self._tokens.get(key)
-            if pending is not None and not self._usable(pending, rejected):
-                pending = None
-            mine = pending is None
-            if pending is None:
-                pending = self._tokens[key] = Future()
-        if mine:
-            try:
-                pending.set_result(self._request(credentials, way, asked))
-            except BaseException as error:
-                with self._lock:
-                    self._tokens.pop(key, None)
-                pending.set_exception(error)
-        return pending.result()
-
-    def _usable(self, pending: Future[Token], rejected: str | None) -> bool:
-        if not pending.done():
-            return True
-        if pending.exception() is not None:
-            return False
-        token = pending.result()
-        return token.value != rejected and token.expires > self._clock()
+        return self._tokens.get(
+            (credentials, frozenset(scopes)),
+            lambda: self._request(credentials, way, asked),
+            lambda token: token.value != rejected and token.expires > self._clock(),
+        )
 
     def _request(self, credentials: Credentials, way: Challenge, scopes: t.Sequence[str]) -> Token:
         realm = way.parameters["realm"]

@@ -16,9 +16,7 @@ import os
 import re
 import shutil
 import subprocess
-import threading
 import typing as t
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
@@ -26,6 +24,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     RegistryError,
     printable,
 )
+from ansible_collections.ocikit.registry.plugins.module_utils._parallel import Once
 from ansible_collections.ocikit.registry.plugins.module_utils._reference import DOCKER_HUB, DOCKER_HUB_NAMES
 
 _DOCKER_HUB_KEY = "https://index.docker.io/v1/"
@@ -91,8 +90,7 @@ class Sources:
 
     def __init__(self) -> None:
         self._files: dict[str, dict[str, t.Any]] = {}
-        self._answers: dict[tuple[str, str], Future[Credentials]] = {}
-        self._lock = threading.Lock()
+        self._answers: Once[tuple[str, str], Credentials] = Once()
 
     def load(self, path: str) -> dict[str, t.Any]:
         """Return the content of an auth file. Raises OSError, ValueError for no path, and InvalidInput."""
@@ -102,20 +100,7 @@ class Sources:
 
     def ask(self, name: str, registry: str, source: str, environ: t.Mapping[str, str]) -> Credentials:
         """Return what the helper ``name`` has for ``registry``. Threads that want the same wait for one answer."""
-        key = (name, registry)
-        with self._lock:
-            pending = self._answers.get(key)
-            mine = pending is None
-            if pending is None:
-                pending = self._answers[key] = Future()
-        if mine:
-            try:
-                pending.set_result(_ask_helper(name, registry, source, environ))
-            except BaseException as error:
-                with self._lock:
-                    self._answers.pop(key, None)
-                pending.set_exception(error)
-        return pending.result()
+        return self._answers.get((name, registry), lambda: _ask_helper(name, registry, source, environ))
 
 
 def find_credentials(

@@ -11,7 +11,9 @@ import contextlib
 import threading
 import time
 import typing as t
+from concurrent.futures import Future
 
+Key = t.TypeVar("Key")
 Item = t.TypeVar("Item")
 Result = t.TypeVar("Result")
 
@@ -72,6 +74,35 @@ def sleep(seconds: float) -> None:
         time.sleep(seconds)
 
 
+class Once(t.Generic[Key, Result]):
+    """Results by their keys. Each is made by one thread, and others that want it wait; what failed is made anew.
+
+    No lock is held while one is made.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[Key, Future[Result]] = {}
+        self._lock = threading.Lock()
+
+    def get(
+        self, key: Key, make: t.Callable[[], Result], usable: t.Callable[[Result], bool] = lambda result: True
+    ) -> Result:
+        """Return what ``make`` returned for ``key``, made now unless there is one that is ``usable``."""
+        with self._lock:
+            pending = self._made.get(key)
+            mine = pending is None or (pending.done() and not _serves(pending, usable))
+            if pending is None or mine:
+                pending = self._made[key] = Future()
+        if mine:
+            try:
+                pending.set_result(make())
+            except BaseException as error:
+                with self._lock:
+                    self._made.pop(key, None)
+                pending.set_exception(error)
+        return pending.result()
+
+
 class _Batch(t.Generic[Item, Result]):
     """What one call of each() has to do. It stops with the batch whose thread made that call."""
 
@@ -125,6 +156,10 @@ class _Batch(t.Generic[Item, Result]):
         if self.stopped.is_set():
             raise Stopped
         return [self._results[number] for number in range(len(self._results))]
+
+
+def _serves(done: Future[Result], usable: t.Callable[[Result], bool]) -> bool:
+    return done.exception() is None and usable(done.result())
 
 
 def _batch() -> _Batch[t.Any, t.Any] | None:

@@ -9,14 +9,13 @@ from __future__ import annotations
 import json
 import random
 import threading
-import time
 import typing as t
 from dataclasses import replace
 
 from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._content import OCI_INDEX, Descriptor, Manifest
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import ProtocolError, RegistryError
-from ansible_collections.ocikit.registry.plugins.module_utils._parallel import each
+from ansible_collections.ocikit.registry.plugins.module_utils._parallel import each, sleep
 from ansible_collections.ocikit.registry.plugins.module_utils._reference import is_tag
 
 API = "api"
@@ -122,7 +121,7 @@ def _edit(
     with _EDITING.setdefault((client.endpoint.base, repository, tag), threading.Lock()):
         for attempt in range(_TRIES + 1):
             if attempt > 1:
-                time.sleep(_PAUSE * 2**attempt * random.random())
+                sleep(_PAUSE * 2**attempt * random.random())
             index = _read_index(client, repository, tag)
             before = index.data.get("manifests") or []
             after = _edited(index, add, remove)
