@@ -77,6 +77,12 @@ def _assumed(about: str, text: str, **switches: t.Any) -> Quirk:
     return Quirk(ASSUMED, about, text, switches)
 
 
+def _assumed_bearer(path: str) -> Quirk:
+    return _assumed(
+        "sign-in", f"Bearer, from {path} of the same host", auth="bearer", realm="same", token_path=path
+    )
+
+
 _GOOGLE = (
     _reported("remove-tag", "a tag is deleted by its name", tag_delete="202"),
     _reported(
@@ -86,13 +92,7 @@ _GOOGLE = (
     ),
     _documented("tags", "tags/list also holds manifest and child", tags_extra=True),
     _documented("push", "no upload in chunks", chunked="405"),
-    _assumed(
-        "sign-in",
-        "Bearer, from /v2/token of the same host",
-        auth="bearer",
-        realm="same",
-        token_path="/v2/token",
-    ),
+    _assumed_bearer("/v2/token"),
     _assumed(
         "sign-in", "the user is _json_key or oauth2accesstoken", user=("_json_key", '{"key": "s3cr:et"}')
     ),
@@ -254,13 +254,7 @@ PROFILES: dict[str, Profile] = {
             ),
             _documented("catalog tags mount", "as the specification has it"),
             _documented("digest", "what is not there is NOT_FOUND", absent_code="NOT_FOUND"),
-            _assumed(
-                "sign-in",
-                "Bearer, from /service/token of the same host",
-                auth="bearer",
-                realm="same",
-                token_path="/service/token",
-            ),
+            _assumed_bearer("/service/token"),
             _assumed("sign-in", "robots have a dollar sign in their name", user=("robot$ci", "s3cr:et")),
             _reported("referrers", "the referrers API", referrers="on"),
         ),
@@ -313,13 +307,7 @@ PROFILES: dict[str, Profile] = {
             _documented("catalog", "as the specification has it"),
             _documented("mount", "404 where there is nothing to mount", mount="404missing"),
             _documented("tags", "absolute Link whenever a page is full", link="full-page", page_size=100),
-            _assumed(
-                "sign-in",
-                "Bearer, from /token/ of the same host",
-                auth="bearer",
-                realm="same",
-                token_path="/token/",
-            ),
+            _assumed_bearer("/token/"),
         ),
     ),
     "artifactory": Profile(
@@ -359,13 +347,7 @@ PROFILES["ecr-public"] = Profile(
     (
         _documented("tags", "a page of more than 1000 tags is refused: 405", max_n=1000),
         _reported("digest", "no digest in any answer", digest_header="missing"),
-        _assumed(
-            "sign-in",
-            "Bearer, from /token/ of the same host",
-            auth="bearer",
-            realm="same",
-            token_path="/token/",
-        ),
+        _assumed_bearer("/token/"),
         _assumed("catalog", "no catalog", catalog="405"),
         _WITHOUT_DELETION._replace(known=ASSUMED),
     ),
