@@ -167,6 +167,26 @@ def writer(modules: Modules, way: Proxy, plain: Plain, place: pathlib.Path, kind
     return name, functions[kind]
 
 
+def after_the_checks(kind: str) -> str:
+    """Return a pattern for the first request of a writer after all conditions were checked."""
+    return "^HEAD .*/manifests/sha256" if kind == "push" else "^GET .*/manifests/(one|sha256)"
+
+
+def overtaken(
+    modules: Modules, ways: tuple[Proxy, Proxy], plain: Plain, place: pathlib.Path, at: str, kind: str = "tag"
+) -> tuple[str, Play]:
+    """Write ``stable`` by the first way if it is THREE, held at a request while the second way makes it TWO."""
+    first, second = ways
+    name, write = writer(modules, first, plain, place, kind)
+    plain.put(name, THREE, "stable")
+    play = held(
+        first.hold(at),
+        lambda: write(if_digest=THREE.digest),
+        lambda: modules.tag(second, f"{name}:two", f"{name}:stable", if_digest=THREE.digest),
+    )
+    return name, play
+
+
 @pytest.mark.parametrize("kind", WRITERS)
 def test_a_tag_made_after_the_first_look_is_not_overwritten(
     modules: Modules, ways: tuple[Proxy, Proxy], plain: Plain, tmp_path: pathlib.Path, kind: str
@@ -174,8 +194,7 @@ def test_a_tag_made_after_the_first_look_is_not_overwritten(
     """A copy takes its time after all conditions were checked, so they are once more before the tag is written."""
     first, second = ways
     name, write = writer(modules, first, plain, tmp_path, kind)
-    # The first request after all conditions were checked.
-    hold = first.hold("^HEAD .*/manifests/sha256" if kind == "push" else "^GET .*/manifests/(one|sha256)")
+    hold = first.hold(after_the_checks(kind))
     play = held(
         hold, lambda: write(overwrite=False), lambda: modules.tag(second, f"{name}:two", f"{name}:stable")
     )
@@ -189,15 +208,7 @@ def test_a_tag_made_after_the_first_look_is_not_overwritten(
 def test_a_tag_that_moves_after_the_first_look_is_noticed_by_if_digest(
     modules: Modules, ways: tuple[Proxy, Proxy], plain: Plain, tmp_path: pathlib.Path, kind: str
 ) -> None:
-    first, second = ways
-    name, write = writer(modules, first, plain, tmp_path, kind)
-    plain.put(name, THREE, "stable")
-    hold = first.hold("^HEAD .*/manifests/sha256" if kind == "push" else "^GET .*/manifests/(one|sha256)")
-    play = held(
-        hold,
-        lambda: write(if_digest=THREE.digest),
-        lambda: modules.tag(second, f"{name}:two", f"{name}:stable", if_digest=THREE.digest),
-    )
+    name, play = overtaken(modules, ways, plain, tmp_path, after_the_checks(kind), kind)
     with pytest.raises(RegistryError, match=f"moved from {THREE.digest} to {TWO.digest} meanwhile") as caught:
         play.result()
     assert caught.value.kind == "refused"
@@ -208,14 +219,7 @@ def test_a_tag_that_moves_after_the_first_look_is_noticed_by_if_digest(
 def test_a_tag_that_moves_before_the_first_look_is_refused(
     modules: Modules, ways: tuple[Proxy, Proxy], plain: Plain, tmp_path: pathlib.Path
 ) -> None:
-    first, second = ways
-    name, write = writer(modules, first, plain, tmp_path, "tag")
-    plain.put(name, THREE, "stable")
-    play = held(
-        first.hold("^HEAD .*/manifests/stable"),
-        lambda: write(if_digest=THREE.digest),
-        lambda: modules.tag(second, f"{name}:two", f"{name}:stable"),
-    )
+    name, play = overtaken(modules, ways, plain, tmp_path, "^HEAD .*/manifests/stable")
     with pytest.raises(RegistryError, match="as if_digest demands"):
         play.result()
     assert plain.tags(name)["stable"] == TWO.digest
@@ -225,14 +229,7 @@ def test_between_the_last_look_and_the_write_nobody_can_tell(
     modules: Modules, ways: tuple[Proxy, Proxy], plain: Plain, tmp_path: pathlib.Path
 ) -> None:
     """What docs/safety.md says: there is a moment in which the one who writes last is right."""
-    first, second = ways
-    name, write = writer(modules, first, plain, tmp_path, "tag")
-    plain.put(name, THREE, "stable")
-    play = held(
-        first.hold("^PUT .*/manifests/stable"),
-        lambda: write(if_digest=THREE.digest),
-        lambda: modules.tag(second, f"{name}:two", f"{name}:stable", if_digest=THREE.digest),
-    )
+    name, play = overtaken(modules, ways, plain, tmp_path, "^PUT .*/manifests/stable")
     assert play.result()["changed"] is True
     assert plain.tags(name)["stable"] == ONE.digest
 
