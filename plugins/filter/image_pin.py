@@ -71,7 +71,7 @@ import typing as t
 from dataclasses import replace
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
-from ansible_collections.ocikit.registry.plugins.module_utils._reference import check_digest, parse
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import check_digest, parse
 from ansible_collections.ocikit.registry.plugins.plugin_utils._filter import as_filter, flag, text
 
 

@@ -85,7 +85,7 @@ _value:
 
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._reference import parse
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import parse
 from ansible_collections.ocikit.registry.plugins.plugin_utils._filter import as_filter, text
 
 

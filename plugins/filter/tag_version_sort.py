@@ -77,8 +77,11 @@ _value:
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput, printable
-from ansible_collections.ocikit.registry.plugins.module_utils._reference import check_tag
-from ansible_collections.ocikit.registry.plugins.module_utils._versions import parse_version, version_key
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import check_tag
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.tag_versions import (
+    parse_version,
+    version_key,
+)
 from ansible_collections.ocikit.registry.plugins.plugin_utils._filter import as_filter, flag, text
 
 

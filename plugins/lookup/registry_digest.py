@@ -118,11 +118,11 @@ from dataclasses import replace
 
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
-from ansible_collections.ocikit.registry.plugins.module_utils._content import Descriptor, Platform
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import NotFound
-from ansible_collections.ocikit.registry.plugins.module_utils._platforms import image_for
-from ansible_collections.ocikit.registry.plugins.module_utils._reference import Reference
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Descriptor, Platform
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.platforms import image_for
 from ansible_collections.ocikit.registry.plugins.plugin_utils._lookup import Question, run
 
 

@@ -98,11 +98,11 @@ import typing as t
 
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import NotFound
-from ansible_collections.ocikit.registry.plugins.module_utils._patterns import Patterns
-from ansible_collections.ocikit.registry.plugins.module_utils._reference import Reference
-from ansible_collections.ocikit.registry.plugins.module_utils._versions import version_key
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.tag_patterns import Patterns
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.tag_versions import version_key
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.plugin_utils._lookup import Question, run
 
 

@@ -11,13 +11,13 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
 
-from ansible_collections.ocikit.registry.plugins.module_utils._errors import RegistryError
-from ansible_collections.ocikit.registry.plugins.module_utils._options import (
+from ._errors import RegistryError
+from ._http.transport import REQUESTS_IMPORT_ERROR
+from ._registry.connection import (
     OPTIONS,
     Connection,
     environment_variable,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._transport import REQUESTS_IMPORT_ERROR
 
 _LOG_VERBOSITY = 3
 _LOG_LIMIT = 10000

@@ -356,7 +356,12 @@ error:
 
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._append import (
+from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
+from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Platform
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_digest
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.stores import RepositoryStore
+from ansible_collections.ocikit.registry.plugins.module_utils._transfer.append import (
     Appended,
     Change,
     append,
@@ -366,9 +371,8 @@ from ansible_collections.ocikit.registry.plugins.module_utils._append import (
     read_port,
     read_strings,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._content import Platform
-from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
-from ansible_collections.ocikit.registry.plugins.module_utils._layer import (
+from ansible_collections.ocikit.registry.plugins.module_utils._transfer.deliver import Image, deliver
+from ansible_collections.ocikit.registry.plugins.module_utils._transfer.layer import (
     Layer,
     Member,
     file_layer,
@@ -377,16 +381,12 @@ from ansible_collections.ocikit.registry.plugins.module_utils._layer import (
     tarball,
     text_member,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
-from ansible_collections.ocikit.registry.plugins.module_utils._reference import Reference, check_digest
-from ansible_collections.ocikit.registry.plugins.module_utils._stores import RepositoryStore
-from ansible_collections.ocikit.registry.plugins.module_utils._tagging import (
+from ansible_collections.ocikit.registry.plugins.module_utils._transfer.tagging import (
     Target,
     check_targets,
     read_targets,
     targets_diff,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._transfer import Image, deliver
 
 
 def append_layers(task: Task) -> dict[str, t.Any]:

@@ -119,18 +119,18 @@ import json
 import os
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._blobs import BlobDownload, read_blob
-from ansible_collections.ocikit.registry.plugins.module_utils._content import Descriptor, digest_diff
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput, NotFound, Refused
-from ansible_collections.ocikit.registry.plugins.module_utils._files import (
+from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Descriptor, digest_diff
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_digest
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.blobs import BlobDownload, read_blob
+from ansible_collections.ocikit.registry.plugins.module_utils._storage.files import (
     file_digest,
     receive,
     replacing,
     storage_errors,
     write_all,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
-from ansible_collections.ocikit.registry.plugins.module_utils._reference import Reference, check_digest
 
 _MEDIA_TYPE = "application/octet-stream"
 

@@ -104,8 +104,8 @@ error:
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import check_digest
 from ansible_collections.ocikit.registry.plugins.module_utils._parallel import each
-from ansible_collections.ocikit.registry.plugins.module_utils._reference import check_digest
 
 
 def blob_info(task: Task) -> dict[str, t.Any]:

@@ -128,9 +128,12 @@ error:
 
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._catalog import count_tags, find_repositories
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
 from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.catalog import (
+    count_tags,
+    find_repositories,
+)
 
 
 def list_repositories(task: Task) -> dict[str, t.Any]:

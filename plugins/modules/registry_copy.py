@@ -222,17 +222,21 @@ error:
 
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._companions import companions
-from ansible_collections.ocikit.registry.plugins.module_utils._content import Manifest, Platform
-from ansible_collections.ocikit.registry.plugins.module_utils._copy import select
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput, NotFound, Refused
 from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, destination_arguments, run
-from ansible_collections.ocikit.registry.plugins.module_utils._options import Connection
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Manifest, Platform
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_digest
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.stores import RepositoryStore
 from ansible_collections.ocikit.registry.plugins.module_utils._parallel import each
-from ansible_collections.ocikit.registry.plugins.module_utils._reference import Reference, check_digest
-from ansible_collections.ocikit.registry.plugins.module_utils._stores import RepositoryStore
-from ansible_collections.ocikit.registry.plugins.module_utils._tagging import Target
-from ansible_collections.ocikit.registry.plugins.module_utils._transfer import Image, deliver, delivered
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import Connection
+from ansible_collections.ocikit.registry.plugins.module_utils._transfer.companions import companions
+from ansible_collections.ocikit.registry.plugins.module_utils._transfer.copy import select
+from ansible_collections.ocikit.registry.plugins.module_utils._transfer.deliver import (
+    Image,
+    deliver,
+    delivered,
+)
+from ansible_collections.ocikit.registry.plugins.module_utils._transfer.tagging import Target
 
 
 def copy(task: Task) -> dict[str, t.Any]:

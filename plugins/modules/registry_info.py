@@ -235,13 +235,6 @@ msg:
 
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._capabilities import (
-    Probe,
-    rate_limit,
-    shown_headers,
-)
-from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient, failure
-from ansible_collections.ocikit.registry.plugins.module_utils._credentials import Credentials
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     Denied,
     InvalidInput,
@@ -250,8 +243,15 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     UnsafeTarget,
     printable,
 )
+from ansible_collections.ocikit.registry.plugins.module_utils._http.credentials import Credentials
+from ansible_collections.ocikit.registry.plugins.module_utils._http.transport import Response
 from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
-from ansible_collections.ocikit.registry.plugins.module_utils._transport import Response
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.capabilities import (
+    Probe,
+    rate_limit,
+    shown_headers,
+)
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient, failure
 
 _CAPABILITIES = ("catalog", "tag_pages", "head_digest", "referrers", "delete_manifest", "delete_tag", "mount")
 

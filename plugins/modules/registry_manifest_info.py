@@ -324,18 +324,18 @@ error:
 
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._client import Fetched, RegistryClient
-from ansible_collections.ocikit.registry.plugins.module_utils._content import Manifest, Platform
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import NotFound, Refused
-from ansible_collections.ocikit.registry.plugins.module_utils._inspect import (
+from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Manifest, Platform
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_digest
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import Fetched, RegistryClient
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.images import (
     image_config,
     manifest_facts,
     manifests_below,
     shown_headers,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
-from ansible_collections.ocikit.registry.plugins.module_utils._platforms import image_for
-from ansible_collections.ocikit.registry.plugins.module_utils._reference import Reference, check_digest
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.platforms import image_for
 
 
 def manifest_info(task: Task) -> dict[str, t.Any]:

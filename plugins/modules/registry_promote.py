@@ -222,13 +222,13 @@ import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
 from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, destination_arguments, run
-from ansible_collections.ocikit.registry.plugins.module_utils._promotion import (
+from ansible_collections.ocikit.registry.plugins.module_utils._transfer.promotion import (
     carry_out,
     outcome,
     read_promotion,
     read_undo,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._tagging import targets_diff
+from ansible_collections.ocikit.registry.plugins.module_utils._transfer.tagging import targets_diff
 
 
 def promote(task: Task) -> dict[str, t.Any]:

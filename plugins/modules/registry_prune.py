@@ -309,17 +309,15 @@ import contextlib
 import time
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._catalog import find_repositories
-from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     InvalidInput,
     Refused,
     RegistryError,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._facts import FactsCache, gather
 from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
-from ansible_collections.ocikit.registry.plugins.module_utils._patterns import Patterns, is_pattern
-from ansible_collections.ocikit.registry.plugins.module_utils._prune import (
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.tag_patterns import Patterns, is_pattern
+from ansible_collections.ocikit.registry.plugins.module_utils._prune.apply import (
     PLAN_FORMAT,
     UNDO_FORMAT,
     Application,
@@ -330,14 +328,16 @@ from ansible_collections.ocikit.registry.plugins.module_utils._prune import (
     restore,
     write_document,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._reference import Reference
-from ansible_collections.ocikit.registry.plugins.module_utils._retention import (
+from ansible_collections.ocikit.registry.plugins.module_utils._prune.policy import (
     Protection,
     Rule,
     check_brakes,
     make_plan,
     parse_rules,
 )
+from ansible_collections.ocikit.registry.plugins.module_utils._prune.snapshot import FactsCache, gather
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.catalog import find_repositories
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 
 
 def prune(task: Task) -> dict[str, t.Any]:

@@ -187,19 +187,28 @@ error:
 import os
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._content import Manifest, Platform, digest_diff
-from ansible_collections.ocikit.registry.plugins.module_utils._copy import Nearest, execute, plan, select
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput, NotFound, Refused
-from ansible_collections.ocikit.registry.plugins.module_utils._files import tidy
-from ansible_collections.ocikit.registry.plugins.module_utils._local import (
+from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import (
+    Manifest,
+    Platform,
+    digest_diff,
+)
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_digest
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.stores import RepositoryStore
+from ansible_collections.ocikit.registry.plugins.module_utils._storage.files import tidy
+from ansible_collections.ocikit.registry.plugins.module_utils._storage.local import (
     FORMATS,
     LocalStore,
     holds,
     open_store,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
-from ansible_collections.ocikit.registry.plugins.module_utils._reference import Reference, check_digest
-from ansible_collections.ocikit.registry.plugins.module_utils._stores import RepositoryStore
+from ansible_collections.ocikit.registry.plugins.module_utils._transfer.copy import (
+    Nearest,
+    execute,
+    plan,
+    select,
+)
 
 
 class Image(t.NamedTuple):

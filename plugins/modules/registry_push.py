@@ -196,14 +196,18 @@ error:
 
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._content import Platform
-from ansible_collections.ocikit.registry.plugins.module_utils._copy import select
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
-from ansible_collections.ocikit.registry.plugins.module_utils._local import image_in, open_source
 from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
-from ansible_collections.ocikit.registry.plugins.module_utils._reference import Reference
-from ansible_collections.ocikit.registry.plugins.module_utils._tagging import Target, condition
-from ansible_collections.ocikit.registry.plugins.module_utils._transfer import Image, deliver, delivered
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Platform
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference
+from ansible_collections.ocikit.registry.plugins.module_utils._storage.local import image_in, open_source
+from ansible_collections.ocikit.registry.plugins.module_utils._transfer.copy import select
+from ansible_collections.ocikit.registry.plugins.module_utils._transfer.deliver import (
+    Image,
+    deliver,
+    delivered,
+)
+from ansible_collections.ocikit.registry.plugins.module_utils._transfer.tagging import Target, condition
 
 
 def push(task: Task) -> dict[str, t.Any]:

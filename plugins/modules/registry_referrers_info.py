@@ -133,11 +133,11 @@ error:
 
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
-from ansible_collections.ocikit.registry.plugins.module_utils._content import Descriptor
 from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Descriptor
 from ansible_collections.ocikit.registry.plugins.module_utils._parallel import each
-from ansible_collections.ocikit.registry.plugins.module_utils._referrers import (
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.referrers import (
     ATTESTATION,
     COSIGN_TAG,
     attestations,

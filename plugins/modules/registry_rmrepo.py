@@ -164,15 +164,15 @@ error:
 
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._content import digest_diff
+from ansible_collections.ocikit.registry.plugins.module_utils._deletion.repository import Removal
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     InvalidInput,
     RegistryError,
     printable,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
-from ansible_collections.ocikit.registry.plugins.module_utils._reference import Reference, check_digest
-from ansible_collections.ocikit.registry.plugins.module_utils._repository import Removal
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import digest_diff
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_digest
 
 _NOTES = {
     True: "The registry still keeps the blobs: only its garbage collection frees the space. On distribution run"

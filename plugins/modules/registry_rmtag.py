@@ -132,12 +132,12 @@ error:
 
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._content import digest_diff
-from ansible_collections.ocikit.registry.plugins.module_utils._deletion import STRATEGIES, Remover
+from ansible_collections.ocikit.registry.plugins.module_utils._deletion.tags import STRATEGIES, Remover
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput, RegistryError
 from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
-from ansible_collections.ocikit.registry.plugins.module_utils._patterns import Patterns
-from ansible_collections.ocikit.registry.plugins.module_utils._reference import Reference, check_tag
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import digest_diff
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_tag
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.tag_patterns import Patterns
 
 
 def remove(task: Task) -> dict[str, t.Any]:

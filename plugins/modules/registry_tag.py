@@ -137,8 +137,8 @@ import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
 from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
-from ansible_collections.ocikit.registry.plugins.module_utils._reference import Reference, check_digest
-from ansible_collections.ocikit.registry.plugins.module_utils._tagging import (
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_digest
+from ansible_collections.ocikit.registry.plugins.module_utils._transfer.tagging import (
     Target,
     read_targets,
     retag,

@@ -183,13 +183,13 @@ error:
 
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
-from ansible_collections.ocikit.registry.plugins.module_utils._content import Descriptor
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
 from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Descriptor
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import check_tag, is_digest
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.tag_patterns import Patterns
 from ansible_collections.ocikit.registry.plugins.module_utils._parallel import each
-from ansible_collections.ocikit.registry.plugins.module_utils._patterns import Patterns
-from ansible_collections.ocikit.registry.plugins.module_utils._reference import check_tag, is_digest
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 
 
 def tag_info(task: Task) -> dict[str, t.Any]:

@@ -211,7 +211,7 @@ import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import Refused
 from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
-from ansible_collections.ocikit.registry.plugins.module_utils._verification import (
+from ansible_collections.ocikit.registry.plugins.module_utils._verify.requirements import (
     DEMANDS,
     read_subjects,
     verify,

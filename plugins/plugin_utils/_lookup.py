@@ -17,21 +17,21 @@ from ansible.plugins.lookup import LookupBase
 from ansible.template import Templar
 from ansible.utils.display import Display
 
-from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     InvalidInput,
     NotFound,
     RegistryError,
     without_secrets,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._options import (
+from ansible_collections.ocikit.registry.plugins.module_utils._http.transport import REQUESTS_IMPORT_ERROR
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference
+from ansible_collections.ocikit.registry.plugins.module_utils._parallel import each
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import (
     OPTIONS,
     Connection,
     environment_variable,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._parallel import each
-from ansible_collections.ocikit.registry.plugins.module_utils._reference import Reference
-from ansible_collections.ocikit.registry.plugins.module_utils._transport import REQUESTS_IMPORT_ERROR
 
 # What ansible-core hands to lookups besides the user's own keywords.
 _FOREIGN_KEYWORDS = frozenset(("wantlist",))

@@ -14,7 +14,7 @@ import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import RegistryError
 from ansible_collections.ocikit.registry.plugins.module_utils._module import Task
-from ansible_collections.ocikit.registry.plugins.module_utils._options import OPTIONS, Connection
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import OPTIONS, Connection
 from ansible_collections.ocikit.registry.plugins.modules.registry_copy import copy
 from ansible_collections.ocikit.registry.plugins.modules.registry_prune import prune
 from ansible_collections.ocikit.registry.plugins.modules.registry_pull import pull

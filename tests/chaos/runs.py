@@ -16,8 +16,10 @@ import tempfile
 import typing as t
 from unittest import mock
 
-from ansible_collections.ocikit.registry.plugins.module_utils import _deletion, _referrers, _transport
+from ansible_collections.ocikit.registry.plugins.module_utils._deletion import tags as _deletion
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import RegistryError
+from ansible_collections.ocikit.registry.plugins.module_utils._http import transport as _transport
+from ansible_collections.ocikit.registry.plugins.module_utils._registry import referrers as _referrers
 from tests.registries import Registry
 
 from .operations import KNOWN, OPERATIONS, Operation, Place

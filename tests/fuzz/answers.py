@@ -19,22 +19,35 @@ import requests
 import urllib3
 from requests.structures import CaseInsensitiveDict
 
-from ansible_collections.ocikit.registry.plugins.module_utils._blobs import BytesBody, _arrived, upload
-from ansible_collections.ocikit.registry.plugins.module_utils._capabilities import _quota
-from ansible_collections.ocikit.registry.plugins.module_utils._challenge import (
+from ansible_collections.ocikit.registry.plugins.module_utils._deletion.tags import removed_tags
+from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
+    DigestMismatch,
+    RegistryError,
+    UnsafeTarget,
+    printable,
+)
+from ansible_collections.ocikit.registry.plugins.module_utils._http.auth import (
     Answer,
     Authorizer,
     Challenge,
     parse_challenges,
     wanted_access,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._client import (
-    RegistryClient,
-    _next_query,
-    failure,
-    is_absence,
+from ansible_collections.ocikit.registry.plugins.module_utils._http.credentials import Credentials
+from ansible_collections.ocikit.registry.plugins.module_utils._http.origin import (
+    Origin,
+    check_hop,
+    origin_of,
+    resolve,
+    safe_url,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._content import (
+from ansible_collections.ocikit.registry.plugins.module_utils._http.transport import (
+    Response,
+    number,
+    retry_after,
+)
+from ansible_collections.ocikit.registry.plugins.module_utils._module import _encodable
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import (
     SCHEMA1_TYPES,
     Descriptor,
     Manifest,
@@ -43,36 +56,31 @@ from ansible_collections.ocikit.registry.plugins.module_utils._content import (
     parse_json_object,
     platform_child,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._credentials import Credentials
-from ansible_collections.ocikit.registry.plugins.module_utils._deletion import removed_tags
-from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
-    DigestMismatch,
-    RegistryError,
-    UnsafeTarget,
-    printable,
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import (
+    is_digest,
+    is_repository,
+    is_tag,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._facts import created_time
-from ansible_collections.ocikit.registry.plugins.module_utils._inspect import (
+from ansible_collections.ocikit.registry.plugins.module_utils._prune.snapshot import created_time
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.blobs import (
+    BytesBody,
+    _arrived,
+    upload,
+)
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.capabilities import _quota
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import (
+    RegistryClient,
+    _next_query,
+    failure,
+    is_absence,
+)
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.images import (
     _config_facts,
     _schema1_config,
     image_config,
     manifest_facts,
     total_size,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._module import _encodable
-from ansible_collections.ocikit.registry.plugins.module_utils._origin import (
-    Origin,
-    check_hop,
-    origin_of,
-    resolve,
-    safe_url,
-)
-from ansible_collections.ocikit.registry.plugins.module_utils._reference import (
-    is_digest,
-    is_repository,
-    is_tag,
-)
-from ansible_collections.ocikit.registry.plugins.module_utils._transport import Response, number, retry_after
 from tests.fuzz.wire import Wire
 
 HOST = "registry.example.com"

@@ -15,22 +15,24 @@ import tarfile
 import tempfile
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._archive import ArchiveSource
-from ansible_collections.ocikit.registry.plugins.module_utils._challenge import (
+from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput, RegistryError
+from ansible_collections.ocikit.registry.plugins.module_utils._http.auth import (
     Answer,
     Authorizer,
     parse_challenges,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._credentials import find_credentials
-from ansible_collections.ocikit.registry.plugins.module_utils._directory import DirectoryStore
-from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput, RegistryError
-from ansible_collections.ocikit.registry.plugins.module_utils._layer import (
-    Layer,
-    file_layer,
-    tarball,
-    text_member,
+from ansible_collections.ocikit.registry.plugins.module_utils._http.credentials import find_credentials
+from ansible_collections.ocikit.registry.plugins.module_utils._http.origin import Origin
+from ansible_collections.ocikit.registry.plugins.module_utils._prune.apply import (
+    PLAN_FORMAT,
+    UNDO_FORMAT,
+    _original,
+    read_document,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._layout import (
+from ansible_collections.ocikit.registry.plugins.module_utils._storage.archive import ArchiveSource
+from ansible_collections.ocikit.registry.plugins.module_utils._storage.directory import DirectoryStore
+from ansible_collections.ocikit.registry.plugins.module_utils._storage.local import image_in, open_source
+from ansible_collections.ocikit.registry.plugins.module_utils._storage.oci_layout import (
     MARKER,
     LayoutStore,
     entries_in,
@@ -39,13 +41,11 @@ from ansible_collections.ocikit.registry.plugins.module_utils._layout import (
     listed,
     name_of,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._local import image_in, open_source
-from ansible_collections.ocikit.registry.plugins.module_utils._origin import Origin
-from ansible_collections.ocikit.registry.plugins.module_utils._prune import (
-    PLAN_FORMAT,
-    UNDO_FORMAT,
-    _original,
-    read_document,
+from ansible_collections.ocikit.registry.plugins.module_utils._transfer.layer import (
+    Layer,
+    file_layer,
+    tarball,
+    text_member,
 )
 from tests.fuzz.answers import HOST, IMAGE, takes
 from tests.fuzz.words import text_of

@@ -13,7 +13,6 @@ import pathlib
 import sys
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._credentials import CredentialHelperFailed
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     DigestMismatch,
     InvalidInput,
@@ -24,6 +23,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     UnsafeTarget,
     Unsupported,
 )
+from ansible_collections.ocikit.registry.plugins.module_utils._http.credentials import CredentialHelperFailed
 from tests.fuzz import answers, files, words
 
 CORPUS = pathlib.Path(__file__).parent / "corpus"

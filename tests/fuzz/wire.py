@@ -11,10 +11,13 @@ import typing as t
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
-from ansible_collections.ocikit.registry.plugins.module_utils._credentials import Credentials
-from ansible_collections.ocikit.registry.plugins.module_utils._reference import endpoint
-from ansible_collections.ocikit.registry.plugins.module_utils._transport import Transport, TransportOptions
+from ansible_collections.ocikit.registry.plugins.module_utils._http.credentials import Credentials
+from ansible_collections.ocikit.registry.plugins.module_utils._http.transport import (
+    Transport,
+    TransportOptions,
+)
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import endpoint
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 
 
 class Sent(t.NamedTuple):

@@ -14,22 +14,19 @@ import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.ocikit.registry.plugins.module_utils._append import read_created, read_port
-from ansible_collections.ocikit.registry.plugins.module_utils._content import Platform
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
-from ansible_collections.ocikit.registry.plugins.module_utils._facts import parse_time
-from ansible_collections.ocikit.registry.plugins.module_utils._layer import read_mode
-from ansible_collections.ocikit.registry.plugins.module_utils._options import OPTIONS, Connection
-from ansible_collections.ocikit.registry.plugins.module_utils._origin import Origin, check_hop
-from ansible_collections.ocikit.registry.plugins.module_utils._patterns import Patterns, is_pattern
-from ansible_collections.ocikit.registry.plugins.module_utils._reference import (
+from ansible_collections.ocikit.registry.plugins.module_utils._http.origin import Origin, check_hop
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Platform
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import (
     endpoint,
     is_digest,
     is_repository,
     is_tag,
     parse,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._retention import (
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.tag_patterns import Patterns, is_pattern
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.tag_versions import version_key
+from ansible_collections.ocikit.registry.plugins.module_utils._prune.policy import (
     Facts,
     ManifestFacts,
     Protection,
@@ -38,8 +35,14 @@ from ansible_collections.ocikit.registry.plugins.module_utils._retention import 
     parse_duration,
     parse_rules,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._verification import parse_size, read_subjects
-from ansible_collections.ocikit.registry.plugins.module_utils._versions import version_key
+from ansible_collections.ocikit.registry.plugins.module_utils._prune.snapshot import parse_time
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import OPTIONS, Connection
+from ansible_collections.ocikit.registry.plugins.module_utils._transfer.append import read_created, read_port
+from ansible_collections.ocikit.registry.plugins.module_utils._transfer.layer import read_mode
+from ansible_collections.ocikit.registry.plugins.module_utils._verify.requirements import (
+    parse_size,
+    read_subjects,
+)
 
 NOW = 1_800_000_000.0
 # A regular expression of the user's may take as long as it likes: names this short keep that bounded.

@@ -12,9 +12,9 @@ import typing as t
 
 import pytest
 
-from ansible_collections.ocikit.registry.plugins.module_utils import _transport
-from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
-from ansible_collections.ocikit.registry.plugins.module_utils._options import OPTIONS, Connection
+from ansible_collections.ocikit.registry.plugins.module_utils._http import transport as _transport
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import OPTIONS, Connection
 from tests.registries import TRAITS, OptionMissing, Registry, chosen_kind, images, traits
 from tests.unit.copying import Mover
 

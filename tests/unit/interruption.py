@@ -10,9 +10,9 @@ import pathlib
 import sys
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils import _transport
-from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
-from ansible_collections.ocikit.registry.plugins.module_utils._options import OPTIONS, Connection
+from ansible_collections.ocikit.registry.plugins.module_utils._http import transport as _transport
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import OPTIONS, Connection
 from tests.unit.copying import Mover
 
 

@@ -10,8 +10,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.ocikit.registry.plugins.module_utils import _deletion
-from ansible_collections.ocikit.registry.plugins.module_utils._content import Manifest
+from ansible_collections.ocikit.registry.plugins.module_utils._deletion import tags as _deletion
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     Denied,
     NotFound,
@@ -19,6 +18,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     Unsupported,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._module import Task
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Manifest
 from tests.hostile import HostileRegistry
 from tests.hostile.profiles import OPERATIONS, PROFILES
 from tests.registries import Registry

@@ -11,10 +11,10 @@ import typing as t
 
 import pytest
 
-from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import RegistryError
 from ansible_collections.ocikit.registry.plugins.module_utils._module import Task
-from ansible_collections.ocikit.registry.plugins.module_utils._options import Connection
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import Connection
 from ansible_collections.ocikit.registry.plugins.modules.registry_blob import blob
 from ansible_collections.ocikit.registry.plugins.modules.registry_blob_info import blob_info
 from tests.hostile import HostileRegistry

@@ -10,7 +10,6 @@ import typing as t
 import pytest
 import requests
 
-from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     InvalidInput,
     ProtocolError,
@@ -18,7 +17,8 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     Unsupported,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._module import Task
-from ansible_collections.ocikit.registry.plugins.module_utils._options import Connection
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import Connection
 from ansible_collections.ocikit.registry.plugins.modules.registry_catalog_info import list_repositories
 from tests.hostile import HostileRegistry
 from tests.registries import Registry, images

@@ -11,7 +11,6 @@ import typing as t
 
 import pytest
 
-from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     InvalidInput,
     RegistryError,
@@ -21,7 +20,8 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     Unreachable,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._module import Task
-from ansible_collections.ocikit.registry.plugins.module_utils._options import Connection
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import Connection
 from ansible_collections.ocikit.registry.plugins.modules.registry_info import info
 from tests.hostile import HostileRegistry
 from tests.registries import Registry, images, traits

@@ -17,8 +17,8 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     ProtocolError,
     Refused,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._inspect import shown_headers
 from ansible_collections.ocikit.registry.plugins.module_utils._module import Task
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.images import shown_headers
 from ansible_collections.ocikit.registry.plugins.modules.registry_manifest_info import manifest_info
 from tests.hostile import HostileRegistry
 from tests.registries import Registry, images, stored

@@ -18,7 +18,7 @@ import pytest
 import requests
 import yaml
 
-from ansible_collections.ocikit.registry.plugins.module_utils import _deletion, _prune
+from ansible_collections.ocikit.registry.plugins.module_utils._deletion import tags as _deletion
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     Denied,
     InvalidInput,
@@ -27,6 +27,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     ServerFault,
     Unsupported,
 )
+from ansible_collections.ocikit.registry.plugins.module_utils._prune import apply as _prune
 from ansible_collections.ocikit.registry.plugins.modules import registry_prune
 from tests.hostile import HostileRegistry, Request
 from tests.registries import Registry, images

@@ -10,15 +10,15 @@ import typing as t
 
 import pytest
 
-from ansible_collections.ocikit.registry.plugins.module_utils import _deletion
-from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
+from ansible_collections.ocikit.registry.plugins.module_utils._deletion import tags as _deletion
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     InvalidInput,
     RegistryError,
     Unsupported,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._module import Task
-from ansible_collections.ocikit.registry.plugins.module_utils._options import Connection
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import Connection
 from ansible_collections.ocikit.registry.plugins.modules.registry_rmrepo import remove_repository
 from tests.hostile import HostileRegistry
 from tests.registries import Registry, images, stored

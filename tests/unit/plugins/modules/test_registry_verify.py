@@ -12,8 +12,6 @@ import typing as t
 
 import pytest
 
-from ansible_collections.ocikit.registry.plugins.module_utils import _verification
-from ansible_collections.ocikit.registry.plugins.module_utils._client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     InvalidInput,
     LocalStorageError,
@@ -21,8 +19,10 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     RegistryError,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._module import Task
-from ansible_collections.ocikit.registry.plugins.module_utils._options import Connection
-from ansible_collections.ocikit.registry.plugins.module_utils._verification import parse_size
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import Connection
+from ansible_collections.ocikit.registry.plugins.module_utils._verify import requirements as _verification
+from ansible_collections.ocikit.registry.plugins.module_utils._verify.requirements import parse_size
 from ansible_collections.ocikit.registry.plugins.modules.registry_verify import verify_images
 from tests.hostile import HostileRegistry
 from tests.registries import Registry, images

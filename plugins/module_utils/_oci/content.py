@@ -1,0 +1,395 @@
+# Copyright (c) 2026, ocikit.registry contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Note that this module_utils is PRIVATE to the collection.
+"""What registries store: media types, descriptors, platforms, manifests and their digests (image-spec 1.1)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import typing as t
+from dataclasses import dataclass, field
+
+from .._errors import (
+    DigestMismatch,
+    InvalidInput,
+    NotFound,
+    ProtocolError,
+    printable,
+)
+from .reference import is_digest
+
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+OCI_ARTIFACT = "application/vnd.oci.artifact.manifest.v1+json"
+ORAS_ARTIFACT = "application/vnd.cncf.oras.artifact.manifest.v1+json"
+SCHEMA1_SIGNED = "application/vnd.docker.distribution.manifest.v1+prettyjws"
+SCHEMA1 = "application/vnd.docker.distribution.manifest.v1+json"
+
+OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
+DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
+OCI_LAYER_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
+DOCKER_LAYER_GZIP = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+
+INDEX_TYPES = frozenset((OCI_INDEX, DOCKER_LIST))
+IMAGE_TYPES = frozenset((OCI_MANIFEST, DOCKER_MANIFEST))
+ARTIFACT_TYPES = frozenset((OCI_ARTIFACT, ORAS_ARTIFACT))
+SCHEMA1_TYPES = frozenset((SCHEMA1_SIGNED, SCHEMA1))
+MANIFEST_TYPES = INDEX_TYPES | IMAGE_TYPES | ARTIFACT_TYPES | SCHEMA1_TYPES
+CONFIG_TYPES = frozenset((OCI_CONFIG, DOCKER_CONFIG))
+
+# One comma-separated value: some proxies read only the first of repeated headers. The exact types have to come
+# first, as distribution serves a wrong object, or none, to clients that do not name the stored type.
+ACCEPT_MANIFESTS = ", ".join(
+    (
+        OCI_INDEX,
+        OCI_MANIFEST,
+        DOCKER_LIST,
+        DOCKER_MANIFEST,
+        OCI_ARTIFACT,
+        ORAS_ARTIFACT,
+        SCHEMA1_SIGNED,
+        SCHEMA1,
+        "*/*",
+    )
+)
+
+MANIFEST_READ_LIMIT = 8 << 20
+MANIFEST_WRITE_LIMIT = 4 << 20
+CONFIG_LIMIT = 8 << 20
+# Manifests nest less than ten deep. What shows and writes them follows each level with frames of its own.
+_MAX_NESTING = 100
+
+
+def digest_of(raw: bytes, like: str | None = None) -> str:
+    """Return the digest of ``raw``, with the algorithm of the digest ``like`` (sha256 without it)."""
+    algorithm = like.partition(":")[0] if like else "sha256"
+    return f"{algorithm}:{hashlib.new(algorithm, raw).hexdigest()}"
+
+
+def same_algorithm(one: str, other: str) -> bool:
+    """Tell whether two digests can be compared: a registry may answer sha256 where sha512 was sent."""
+    return one.partition(":")[0] == other.partition(":")[0]
+
+
+def digest_diff(before: t.Mapping[str, str | None], after: t.Mapping[str, str | None]) -> dict[str, str]:
+    """Return the diff of images and the digests they have, a line for each that changes."""
+    changed = sorted(image for image in {**before, **after} if before.get(image) != after.get(image))
+
+    def lines(side: t.Mapping[str, str | None]) -> str:
+        return "".join(f"{image} {side.get(image) or 'absent'}\n" for image in changed)
+
+    return {"before": lines(before), "after": lines(after)}
+
+
+@dataclass(frozen=True)
+class Platform:
+    """Operating system, architecture and variant, normalised as containerd does."""
+
+    os: str
+    architecture: str
+    variant: str = ""
+    os_version: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Platform:
+        """Read ``os/architecture[/variant]``. Raises InvalidInput."""
+        parts = text.strip().lower().split("/")
+        if len(parts) not in (2, 3) or not all(re.match(r"[a-z0-9_.-]+\Z", part) for part in parts):
+            raise InvalidInput(
+                f"{printable(text)!r} is not a platform: write os/architecture, such as linux/arm64/v8."
+            )
+        return cls._normalised(*parts)
+
+    @classmethod
+    def from_dict(cls, data: t.Mapping[str, t.Any]) -> Platform:
+        """Read the ``platform`` of a descriptor, or the fields of the same names of an image config."""
+        fields = (data.get(key) for key in ("os", "architecture", "variant", "os.version"))
+        return cls._normalised(*(value.lower() if isinstance(value, str) else "" for value in fields))
+
+    @classmethod
+    def _normalised(cls, os: str, architecture: str, variant: str = "", os_version: str = "") -> Platform:
+        architecture, variant = {
+            "x86_64": ("amd64", variant),
+            "x86-64": ("amd64", variant),
+            "i386": ("386", ""),
+            "aarch64": ("arm64", variant),
+            "armhf": ("arm", "v7"),
+            "armel": ("arm", "v6"),
+        }.get(architecture, (architecture, variant))
+        if (architecture, variant) in (("arm64", "v8"), ("arm64", "8"), ("amd64", "v1")):
+            variant = ""
+        if architecture == "arm":
+            variant = variant or "v7"
+            variant = variant if variant.startswith("v") else f"v{variant}"
+        return cls(os, architecture, variant, os_version)
+
+    @property
+    def known(self) -> bool:
+        """False for the ``unknown/unknown`` of attestations and for entries without a platform."""
+        return self.os not in ("", "unknown") and self.architecture not in ("", "unknown")
+
+    def matches(self, wanted: Platform) -> bool:
+        """Tell whether an image of this platform is what ``wanted`` asks for."""
+        return (self.os, self.architecture, self.variant) == (wanted.os, wanted.architecture, wanted.variant)
+
+    def __str__(self) -> str:
+        return printable("/".join(part for part in (self.os, self.architecture, self.variant) if part), 100)
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    """A pointer to content: media type, digest and size in bytes (image-spec, "OCI Content Descriptors")."""
+
+    media_type: str
+    digest: str
+    size: int
+    annotations: t.Mapping[str, str] = field(default_factory=dict, compare=False)
+    platform: Platform | None = field(default=None, compare=False)
+    artifact_type: str | None = field(default=None, compare=False)
+    urls: tuple[str, ...] = field(default=(), compare=False)
+
+    @classmethod
+    def from_dict(cls, data: t.Any) -> Descriptor:
+        """Read one descriptor of a manifest. Raises ProtocolError: nothing of it reaches a URL or file unchecked."""
+        if not isinstance(data, dict):
+            raise ProtocolError("The manifest holds a descriptor that is not an object.")
+        media_type, digest, size = data.get("mediaType"), data.get("digest"), data.get("size")
+        if not is_digest(digest):
+            raise ProtocolError(
+                f"The manifest holds a descriptor without a valid digest: {printable(digest, 100)!r}."
+            )
+        if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+            raise ProtocolError(f"The manifest gives no valid size for {digest}: {printable(size, 40)!r}.")
+        if not isinstance(media_type, str):
+            raise ProtocolError(f"The manifest gives no media type for {digest}.")
+        platform, urls = data.get("platform"), data.get("urls")
+        return cls(
+            media_type=media_type,
+            digest=t.cast(str, digest),
+            size=size,
+            annotations=_annotations(data),
+            platform=Platform.from_dict(platform) if isinstance(platform, dict) else None,
+            artifact_type=data.get("artifactType") if isinstance(data.get("artifactType"), str) else None,
+            urls=tuple(url for url in urls if isinstance(url, str)) if isinstance(urls, list) else (),
+        )
+
+    @property
+    def is_manifest(self) -> bool:
+        """Whether the content is fetched from the manifests endpoint."""
+        return self.media_type in MANIFEST_TYPES
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether this is a layer that registries usually do not store ("non-distributable")."""
+        return ".foreign." in self.media_type or ".nondistributable." in self.media_type
+
+    @property
+    def attests(self) -> str | None:
+        """The digest of the image that this build attestation in the same index is about (BuildKit's convention)."""
+        return self.annotations.get("vnd.docker.reference.digest")
+
+    def to_dict(self) -> dict[str, t.Any]:
+        """Return the descriptor as results show it."""
+        result: dict[str, t.Any] = {"media_type": self.media_type, "digest": self.digest, "size": self.size}
+        if self.platform:
+            result["platform"] = str(self.platform)
+        if self.artifact_type:
+            result["artifact_type"] = self.artifact_type
+        if self.annotations:
+            result["annotations"] = dict(self.annotations)
+        return result
+
+
+class Manifest:
+    """A manifest or index: the bytes as they were received, and a view of them.
+
+    The bytes are never written anew: what was read is what is sent, with the media type it was stored under.
+    """
+
+    def __init__(self, raw: bytes, media_type: str, data: dict[str, t.Any], digest: str) -> None:
+        self.raw = raw
+        self.media_type = media_type
+        self.data = data
+        self.digest = digest
+
+    @classmethod
+    def parse(cls, raw: bytes, content_type: str | None = None, expected: str | None = None) -> Manifest:
+        """Read ``raw``, served as ``content_type``, which was asked for by the digest ``expected`` if that is given.
+
+        The digest is verified before anything is parsed. Raises DigestMismatch and ProtocolError.
+        """
+        right = not expected or digest_of(raw, expected) == expected
+        if not right and base_type(content_type) not in SCHEMA1_TYPES:
+            raise DigestMismatch(f"Other content was sent for {expected}: its digest is {digest_of(raw)}.")
+        data = parse_json_object(raw, "manifest")
+        media_type = _media_type(data, content_type)
+        digest = digest_of(raw, expected)
+        if media_type in SCHEMA1_TYPES:
+            digest = _schema1_digest(raw, data)
+        if expected and digest != expected:
+            raise DigestMismatch(f"Other content was sent for {expected}: its digest is {digest}.")
+        return cls(raw, media_type, data, digest)
+
+    @property
+    def descriptor(self) -> Descriptor:
+        """The descriptor of this manifest itself."""
+        return Descriptor(self.media_type, self.digest, len(self.raw), self.annotations)
+
+    @property
+    def is_index(self) -> bool:
+        return self.media_type in INDEX_TYPES
+
+    @property
+    def is_schema1(self) -> bool:
+        return self.media_type in SCHEMA1_TYPES
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        return _annotations(self.data)
+
+    @property
+    def artifact_type(self) -> str | None:
+        """``artifactType``, else the config's media type (distribution-spec, "Listing Referrers")."""
+        declared = self.data.get("artifactType")
+        if isinstance(declared, str) and declared:
+            return declared
+        return self.config.media_type if self.config else None
+
+    @property
+    def children(self) -> list[Descriptor]:
+        """The manifests of an index, in its order; of anything else, nothing."""
+        return self._descriptors("manifests") if self.is_index else []
+
+    @property
+    def config(self) -> Descriptor | None:
+        if self.is_index or self.is_schema1 or not self.data.get("config"):
+            return None
+        return Descriptor.from_dict(self.data["config"])
+
+    @property
+    def layers(self) -> list[Descriptor]:
+        """The layers from the bottom up; for artifact manifests their blobs."""
+        if self.is_index or self.is_schema1:
+            return []
+        return self._descriptors("blobs" if self.media_type in ARTIFACT_TYPES else "layers")
+
+    @property
+    def subject(self) -> Descriptor | None:
+        return Descriptor.from_dict(self.data["subject"]) if self.data.get("subject") else None
+
+    @property
+    def is_image(self) -> bool:
+        """Whether the config is that of a runnable image, not of an artifact."""
+        return self.config is not None and self.config.media_type in CONFIG_TYPES
+
+    def successors(self) -> list[Descriptor]:
+        """Everything this manifest needs to be complete: children, or config and layers, each digest once."""
+        config = [self.config] if self.config else []
+        found = self.children + config + self.layers
+        return list({descriptor.digest: descriptor for descriptor in found}.values())
+
+    def _descriptors(self, key: str) -> list[Descriptor]:
+        entries = self.data.get(key)
+        if entries is None:
+            return []
+        if not isinstance(entries, list):
+            raise ProtocolError(f"The manifest's {key} is not a list.")
+        return [Descriptor.from_dict(entry) for entry in entries]
+
+
+def choose(children: t.Iterable[Descriptor], wanted: Platform) -> Descriptor | None:
+    """Return the first of ``children`` that is an image for the platform ``wanted``."""
+    for child in children:
+        if child.platform and child.platform.matches(wanted) and not child.attests:
+            return child
+    return None
+
+
+def platform_child(index: Manifest, wanted: Platform, what: str) -> Descriptor:
+    """Return the image for ``wanted`` in the index called ``what``. Raises NotFound naming the platforms that there are."""
+    child = choose(index.children, wanted)
+    if child is None:
+        offered = sorted({str(one.platform) for one in index.children if one.platform and one.platform.known})
+        raise NotFound(
+            f"{what} has no image for {wanted}: it has {printable(', '.join(offered)) or 'none with a platform'}."
+        )
+    return child
+
+
+def parse_json_object(raw: bytes, what: str) -> dict[str, t.Any]:
+    """Return the JSON object in ``raw``. Raises ProtocolError naming ``what``."""
+    try:
+        data = json.loads(raw.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise ProtocolError(f"The {what} is not valid JSON.") from None
+    if not isinstance(data, dict):
+        raise ProtocolError(f"The {what} is not a JSON object.")
+    if _is_deep(data):
+        raise ProtocolError(f"The {what} is nested more than {_MAX_NESTING} levels deep.")
+    return data
+
+
+def _is_deep(data: t.Any) -> bool:
+    level = [data]
+    for _depth in range(_MAX_NESTING):
+        members = (one.values() if isinstance(one, dict) else one for one in level)
+        level = [inner for each in members for inner in each if isinstance(inner, (dict, list))]
+        if not level:
+            return False
+    return True
+
+
+def base_type(content_type: str | None) -> str:
+    """Return a Content-Type without its parameters."""
+    return (content_type or "").partition(";")[0].strip().lower()
+
+
+def _annotations(data: t.Mapping[str, t.Any]) -> dict[str, str]:
+    found = data.get("annotations")
+    return (
+        {key: text for key, text in found.items() if isinstance(text, str)} if isinstance(found, dict) else {}
+    )
+
+
+def _media_type(data: dict[str, t.Any], content_type: str | None) -> str:
+    """Decide what a manifest is. Contradictions are refused: one content must not be read in two ways (CVE-2021-41190)."""
+    if "manifests" in data and any(key in data for key in ("layers", "config", "fsLayers")):
+        raise ProtocolError("The manifest is ambiguous: it has the fields of an index and of an image.")
+    served, declared = base_type(content_type), data.get("mediaType")
+    if declared and served in MANIFEST_TYPES and served != declared:
+        raise ProtocolError(f"The manifest was served as {served} but declares {printable(declared, 100)}.")
+    if isinstance(declared, str) and declared in MANIFEST_TYPES:
+        found = declared
+    elif served in MANIFEST_TYPES:
+        found = served
+    elif isinstance(data.get("manifests"), list):
+        found = OCI_INDEX
+    elif "fsLayers" in data:
+        found = SCHEMA1_SIGNED if "signatures" in data else SCHEMA1
+    elif "config" in data and "layers" in data:
+        found = OCI_MANIFEST
+    else:
+        raise ProtocolError(
+            f"This is no manifest of a known type (served as {printable(served, 100) or 'nothing'})."
+        )
+    if (found in INDEX_TYPES) != ("manifests" in data):
+        raise ProtocolError(f"The manifest's fields are not those of {found}.")
+    return found
+
+
+def _schema1_digest(raw: bytes, data: dict[str, t.Any]) -> str:
+    """The digest of a signed schema 1 manifest covers the payload without the signatures."""
+    try:
+        protected = data["signatures"][0]["protected"]
+        header = json.loads(base64.urlsafe_b64decode(protected + "=" * (-len(protected) % 4)))
+        tail = header["formatTail"]
+        payload = raw[: int(header["formatLength"])] + base64.urlsafe_b64decode(tail + "=" * (-len(tail) % 4))
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError, RecursionError):
+        return digest_of(raw)
+    return digest_of(payload)

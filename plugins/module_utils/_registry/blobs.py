@@ -1,0 +1,319 @@
+# Copyright (c) 2026, ocikit.registry contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Note that this module_utils is PRIVATE to the collection.
+"""Blobs on their way: downloads that go on where a connection broke, uploads whole or in chunks, every byte verified."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import typing as t
+
+from .._errors import (
+    DigestMismatch,
+    ProtocolError,
+    RegistryError,
+    Unreachable,
+)
+from .._http.transport import BLOCK, Body, Response
+from .._oci.content import Descriptor
+from .._parallel import check_stopped
+from .client import RegistryClient, failure
+
+CHUNK = 16 << 20
+_MAX_CHUNK = 512 << 20
+_MAX_STALLS = 5
+
+
+class Reader(t.Protocol):
+    """A stream of bytes that is read once, from the start."""
+
+    def readinto(self, buffer: memoryview) -> int: ...
+
+    def close(self) -> None: ...
+
+
+class VerifiedReader:
+    """Passes the bytes of ``reader`` on, and raises DigestMismatch unless they are what ``descriptor`` names."""
+
+    def __init__(self, reader: Reader, descriptor: Descriptor) -> None:
+        self._reader = reader
+        self._descriptor = descriptor
+        self._hash = hashlib.new(descriptor.digest.partition(":")[0])
+        self._count = 0
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Read on; the end is reported only after the digest was found right."""
+        check_stopped()
+        count = self._reader.readinto(buffer)
+        self._hash.update(buffer[:count])
+        self._count += count
+        expected = self._descriptor
+        if self._count > expected.size or (not count and self._count < expected.size):
+            raise DigestMismatch(
+                f"{expected.digest} has not the {expected.size} bytes that its descriptor promises."
+            )
+        if not count and self._hash.hexdigest() != expected.digest.partition(":")[2]:
+            raise DigestMismatch(
+                f"The content that was sent for {expected.digest} is not the right one: nothing is kept."
+            )
+        return count
+
+    def close(self) -> None:
+        self._reader.close()
+
+
+def read_blob(reader: Reader, descriptor: Descriptor, limit: int) -> bytes:
+    """Return all bytes of ``reader``, which are what ``descriptor`` names, and close it.
+
+    Raises ProtocolError for a blob of more than ``limit`` bytes, before one is read, and DigestMismatch.
+    """
+    source = VerifiedReader(reader, descriptor)
+    try:
+        if descriptor.size > limit:
+            raise ProtocolError(
+                f"{descriptor.digest} has {descriptor.size} bytes, more than the {limit} that are read."
+            )
+        # The byte too many is room to find the end, or a blob that is too long.
+        content, count = memoryview(bytearray(descriptor.size + 1)), 0
+        while True:
+            part = source.readinto(content[count:])
+            if not part:
+                return bytes(content[:count])
+            count += part
+    finally:
+        source.close()
+
+
+class BlobDownload:
+    """The bytes of a blob of a registry. A broken connection is taken up again with ``Range`` where it ended.
+
+    Progress decides how often: only a number of interruptions in a row without a single new byte is final.
+    """
+
+    def __init__(self, client: RegistryClient, repository: str, descriptor: Descriptor) -> None:
+        self._client = client
+        self._repository = repository
+        self._descriptor = descriptor
+        self._offset = 0
+        self._skip = 0
+        self._stalls = 0
+        self._response: Response | None = None
+
+    def readinto(self, buffer: memoryview) -> int:
+        while True:
+            if self._response is None:
+                # When this fails the transport has tried often enough.
+                self._response = self._client.open_blob(
+                    self._repository, self._descriptor.digest, self._offset
+                )
+                self._skip = 0 if self._response.status == 206 else self._offset
+            try:
+                self._pass_over(self._response, buffer)
+                count = self._response.readinto(buffer)
+                if not count and self._offset < self._descriptor.size:
+                    raise Unreachable(
+                        f"The connection ended after {self._offset} of the {self._descriptor.size} bytes of"
+                        f" {self._descriptor.digest}."
+                    )
+            except Unreachable:
+                self.close()
+                if self._offset and self._offset == self._descriptor.size:
+                    return 0
+                self._stalls += 1
+                if self._stalls > _MAX_STALLS:
+                    raise
+                continue
+            if count:
+                self._stalls = 0
+            self._offset += count
+            return count
+
+    def close(self) -> None:
+        if self._response is not None:
+            self._response.close()
+            self._response = None
+
+    def _pass_over(self, response: Response, buffer: memoryview) -> None:
+        """Skip what is known already, where the registry knows no ranges and sends the whole again."""
+        while self._skip:
+            count = response.readinto(buffer[: self._skip])
+            if not count:
+                raise Unreachable(
+                    f"The connection ended again before byte {self._offset} of {self._descriptor.digest}."
+                )
+            self._skip -= count
+
+
+class _File:
+    """A reader as the file that HTTP sends from."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def read(self, size: int = BLOCK) -> bytes:
+        buffer = bytearray(BLOCK if size < 0 else min(size, BLOCK))
+        count = self._reader.readinto(memoryview(buffer))
+        return bytes(memoryview(buffer)[:count])
+
+    def close(self) -> None:
+        self._reader.close()
+
+
+class BlobBody:
+    """A blob as the body of an upload, opened anew for each try."""
+
+    def __init__(self, descriptor: Descriptor, open_reader: t.Callable[[], Reader]) -> None:
+        self.size = descriptor.size
+        self._descriptor = descriptor
+        self._open_reader = open_reader
+
+    def open(self) -> t.BinaryIO:
+        return t.cast(t.BinaryIO, _File(VerifiedReader(self._open_reader(), self._descriptor)))
+
+
+def upload(
+    client: RegistryClient, repository: str, descriptor: Descriptor, body: Body, session: str | None = None
+) -> None:
+    """Store ``body`` in ``repository``: in one piece, else in chunks where the registry does not take that.
+
+    ``session`` is an upload that a mount left open. Raises RegistryError; the registry checks the digest at the end.
+    """
+    session = session or client.start_upload(repository)
+    try:
+        response = client.finish_upload(repository, session, descriptor.digest, body)
+        if response.status in (201, 204):
+            return
+        error: RegistryError = failure(
+            response, f"The blob {descriptor.digest} cannot be stored in {repository}"
+        )
+        if response.status in (401, 403) or response.status == 400 and error.code == "DIGEST_INVALID":
+            raise error
+    except Unreachable as broken:
+        error = broken
+    except BaseException:
+        client.cancel_upload(repository, session)
+        raise
+    client.cancel_upload(repository, session)
+    try:
+        _upload_chunks(client, repository, descriptor, body)
+    except RegistryError as second:
+        raise second from error
+
+
+class _Stream:
+    """The content of a body, from any place on: what was passed by is read once more, so that nothing has to be kept."""
+
+    def __init__(self, body: Body) -> None:
+        self._body = body
+        self._file: t.BinaryIO | None = None
+        self._position = 0
+        self.failed = False
+
+    def read(self, position: int, size: int) -> bytes:
+        """Return up to ``size`` bytes from ``position`` on; none at the end. An error of the source sets ``failed``."""
+        try:
+            if self._file is None or position < self._position:
+                self.close()
+                self._file, self._position = self._body.open(), 0
+            while self._position < position:
+                passed = self._file.read(min(position - self._position, BLOCK))
+                if not passed:
+                    return b""
+                self._position += len(passed)
+            part = self._file.read(min(size, BLOCK))
+        except (RegistryError, OSError):
+            self.failed = True
+            raise
+        self._position += len(part)
+        return part
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+class _Chunk:
+    """A part of a stream as the body of a request."""
+
+    def __init__(self, stream: _Stream, start: int, size: int) -> None:
+        self.size = size
+        self._stream = stream
+        self._start = start
+
+    def open(self) -> t.BinaryIO:
+        return t.cast(t.BinaryIO, _ChunkFile(self._stream, self._start, self._start + self.size))
+
+
+class _ChunkFile:
+    def __init__(self, stream: _Stream, position: int, end: int) -> None:
+        self._stream = stream
+        self._position = position
+        self._end = end
+
+    def read(self, size: int = BLOCK) -> bytes:
+        left = self._end - self._position
+        part = self._stream.read(self._position, left if size < 0 else min(size, left)) if left else b""
+        self._position += len(part)
+        return part
+
+    def close(self) -> None:
+        """The stream is read on by the next chunk."""
+
+
+def _upload_chunks(client: RegistryClient, repository: str, descriptor: Descriptor, body: Body) -> None:
+    """Send a blob in chunks (distribution-spec, "Pushing a blob in chunks"), going on from where the registry is."""
+    session = client.start_upload(repository)
+    size = max(CHUNK, min(client.chunk_minimum, _MAX_CHUNK))
+    stream, sent, stalls = _Stream(body), 0, 0
+    try:
+        while sent < descriptor.size:
+            end = min(descriptor.size, sent + size)
+            try:
+                response = client.send_chunk(repository, session, sent, _Chunk(stream, sent, end - sent))
+                arrived = end if response.status in (201, 202, 204) else None
+            except Unreachable:
+                if stream.failed:
+                    raise
+                response, arrived = client.upload_status(repository, session), None
+            if arrived is None:
+                if response.status == 416:
+                    session = client.session_url(response, session)
+                    response = client.upload_status(repository, session)
+                arrived = _arrived(response) if response.status in (202, 204) else None
+                stalls += 1
+                if arrived is None or not sent <= arrived <= end or stalls > _MAX_STALLS:
+                    raise failure(response, f"The blob {descriptor.digest} cannot be stored in {repository}")
+            session = client.session_url(response, session)
+            sent = arrived
+        # A source is verified where it ends.
+        stream.read(sent, 1)
+        response = client.finish_upload(repository, session, descriptor.digest)
+        if response.status not in (201, 204):
+            raise failure(response, f"The blob {descriptor.digest} cannot be stored in {repository}")
+    except BaseException:
+        client.cancel_upload(repository, session)
+        raise
+    finally:
+        stream.close()
+
+
+def _arrived(response: Response) -> int:
+    """Return how many bytes an upload session holds. ``0-0`` is written for none and, by some, for one."""
+    found = re.match(r"(?:bytes=)?0-(-?[0-9]{1,18})\Z", response.headers.get("Range", ""))
+    last = int(found.group(1)) if found else 0
+    return last + 1 if last > 0 else 0
+
+
+class BytesBody:
+    """Bytes in memory as the body of an upload."""
+
+    def __init__(self, content: bytes) -> None:
+        self.size = len(content)
+        self._content = content
+
+    def open(self) -> t.BinaryIO:
+        return io.BytesIO(self._content)

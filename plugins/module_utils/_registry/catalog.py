@@ -1,0 +1,91 @@
+# Copyright (c) 2026, ocikit.registry contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Note that this module_utils is PRIVATE to the collection.
+"""The repositories of a registry, where it tells them."""
+
+from __future__ import annotations
+
+import fnmatch
+import typing as t
+
+from .._errors import (
+    Denied,
+    NotFound,
+    ProtocolError,
+    RegistryError,
+    Unauthorized,
+    Unsupported,
+)
+from .._parallel import each
+from .client import RegistryClient
+
+_ABSENT = frozenset((400, 404, 405, 501))
+
+
+def find_repositories(
+    client: RegistryClient, include: t.Sequence[str], exclude: t.Sequence[str], limit: int | None
+) -> tuple[list[str], bool]:
+    """Return the repositories that match, sorted, and whether there are more than ``limit`` of them.
+
+    ``include`` (nothing: all) and ``exclude`` are shell patterns. No page is read that ``limit`` makes superfluous; the
+    repositories are then the first ones of the registry's own order. Raises Unsupported where there is no catalog.
+    """
+    found: dict[str, None] = {}
+    for page in _catalog(client):
+        found.update(dict.fromkeys(name for name in page if _matches(name, include or ["*"], exclude)))
+        if limit and len(found) > limit:
+            return sorted(list(found)[:limit]), True
+    return sorted(found), False
+
+
+def count_tags(client: RegistryClient, repositories: t.Sequence[str], concurrency: int) -> list[int | None]:
+    """Return how many tags each repository has; None where the credentials have no right to know.
+
+    A repository without tags, or one that was removed meanwhile, has none.
+    """
+
+    def count(repository: str) -> int | None:
+        try:
+            page = client.tags(repository)
+        except (Unauthorized, Denied):
+            return None
+        return len(page.names) if page else 0
+
+    return each(count, repositories, concurrency)
+
+
+def _matches(name: str, include: t.Sequence[str], exclude: t.Sequence[str]) -> bool:
+    wanted = any(fnmatch.fnmatchcase(name, pattern) for pattern in include)
+    return wanted and not any(fnmatch.fnmatchcase(name, pattern) for pattern in exclude)
+
+
+def _catalog(client: RegistryClient) -> t.Iterator[list[str]]:
+    try:
+        yield from client.catalog()
+    except RegistryError as error:
+        hidden = isinstance(error, (Unauthorized, Denied))
+        absent = isinstance(error, (Unsupported, NotFound, ProtocolError)) and error.status in _ABSENT
+        # Wrong credentials and a wrong address are not a matter of the catalog.
+        if not (hidden or absent) or not _lets_in(client):
+            raise
+        does = (
+            "does not show its catalog to these credentials"
+            if hidden
+            else "offers no catalog of its repositories"
+        )
+        raise Unsupported(
+            f"{client.endpoint.name} {does}: name the repositories that you need.",
+            status=error.status,
+            code=error.code,
+            registry_message=error.registry_message,
+            method="GET",
+            url=f"{client.endpoint.base}_catalog",
+        ) from error
+
+
+def _lets_in(client: RegistryClient) -> bool:
+    try:
+        return client.ping().status == 200
+    except RegistryError:
+        return False

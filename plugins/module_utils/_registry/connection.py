@@ -1,0 +1,248 @@
+# Copyright (c) 2026, ocikit.registry contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Note that this module_utils is PRIVATE to the collection.
+"""The connection options, and the registries that one task talks to. Modules and lookups share both."""
+
+from __future__ import annotations
+
+import threading
+import typing as t
+from dataclasses import replace
+from urllib.parse import unquote
+
+from .._errors import (
+    InvalidInput,
+    printable,
+    without_secrets,
+)
+from .._http.credentials import (
+    Credentials,
+    Sources,
+    find_credentials,
+)
+from .._http.transport import Transport, TransportOptions
+from .._oci.reference import (
+    DOCKER_HUB,
+    Endpoint,
+    Reference,
+    endpoint,
+    parse,
+    parse_repository,
+)
+from .client import RegistryClient
+
+# The options of the documentation fragment, in its order.
+OPTIONS: dict[str, dict[str, t.Any]] = {
+    "registry": {"type": "str", "aliases": ["registry_url"]},
+    "username": {"type": "str"},
+    "password": {"type": "str", "no_log": True},
+    "token": {"type": "str", "no_log": True},
+    "identity_token": {"type": "str", "no_log": True},
+    "auth_file": {"type": "path", "aliases": ["config_path"]},
+    "validate_certs": {"type": "bool", "default": True},
+    "ca_path": {"type": "path", "aliases": ["ca_cert", "cacert_path"]},
+    "client_cert": {"type": "path"},
+    "client_key": {"type": "path", "no_log": False},
+    "plain_http": {"type": "bool"},
+    "proxy": {"type": "str", "no_log": True},
+    "connect_timeout": {"type": "float", "default": 10.0},
+    "read_timeout": {"type": "float", "default": 60.0},
+    "retries": {"type": "int", "default": 4},
+    "concurrency": {"type": "int", "default": 8},
+    "trusted_realms": {"type": "list", "elements": "str", "default": []},
+}
+
+_OWN_OF_A_SIDE = frozenset(
+    ("registry", "username", "password", "token", "identity_token", "client_cert", "client_key", "plain_http")
+)
+
+
+def environment_variable(option: str) -> str:
+    """Return the variable that an option is read from: ``OCIKIT_REGISTRY_`` and its name (the registry: ``URL``)."""
+    return "OCIKIT_REGISTRY_" + ("URL" if option == "registry" else option.upper())
+
+
+class Events(t.Protocol):
+    """Whom to tell what happens on the way."""
+
+    def warn(self, text: str) -> None: ...
+
+    def log(self, line: str) -> None: ...
+
+    def hide(self, secret: str) -> None:
+        """Keep ``secret`` out of everything that is shown."""
+
+
+class Connection:
+    """The registries that one task talks to, with one client for each, made when it is first needed.
+
+    User name, password and tokens given as options belong to one registry: the one of the option ``registry``, else
+    the first that the task names. Others get what the auth files hold for them.
+    """
+
+    def __init__(self, options: t.Mapping[str, t.Any], events: Events) -> None:
+        """``options`` has a value, or None, for each of OPTIONS. Raises InvalidInput."""
+        self._options = options
+        self._events = events
+        self._secrets: set[str] = set()
+        self._given = _given(options, self._hide)
+        self._home = self._endpoint_of_option()
+        self._clients: dict[tuple[str, str, int, str], RegistryClient] = {}
+        self._names: dict[tuple[str, str, int, str], str] = {}
+        self._found: dict[tuple[str, str], Credentials] = {}
+        self._sources = Sources()
+        self._lock = threading.Lock()
+
+    @property
+    def concurrency(self) -> int:
+        return t.cast(int, self._options["concurrency"] or OPTIONS["concurrency"]["default"])
+
+    def beside(self, options: t.Mapping[str, t.Any]) -> Connection:
+        """Return the connection to another side: ``options``, and for what they leave out those of this one.
+
+        What proves who asks, and where, is never taken over.
+        """
+        own = {name: value for name, value in options.items() if value is not None}
+        shared = {name: None if name in _OWN_OF_A_SIDE else value for name, value in self._options.items()}
+        return Connection({**shared, **own}, self._events)
+
+    def reference(self, text: str) -> Reference:
+        """Read an image reference; one without a host belongs to the option ``registry``, else to Docker Hub.
+
+        A registry keeps the name by which it was named first, so that references can be compared: with or without the
+        port that its scheme has anyway.
+        """
+        return self._named(parse(text, self._options["registry"]))
+
+    def repository(self, text: str) -> Reference:
+        """Read a repository: a reference without tag and digest."""
+        return self._named(parse_repository(text, self._options["registry"]))
+
+    def client(self, reference: Reference) -> RegistryClient:
+        """Return the client of the registry that ``reference`` names."""
+        return self._client(reference.registry)
+
+    def home(self) -> RegistryClient:
+        """Return the client of the registry that references without a host belong to."""
+        return self._client(self._home.name if self._home else DOCKER_HUB)
+
+    def credentials(self, registry: str, repository: str) -> Credentials:
+        """Return the credentials for a repository; helpers and files are asked once."""
+        if not self._given.anonymous:
+            with self._lock:
+                first = next((client.endpoint for client in self._clients.values()), None)
+            owner = self._home or first
+            if owner is None or registry == owner.name:
+                return self._given
+        key = (registry, repository)
+        with self._lock:
+            found = self._found.get(key)
+        if found is None:
+            found = find_credentials(registry, repository, self._options["auth_file"], sources=self._sources)
+            for secret in found.secrets:
+                self._hide(secret)
+            with self._lock:
+                self._found[key] = found
+        return found
+
+    def _named(self, reference: Reference) -> Reference:
+        where = self._endpoint(reference.registry)
+        return replace(reference, registry=self._names.setdefault(where.address, where.name))
+
+    def _client(self, registry: str) -> RegistryClient:
+        where = self._endpoint(registry)
+        with self._lock:
+            client = self._clients.get(where.address)
+            if client is None:
+                client = self._clients[where.address] = self._make_client(where)
+            return client
+
+    def _endpoint(self, registry: str) -> Endpoint:
+        """Return the endpoint of a registry's name: that of the option ``registry`` if that has the same host and port."""
+        home = self._home
+        if home:
+            there = endpoint(registry, home.scheme == "http")
+            if (there.host, there.port) == (home.host, home.port):
+                return home
+        return endpoint(registry, self._options["plain_http"])
+
+    def _endpoint_of_option(self) -> Endpoint | None:
+        registry = self._options["registry"]
+        return endpoint(registry, self._options["plain_http"]) if registry else None
+
+    def _make_client(self, where: Endpoint) -> RegistryClient:
+        if self._clients and not self._home and not self._given.anonymous:
+            first = next(iter(self._clients.values())).endpoint.name
+            raise InvalidInput(
+                f"The task names two registries, {first} and {where.name}: say with the option"
+                " registry to which of them the credentials belong."
+            )
+        options = {
+            name: self._options[name]
+            for name in TransportOptions.__dataclass_fields__
+            if name not in ("trusted_realms",) and self._options[name] is not None
+        }
+        transport = Transport(
+            where,
+            TransportOptions(trusted_realms=tuple(self._options["trusted_realms"] or ()), **options),
+            lambda repository: self.credentials(where.name, repository),
+            self._events.log,
+            self._hide,
+            lambda: tuple(self._secrets),
+        )
+        return RegistryClient(where, transport, self.warn)
+
+    def _hide(self, secret: str) -> None:
+        if secret:
+            self._secrets.add(secret)
+            self._events.hide(secret)
+
+    def warn(self, text: str) -> None:
+        """Warn the user. A registry's words may quote a token in a place where they are cut."""
+        self._events.warn(printable(without_secrets(text, tuple(self._secrets))))
+
+
+def _given(options: t.Mapping[str, t.Any], hide: t.Callable[[str], None]) -> Credentials:
+    """Read the credentials among the options, and check what goes together."""
+    registry = options["registry"] or ""
+    if "@" in registry:
+        # The registry is refused later, with a sentence; here its password is kept out of all output.
+        for secret in registry.rpartition("@")[0].rpartition("://")[2].split(":"):
+            hide(secret)
+    username, password = options["username"], options["password"]
+    if bool(username) != bool(password):
+        raise InvalidInput(
+            f"{'username' if username else 'password'} needs {'password' if username else 'username'}."
+        )
+    ways = [name for name in ("username", "token", "identity_token") if options[name]]
+    if len(ways) > 1:
+        raise InvalidInput(
+            f"{' and '.join(ways)} exclude each other: set one of them (the variables OCIKIT_REGISTRY_* count as well)."
+        )
+    for name, least in (
+        ("connect_timeout", 0.001),
+        ("read_timeout", 0.001),
+        ("retries", 0),
+        ("concurrency", 1),
+    ):
+        if options[name] is not None and not options[name] >= least:
+            raise InvalidInput(
+                f"{name} must be {'at least ' + str(least) if least >= 1 or not least else 'more than 0'}."
+            )
+    given = Credentials(
+        username=username or "",
+        password=password or "",
+        token=options["token"] or "",
+        identity_token=options["identity_token"] or "",
+        source=f"the option{'s username and password' if username else ' ' + ''.join(ways)}",
+    )
+    for secret in given.secrets + _proxy_secrets(options["proxy"] or ""):
+        hide(secret)
+    return given
+
+
+def _proxy_secrets(proxy: str) -> tuple[str, ...]:
+    """The password in a proxy's URL, as it is written and as it is meant."""
+    password = proxy.rpartition("@")[0].rpartition("://")[2].partition(":")[2]
+    return (password, unquote(password)) if password else ()

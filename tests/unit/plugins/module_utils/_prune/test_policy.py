@@ -1,0 +1,588 @@
+# Copyright (c) 2026, ocikit.registry contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The prune policy: what single rules mean, and what holds for all policies and repositories."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import (
+    OCI_INDEX,
+    OCI_MANIFEST,
+    SCHEMA1_SIGNED,
+)
+from ansible_collections.ocikit.registry.plugins.module_utils._prune.policy import (
+    Facts,
+    ManifestFacts,
+    Protection,
+    RetentionPlan,
+    VersionRange,
+    check_brakes,
+    companion_of,
+    known_age,
+    make_plan,
+    parse_duration,
+    parse_rules,
+)
+
+NOW = 1_800_000_000.0
+DAY = 86400.0
+
+
+def digest(number: int) -> str:
+    return f"sha256:{number:064x}"
+
+
+def image(
+    age_in_days: float | None, blobs: t.Sequence[int] = (), subject: int | None = None
+) -> ManifestFacts:
+    return ManifestFacts(
+        OCI_MANIFEST,
+        100,
+        None if age_in_days is None else NOW - age_in_days * DAY,
+        (),
+        None if subject is None else digest(subject),
+        tuple((digest(1_000_000 + blob), 10) for blob in blobs),
+    )
+
+
+def index(*children: int) -> ManifestFacts:
+    return ManifestFacts(OCI_INDEX, 50, None, tuple(digest(child) for child in children))
+
+
+def facts(tags: t.Mapping[str, int | None], manifests: t.Mapping[int, ManifestFacts]) -> Facts:
+    return Facts(
+        {tag: None if number is None else digest(number) for tag, number in tags.items()},
+        {digest(number): manifest for number, manifest in manifests.items()},
+    )
+
+
+def plan(
+    known: Facts, *rules: dict[str, t.Any], protect: t.Sequence[str] = (), delete_unknown_age: bool = False
+) -> RetentionPlan:
+    protection = Protection(protect, "registry.example.com", "team/app")
+    return make_plan(known, parse_rules(list(rules)), protection, NOW, delete_unknown_age)
+
+
+def deleted(made: RetentionPlan) -> list[str]:
+    return [verdict.tag for verdict in made.victims]
+
+
+def reasons(made: RetentionPlan) -> dict[str, str]:
+    return {verdict.tag: verdict.why for verdict in made.verdicts}
+
+
+BUILDS = facts({f"b{age}": age for age in (1, 10, 20, 40)}, {age: image(age) for age in (1, 10, 20, 40)})
+
+
+class TestRules:
+    def test_what_no_rule_names_is_kept(self) -> None:
+        made = plan(BUILDS, {"match": {"tags": ["other-*"]}, "delete": True})
+        assert not deleted(made)
+        assert reasons(made)["b1"] == "no rule names it"
+
+    def test_delete_takes_what_matches(self) -> None:
+        made = plan(BUILDS, {"name": "builds", "match": {"tags": ["b*"], "exclude": ["b1"]}, "delete": True})
+        assert deleted(made) == ["b10", "b20", "b40"]
+        assert reasons(made)["b10"] == "builds"
+
+    @pytest.mark.parametrize("first", ["keep", "delete"])
+    def test_keep_beats_delete_in_any_order(self, first: str) -> None:
+        rules = [
+            {"name": "delete", "match": {"tags": ["*"]}, "delete": True},
+            {"name": "keep", "match": {"tags": ["b20"]}, "keep": True},
+        ]
+        made = plan(BUILDS, *sorted(rules, key=lambda rule: rule["name"] != first))
+        assert deleted(made) == ["b1", "b10", "b40"]
+        assert reasons(made)["b20"] == "keep"
+
+    def test_older_and_younger(self) -> None:
+        assert deleted(plan(BUILDS, {"match": {"tags": ["*"]}, "delete": True, "older_than": "15d"})) == [
+            "b20",
+            "b40",
+        ]
+        assert deleted(plan(BUILDS, {"match": {"tags": ["*"]}, "delete": True, "younger_than": "15d"})) == [
+            "b1",
+            "b10",
+        ]
+
+    def test_keep_last_counts_all_that_matches_and_age_limits_only_victims(self) -> None:
+        rule = {"match": {"tags": ["*"]}, "delete": True, "keep_last": 1, "older_than": "15d"}
+        assert deleted(plan(BUILDS, rule)) == ["b20", "b40"]
+        assert deleted(plan(BUILDS, {**rule, "keep_last": 3})) == ["b40"]
+
+    def test_keep_last_alone_deletes_nothing(self) -> None:
+        assert not deleted(plan(BUILDS, {"match": {"tags": ["*"]}, "keep_last": 1}))
+
+    def test_keep_last_by_version_and_group(self) -> None:
+        tags = ["1.0.0", "1.9.0", "1.10.0", "2.0.0", "2.1.0-rc.1", "latest"]
+        known = facts(
+            {tag: place for place, tag in enumerate(tags)}, {place: image(1) for place in range(len(tags))}
+        )
+        rule = {"match": {"tags": ["*"]}, "delete": True, "keep_last": 1, "by": "version"}
+        assert deleted(plan(known, rule)) == ["1.0.0", "1.10.0", "1.9.0", "2.0.0"]
+        assert deleted(plan(known, {**rule, "group": "major"})) == ["1.0.0", "1.9.0", "2.0.0"]
+        assert deleted(plan(known, {**rule, "group": "minor"})) == []
+        stable = {**rule, "group": "major", "match": {"tags": ["*"], "prereleases": "none"}}
+        assert deleted(plan(known, stable)) == ["1.0.0", "1.9.0"]
+
+    def test_group_by_expression_leaves_the_rest_alone(self) -> None:
+        tags = {"main-1": 3, "main-2": 2, "dev-1": 2, "dev-2": 1, "other": 9}
+        known = facts(
+            {tag: place for place, tag in enumerate(tags)},
+            {i: image(age) for i, age in enumerate(tags.values())},
+        )
+        made = plan(known, {"match": {"tags": ["*"]}, "delete": True, "keep_last": 1, "group": r"(.*)-\d+"})
+        assert deleted(made) == ["dev-1", "main-1"]
+        assert reasons(made)["other"] == "no rule names it"
+
+    def test_equal_dates_are_told_apart_by_version(self) -> None:
+        known = facts({"1.9": 1, "1.10": 2, "1.2": 3}, {1: image(5), 2: image(5), 3: image(5)})
+        assert deleted(plan(known, {"match": {"tags": ["*"]}, "delete": True, "keep_last": 1})) == [
+            "1.2",
+            "1.9",
+        ]
+
+    @pytest.mark.parametrize("age", [None, 20000, -30])
+    def test_unknown_ages_are_kept_unless_told_otherwise(self, age: float | None) -> None:
+        known = facts({"odd": 1, "new": 2, "old": 3}, {1: image(age), 2: image(1), 3: image(90)})
+        rule = {"match": {"tags": ["*"]}, "delete": True, "older_than": "30d"}
+        assert deleted(plan(known, rule)) == ["old"]
+        assert reasons(plan(known, rule))["odd"] == "its age is unknown"
+        assert deleted(plan(known, rule, delete_unknown_age=True)) == ["odd", "old"]
+        last = {"match": {"tags": ["*"]}, "delete": True, "keep_last": 1}
+        assert deleted(plan(known, last)) == ["old"]
+        assert deleted(plan(known, last, delete_unknown_age=True)) == ["odd", "old"]
+        assert deleted(plan(known, {"match": {"tags": ["*"]}, "delete": True})) == ["new", "odd", "old"]
+
+    @pytest.mark.parametrize(
+        "keep",
+        [
+            {"keep_last": 2},
+            {"keep": True, "younger_than": "30d"},
+            {"keep": True, "older_than": "30d"},
+            {"keep_last": 1, "group": "(o)"},
+        ],
+    )
+    def test_an_age_that_a_keep_rule_asks_for_and_nobody_knows_keeps(self, keep: dict[str, t.Any]) -> None:
+        known = facts({"odd": 1, "new": 2, "nova": 3}, {1: image(None), 2: image(1), 3: image(2)})
+        rules = [{"match": {"tags": ["o*", "new"]}, **keep}, {"match": {"tags": ["*"]}, "delete": True}]
+        assert reasons(plan(known, *rules))["odd"] == "its age is unknown"
+        assert "nova" in deleted(plan(known, *rules))
+
+    def test_an_unknown_age_is_none_of_the_business_of_a_rule_that_asks_for_no_age(self) -> None:
+        known = facts({"odd": 1, "1.0": 2, "1.1": 3}, {number: image(None) for number in (1, 2, 3)})
+        assert deleted(plan(known, {"match": {"tags": ["odd"]}, "delete": True})) == ["odd"]
+        by_version = {"match": {"tags": ["*"]}, "delete": True, "keep_last": 1, "by": "version"}
+        assert deleted(plan(known, by_version)) == ["1.0"]
+
+    def test_what_an_interrupted_removal_left_goes_and_takes_no_place(self) -> None:
+        left = image(0)._replace(removed=("b40",))
+        known = facts({"b40": 1, "b41": 1, "b10": 2, "b20": 3}, {1: left, 2: image(10), 3: image(20)})
+        made = plan(known, {"match": {"tags": ["b?0"]}, "delete": True, "keep_last": 1})
+        assert reasons(made)["b40"] == "an interrupted removal left it"
+        assert deleted(made) == ["b20", "b40"]
+        assert deleted(plan(known, {"match": {"tags": ["x"]}, "delete": True}, protect=["b40"])) == []
+
+    @pytest.mark.parametrize(
+        "rule, part",
+        [
+            ({"match": {"tags": ["*"]}}, "neither keeps nor deletes"),
+            ({"match": {"tags": ["*"]}, "keep": True, "delete": True}, "both"),
+            ({"match": {"tags": ["*"]}, "keep": True, "keep_last": 2}, "keep_last"),
+            ({"match": {"tags": ["*"]}, "delete": True, "keep_last": -1}, "negative"),
+            ({"match": {}, "delete": True}, "does not say what it matches"),
+            ({"match": {"tags": ["regex:("]}, "delete": True}, "regular expression"),
+            ({"match": {"tags": ["*"]}, "delete": True, "group": "major"}, "keep_last"),
+            ({"match": {"tags": ["*"]}, "delete": True, "keep_last": 1, "group": "("}, "regular expression"),
+            ({"match": {"version": "newest"}, "delete": True}, "version range"),
+            ({"match": {"tags": ["*"]}, "delete": True, "older_than": "soon"}, "duration"),
+        ],
+    )
+    def test_bad_rules_are_refused_in_a_sentence(self, rule: dict[str, t.Any], part: str) -> None:
+        with pytest.raises(InvalidInput, match=part):
+            parse_rules([rule])
+
+    def test_no_rules_at_all_are_refused(self) -> None:
+        with pytest.raises(InvalidInput, match="no rules"):
+            parse_rules([])
+
+
+class TestWhatIsNeeded:
+    def test_a_digest_goes_when_all_its_tags_go(self) -> None:
+        known = facts({"a": 1, "b": 1, "c": 2}, {1: image(1), 2: image(1)})
+        made = plan(known, {"match": {"tags": ["a", "c"]}, "delete": True})
+        assert made.digests == [digest(2)]
+        assert deleted(made) == ["a", "c"]
+
+    def test_children_of_a_kept_index_stay(self) -> None:
+        known = facts(
+            {"multi": 10, "single": 1, "outer": 20},
+            {10: index(1, 2), 20: index(10), 1: image(1), 2: image(1)},
+        )
+        made = plan(known, {"match": {"tags": ["multi", "single"]}, "delete": True})
+        assert deleted(made) == ["multi", "single"]
+        assert made.digests == []
+
+    def test_an_index_goes_before_its_children(self) -> None:
+        known = facts(
+            {"multi": 10, "other": 11}, {10: index(1, 2), 11: index(2, 3), **{i: image(1) for i in (1, 2, 3)}}
+        )
+        made = plan(known, {"match": {"tags": ["multi"]}, "delete": True})
+        assert made.digests == [digest(10), digest(1)]
+
+    def test_a_kept_referrer_keeps_its_subject(self) -> None:
+        known = facts({"app": 1, "sbom": 2}, {1: image(1), 2: image(1, subject=1)})
+        made = plan(known, {"match": {"tags": ["app"]}, "delete": True})
+        assert deleted(made) == ["app"]
+        assert made.digests == []
+
+    def test_companions_live_and_die_with_their_subject(self) -> None:
+        names = {f"sha256-{1:064x}.sig": 5, f"sha256-{1:064x}": 6, f"sha256-{2:064x}.sig": 7}
+        manifests = {1: image(1), 2: image(1), 5: image(1), 6: index(8), 7: image(1), 8: image(1, subject=1)}
+        known = facts({"gone": 1, "stays": 2, **names}, manifests)
+        made = plan(known, {"match": {"tags": ["gone", "sha256-*"]}, "delete": True})
+        assert deleted(made) == sorted(["gone", f"sha256-{1:064x}.sig", f"sha256-{1:064x}"])
+        assert set(made.digests) == {digest(number) for number in (1, 5, 6, 8)}
+        assert made.digests.index(digest(6)) < made.digests.index(digest(8)) < made.digests.index(digest(1))
+
+    def test_orphans_are_kept_unless_a_rule_names_them(self) -> None:
+        name = f"sha256-{9:064x}.sig"
+        known = facts({"app": 1, name: 5}, {1: image(1), 5: image(1)})
+        assert not deleted(plan(known, {"match": {"tags": ["sha256-*"]}, "delete": True}))
+        assert deleted(plan(known, {"match": {"orphans": True}, "delete": True})) == [name]
+
+    def test_a_tag_that_cannot_be_read_is_kept_and_no_digest_goes(self) -> None:
+        known = facts({"broken": None, "a": 1}, {1: image(1)})
+        made = plan(known, {"match": {"tags": ["*"]}, "delete": True})
+        assert deleted(made) == ["a"]
+        assert made.digests == []
+        assert reasons(made)["broken"] == "it cannot be read"
+
+    def test_referrers_that_have_tags_of_their_own_live_with_their_subject(self) -> None:
+        known = facts(
+            {"app": 1, "sbom": 2, "proof": 3}, {1: image(1), 2: image(1, subject=1), 3: image(1, subject=2)}
+        )
+        made = plan(known, {"match": {"tags": ["sbom", "proof"]}, "delete": True})
+        assert deleted(made) == ["proof", "sbom"]
+        assert made.digests == []
+        assert len(plan(known, {"match": {"tags": ["*"]}, "delete": True}).digests) == 3
+
+    def test_what_is_not_in_the_registry_is_not_to_be_deleted(self) -> None:
+        made = plan(
+            facts({"multi": 10}, {10: index(1, 2), 2: image(1)}), {"match": {"tags": ["*"]}, "delete": True}
+        )
+        assert made.digests == [digest(10), digest(2)]
+
+    def test_a_schema1_image_that_stays_keeps_its_tags(self) -> None:
+        old = image(1)._replace(media_type=SCHEMA1_SIGNED)
+        known = facts({"a": 1, "b": 1, "c": 2}, {1: old, 2: old})
+        made = plan(known, {"match": {"tags": ["a", "c"]}, "delete": True})
+        assert deleted(made) == ["c"]
+        assert made.digests == [digest(2)]
+
+    def test_the_signature_of_an_untagged_image_is_no_orphan(self) -> None:
+        name = f"sha256-{9:064x}.sig"
+        known = facts({"app": 1, name: 5}, {1: image(1), 5: image(1), 9: image(1)})
+        assert not deleted(plan(known, {"match": {"orphans": True}, "delete": True}))
+
+    def test_bytes_count_only_what_nothing_else_has(self) -> None:
+        known = facts({"a": 1, "b": 2}, {1: image(1, blobs=(1, 2)), 2: image(1, blobs=(2, 3))})
+        assert plan(known, {"match": {"tags": ["a"]}, "delete": True}).bytes == 110
+
+    @pytest.mark.parametrize(
+        "entry",
+        [
+            "b20",
+            "b2*",
+            digest(20),
+            "team/app:b20",
+            "registry.example.com/team/app:b20",
+            "registry.example.com/team/*:b20",
+            f"registry.example.com/team/app@{digest(20)}",
+            f"docker-pullable://registry.example.com/team/app:b20@{digest(20)}",
+            digest(20)[:-1] + "*",
+            f"*/app@{digest(20)}",
+        ],
+    )
+    def test_protection(self, entry: str) -> None:
+        made = plan(BUILDS, {"match": {"tags": ["*"]}, "delete": True}, protect=[entry])
+        assert deleted(made) == ["b1", "b10", "b40"]
+        assert reasons(made)["b20"].startswith("protected: ")
+        assert digest(20) not in made.digests
+
+    @pytest.mark.parametrize("protected", [1, 2])
+    def test_a_protected_digest_keeps_what_leads_to_it(self, protected: int) -> None:
+        """Container engines name the image of their platform, not the index that it was pulled by."""
+        manifests = {
+            20: index(10),
+            10: index(1, 2),
+            1: image(1),
+            2: image(1),
+            3: image(1),
+            4: image(1, subject=1),
+        }
+        known = facts({"outer": 20, "inner": 10, "other": 3}, manifests)
+        made = plan(known, {"match": {"tags": ["*"]}, "delete": True}, protect=[digest(protected)])
+        assert deleted(made) == ["other"]
+        assert made.digests == [digest(3)]
+
+    def test_a_protected_referrer_without_a_tag_keeps_its_subject(self) -> None:
+        known = facts({"app": 1, f"sha256-{1:064x}": 8}, {1: image(1), 8: index(9), 9: image(1, subject=1)})
+        made = plan(known, {"match": {"tags": ["*"]}, "delete": True}, protect=[digest(9)])
+        assert made.digests == []
+
+    @pytest.mark.parametrize("entry", ["[::1]:5000/team/app:b20", "[::1]:5000/team/app"])
+    def test_brackets_of_a_registry_are_no_pattern(self, entry: str) -> None:
+        protection = Protection([entry], "[::1]:5000", "team/app")
+        assert protection.why("b20", [digest(20)]) == f"protected: {entry}"
+        assert Protection([entry], "[::1]:5001", "team/app").why("b20", []) is None
+
+    @pytest.mark.parametrize("registry", ["x.y", "x.y:443", "x.y:80"])
+    @pytest.mark.parametrize("named", ["x.y", "x.y:443", "https://x.y:443", "x.?"])
+    def test_a_registry_may_be_named_with_its_port(self, registry: str, named: str) -> None:
+        entry = f"{named}/team/app:b20"
+        assert Protection([entry], registry, "team/app").why("b20", []) == f"protected: {entry}"
+        assert Protection([entry], "x.y:5000", "team/app").why("b20", []) is None
+
+    @pytest.mark.parametrize("entry", ["tool:1", "library/tool:1", "index.docker.io/library/tool:1"])
+    def test_docker_hub_has_several_names(self, entry: str) -> None:
+        assert Protection([entry], "docker.io", "library/tool").why("1", []) == f"protected: {entry}"
+
+    def test_protection_of_another_repository_does_not_count(self) -> None:
+        elsewhere = f"registry.example.com/team/other@{digest(20)}"
+        assert (
+            len(
+                deleted(
+                    plan(
+                        BUILDS, {"match": {"tags": ["*"]}, "delete": True}, protect=[elsewhere, "team/other"]
+                    )
+                )
+            )
+            == 4
+        )
+
+    def test_brakes(self) -> None:
+        made = plan(BUILDS, {"match": {"tags": ["b1*", "b20"]}, "delete": True})
+        assert "3 of 4 tags (75 %)" in (check_brakes(made, None, 50) or "")
+        assert "max_delete allows 2" in (check_brakes(made, 2, 100) or "")
+        assert check_brakes(made, 3, 75) is None
+        orphans = facts(
+            {"app": 1, f"sha256-{8:064x}.sig": 5, f"sha256-{9:064x}.sig": 5}, {1: image(1), 5: image(1)}
+        )
+        swept = plan(orphans, {"match": {"orphans": True}, "delete": True})
+        assert "2 of 3 tags" in (check_brakes(swept, None, 50) or "")
+        signed = facts({"a": 1, "b": 2, f"sha256-{1:064x}.sig": 5}, {1: image(1), 2: image(1), 5: image(9)})
+        assert check_brakes(plan(signed, {"match": {"tags": ["a"]}, "delete": True}), 1, 50) is None
+        assert check_brakes(plan(facts({}, {}), {"match": {"tags": ["*"]}, "delete": True}), 0, 0) is None
+
+
+class TestParts:
+    @pytest.mark.parametrize(
+        "text, inside, outside",
+        [
+            (">=1.2 <2", ["1.2", "1.2.0", "v1.9.9", "2.0.0-rc.1"], ["1.1.9", "2", "1.2.0-rc1", "3"]),
+            ("^1.2", ["1.2.0", "1.9"], ["2.0", "2.0.0-rc1", "1.1"]),
+            ("~1.2.3", ["1.2.3", "1.2.9"], ["1.3.0", "1.2.2"]),
+            ("1.x", ["1.0", "1.9.9"], ["2.0", "0.9"]),
+            ("^0.2.3", ["0.2.3", "0.2.9"], ["0.3.0"]),
+            ("<1 || >=3", ["0.1", "3.0"], ["1.0", "2"]),
+            ("=1.4", ["1.4", "1.4.0"], ["1.4.1"]),
+            (">1.4, <=1.6", ["1.4.1", "1.6.0"], ["1.4.0", "1.4", "1.6.1"]),
+            ("*", ["0.1", "9"], []),
+        ],
+    )
+    def test_version_ranges(self, text: str, inside: list[str], outside: list[str]) -> None:
+        found = VersionRange(text)
+        assert [tag for tag in inside if not found.holds(tag)] == []
+        assert [tag for tag in outside if found.holds(tag)] == []
+
+    def test_durations(self) -> None:
+        assert [parse_duration(text) for text in ("90s", "2m", "1h", "1d12h", "2w", "1y")] == [
+            90, 120, 3600, 129600, 1209600, 31536000,
+        ]  # fmt: skip
+        for text in ("", "5", "d", "1x", "1d 2h", "-1d", "1.5d"):
+            with pytest.raises(InvalidInput):
+                parse_duration(text)
+
+    def test_ages_that_cannot_be_true_are_unknown(self) -> None:
+        assert known_age(NOW - 5, NOW) == 5
+        assert known_age(NOW + 5, NOW) == 0
+        for created in (None, 0.0, -62135596800.0, 315532800.0, NOW + 2 * DAY):
+            assert known_age(created, NOW) is None
+
+    def test_companions(self) -> None:
+        hexadecimal = f"{7:064x}"
+        for name in (f"sha256-{hexadecimal}", f"sha256-{hexadecimal}.sig", f"sha256-{hexadecimal}.sbom"):
+            assert companion_of(name) == f"sha256:{hexadecimal}"
+        for name in ("latest", "sha256-12", f"sha256-{hexadecimal}.zip", f"sha1-{hexadecimal}"):
+            assert companion_of(name) is None
+
+
+# What holds for every repository and policy.
+
+NUMBERS = st.integers(0, 11)
+AGES = st.one_of(st.none(), st.sampled_from([-9.0, 0.5, 1.0, 5.0, 30.0, 400.0, 30000.0]))
+TAGS = st.one_of(
+    st.sampled_from(
+        ["latest", "1.0", "1.1", "1.1.0-rc.1", "2.0", "v2.1", "a-1", "a-2", "b-1", "b-2", "nightly"]
+    ),
+    st.builds(
+        lambda number, tail: f"sha256-{number:064x}{tail}", NUMBERS, st.sampled_from(["", ".sig", ".att"])
+    ),
+)
+
+
+@st.composite
+def repositories(draw: st.DrawFn) -> Facts:
+    """Manifests that only need such with a smaller number: contents cannot be circular."""
+    manifests = {}
+    for number in range(draw(st.integers(1, 12))):
+        below = st.lists(st.integers(0, number - 1), max_size=3, unique=True) if number else st.just([])
+        kind = draw(st.sampled_from(["image", "image", "index", "referrer"]))
+        if kind == "index":
+            manifests[number] = index(*draw(below))
+        else:
+            subject = draw(st.sampled_from(range(number))) if kind == "referrer" and number else None
+            manifests[number] = image(draw(AGES), draw(st.lists(st.integers(0, 5), max_size=3)), subject)
+    numbers = st.one_of(st.none(), st.sampled_from(sorted(manifests)), st.sampled_from(sorted(manifests)))
+    return facts(draw(st.dictionaries(TAGS, numbers, max_size=10)), manifests)
+
+
+@st.composite
+def rules(draw: st.DrawFn, action: str | None = None) -> dict[str, t.Any]:
+    patterns = st.lists(
+        st.sampled_from(["*", "1.*", "a-*", "*-1", "latest", "sha256-*"]), min_size=1, max_size=2
+    )
+    rule: dict[str, t.Any] = {"match": {"tags": draw(patterns), "orphans": draw(st.booleans())}}
+    if draw(st.booleans()):
+        rule["match"]["exclude"] = draw(patterns)
+    if draw(st.integers(0, 3)) == 0:
+        rule["match"]["version"] = draw(st.sampled_from([">=1.0 <2", "^2", "1.x"]))
+    chosen = action or draw(st.sampled_from(["keep", "delete", "delete", "last", "both"]))
+    if chosen in ("keep", "delete"):
+        rule[chosen] = True
+    else:
+        rule["keep_last"] = draw(st.integers(0, 3))
+        rule["delete"] = chosen == "both"
+        rule["by"] = draw(st.sampled_from(["created", "version"]))
+        if draw(st.booleans()):
+            rule["group"] = draw(st.sampled_from(["major", "minor", r"(.*)-\d+"]))
+    if draw(st.booleans()):
+        rule[draw(st.sampled_from(["older_than", "younger_than"]))] = draw(st.sampled_from(["2d", "60d"]))
+    return rule
+
+
+POLICIES = st.lists(rules(), min_size=1, max_size=4)
+
+
+def needs(known: Facts, of: t.Iterable[str]) -> set[str]:
+    """What digests need, found in another way than by the code under test."""
+    found = set(of)
+    while True:
+        more = {
+            other
+            for one in found
+            if one in known.manifests
+            for other in (*known.manifests[one].children, known.manifests[one].subject)
+            if other
+        }
+        if more <= found:
+            return found
+        found |= more
+
+
+def applied(known: Facts, made: RetentionPlan) -> Facts:
+    gone, lost = set(deleted(made)), set(made.digests)
+    return Facts(
+        {tag: one for tag, one in known.tags.items() if tag not in gone and one not in lost},
+        {one: manifest for one, manifest in known.manifests.items() if one not in lost},
+    )
+
+
+@settings(max_examples=400, deadline=None)
+@given(repositories(), POLICIES, st.booleans())
+def test_nothing_that_a_kept_tag_needs_is_deleted(
+    known: Facts, policy: list[dict[str, t.Any]], unknown: bool
+) -> None:
+    made = plan(known, *policy, delete_unknown_age=unknown)
+    kept = {verdict.digest for verdict in made.kept if verdict.digest}
+    assert not needs(known, kept) & set(made.digests)
+    assert {verdict.tag for verdict in made.verdicts} == set(known.tags)
+
+
+@settings(max_examples=400, deadline=None)
+@given(repositories(), POLICIES, st.one_of(rules("keep"), rules("last")), st.booleans(), st.data())
+def test_one_more_keep_rule_never_deletes_more(
+    known: Facts, policy: list[dict[str, t.Any]], more: dict[str, t.Any], unknown: bool, data: st.DataObject
+) -> None:
+    position = data.draw(st.integers(0, len(policy)))
+    before = plan(known, *policy, delete_unknown_age=unknown)
+    after = plan(known, *policy[:position], more, *policy[position:], delete_unknown_age=unknown)
+    assert set(deleted(after)) <= set(deleted(before))
+    assert set(after.digests) <= set(before.digests)
+
+
+@settings(max_examples=200, deadline=None)
+@given(repositories(), POLICIES, st.randoms(use_true_random=False))
+def test_the_order_of_tags_does_not_matter(
+    known: Facts, policy: list[dict[str, t.Any]], random: t.Any
+) -> None:
+    tags, manifests = list(known.tags.items()), list(known.manifests.items())
+    random.shuffle(tags)
+    random.shuffle(manifests)
+    assert plan(Facts(dict(tags), dict(manifests)), *policy) == plan(known, *policy)
+
+
+@settings(max_examples=400, deadline=None)
+@given(repositories(), POLICIES)
+def test_applying_a_plan_twice_is_applying_it_once(known: Facts, policy: list[dict[str, t.Any]]) -> None:
+    made = plan(known, *policy)
+    once = applied(known, made)
+    assert applied(once, made) == once
+
+
+@settings(max_examples=400, deadline=None)
+@given(repositories(), POLICIES)
+def test_a_tag_never_vanishes_with_a_digest_without_being_named(
+    known: Facts, policy: list[dict[str, t.Any]]
+) -> None:
+    made = plan(known, *policy)
+    gone = set(deleted(made))
+    assert {tag for tag, one in known.tags.items() if one in made.digests} <= gone
+
+
+@settings(max_examples=200, deadline=None)
+@given(repositories(), POLICIES, st.sets(NUMBERS, max_size=3))
+def test_nothing_that_is_protected_is_deleted(
+    known: Facts, policy: list[dict[str, t.Any]], numbers: set[int]
+) -> None:
+    protected = {digest(number) for number in numbers}
+    made = plan(known, *policy, protect=sorted(protected))
+    stay = needs(known, protected)
+    assert not stay & set(made.digests)
+    below = {tag for tag, one in known.tags.items() if one and protected & children(known, one)}
+    assert not below & set(deleted(made))
+
+
+@settings(max_examples=200, deadline=None)
+@given(repositories(), POLICIES)
+def test_referrers_live_with_their_subject(known: Facts, policy: list[dict[str, t.Any]]) -> None:
+    made = plan(known, *policy)
+    kept = needs(known, {verdict.digest for verdict in made.kept if verdict.digest})
+    assert not {
+        one for one in made.digests if one in known.manifests and known.manifests[one].subject in kept
+    }
+
+
+def children(known: Facts, of: str) -> set[str]:
+    found = {of}
+    for child in known.manifests[of].children if of in known.manifests else ():
+        found |= children(known, child)
+    return found
