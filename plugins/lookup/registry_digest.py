@@ -129,7 +129,7 @@ from ansible_collections.ocikit.registry.plugins.plugin_utils._lookup import Que
 def pin(question: Question) -> list[t.Any]:
     options = question.options
     wanted = Platform.parse(options["platform"]) if options["platform"] else None
-    references = [_with_tag(question.connection.reference(term)) for term in question.terms]
+    references = [_with_tag(question.clients.reference(term)) for term in question.terms]
     found = question.ask(references, lambda client, reference: _find(client, reference, wanted))
     return [
         question.value_without(one) if isinstance(one, NotFound) else _result(reference, one, wanted, options)

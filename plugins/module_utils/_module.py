@@ -15,7 +15,7 @@ from ._errors import RegistryError
 from ._http.transport import REQUESTS_IMPORT_ERROR
 from ._registry.connection import (
     OPTIONS,
-    Connection,
+    RegistryClients,
     environment_variable,
 )
 
@@ -24,13 +24,13 @@ _LOG_LIMIT = 10000
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Task:
+class ModuleContext:
     """What a module's function works with: parameters, check mode, and the registries. It knows no AnsibleModule."""
 
-    def __init__(self, params: t.Mapping[str, t.Any], check_mode: bool, connection: Connection) -> None:
+    def __init__(self, params: t.Mapping[str, t.Any], check_mode: bool, clients: RegistryClients) -> None:
         self.params = params
         self.check_mode = check_mode
-        self.connection = connection
+        self.clients = clients
 
 
 class _ModuleEvents:
@@ -67,7 +67,7 @@ def destination_arguments() -> dict[str, dict[str, t.Any]]:
 
 
 def run(
-    function: t.Callable[[Task], dict[str, t.Any]],
+    function: t.Callable[[ModuleContext], dict[str, t.Any]],
     argument_spec: dict[str, dict[str, t.Any]],
     **more: t.Any,
 ) -> None:
@@ -86,7 +86,9 @@ def run(
             signal.signal(number, _interrupt)
     events = _ModuleEvents(module)
     try:
-        result = function(Task(module.params, module.check_mode, Connection(module.params, events)))
+        result = function(
+            ModuleContext(module.params, module.check_mode, RegistryClients(module.params, events))
+        )
     except RegistryError as error:
         module.fail_json(
             **_shown({**error.result, "msg": str(error), "error": error.to_dict()}, module, events)

@@ -28,7 +28,9 @@ class Stopped(BaseException):
     """Ends a thread whose work has become pointless. No Exception, so nothing that handles errors goes on with it."""
 
 
-def each(function: t.Callable[[Item], Result], items: t.Iterable[Item], concurrency: int) -> list[Result]:
+def map_concurrent(
+    function: t.Callable[[Item], Result], items: t.Iterable[Item], concurrency: int
+) -> list[Result]:
     """Return ``function`` of each item, in order, computed by up to ``concurrency`` threads.
 
     After a failure nothing more is begun, and what is under way ends where it next calls check_stopped(). The first
@@ -58,7 +60,7 @@ def each(function: t.Callable[[Item], Result], items: t.Iterable[Item], concurre
 
 
 def check_stopped() -> None:
-    """Raise Stopped in a thread of each() whose work has become pointless. To be called wherever time passes."""
+    """Raise Stopped in a thread of map_concurrent() whose work has become pointless. To be called wherever time passes."""
     batch = _batch()
     if batch and batch.stopped.is_set():
         raise Stopped
@@ -74,7 +76,7 @@ def sleep(seconds: float) -> None:
         time.sleep(seconds)
 
 
-class Once(t.Generic[Key, Result]):
+class SingleFlight(t.Generic[Key, Result]):
     """Results by their keys. Each is made by one thread, and others that want it wait; what failed is made anew.
 
     No lock is held while one is made.
@@ -104,7 +106,7 @@ class Once(t.Generic[Key, Result]):
 
 
 class _Batch(t.Generic[Item, Result]):
-    """What one call of each() has to do. It stops with the batch whose thread made that call."""
+    """What one call of map_concurrent() has to do. It stops with the batch whose thread made that call."""
 
     def __init__(self, function: t.Callable[[Item], Result], items: t.Sequence[Item]) -> None:
         self.stopped = threading.Event()

@@ -357,10 +357,10 @@ error:
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
+from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext, run
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Platform
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_digest
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.stores import RepositoryStore
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.stores import Repository
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.append import (
     Appended,
     Change,
@@ -389,23 +389,23 @@ from ansible_collections.ocikit.registry.plugins.module_utils._transfer.tagging 
 )
 
 
-def append_layers(task: Task) -> dict[str, t.Any]:
-    params, connection = task.params, task.connection
-    base = connection.reference(params["image"]) if params["image"] else None
-    targets = read_targets(connection, params, base)
+def append_layers(context: ModuleContext) -> dict[str, t.Any]:
+    params, clients = context.params, context.clients
+    base = clients.reference(params["image"]) if params["image"] else None
+    targets = read_targets(clients, params, base)
     if not targets:
         raise InvalidInput("There is no place for the result: name tags, or references in to.")
     platforms = [Platform.parse(platform) for platform in params["platforms"]]
     change = _change(params)
     if base:
-        base_digest, result = _on_image(task, base, change, platforms)
+        base_digest, result = _on_image(context, base, change, platforms)
     else:
         base_digest, result = None, _on_nothing(params, change, platforms)
     delivery = deliver(
         _images(base, base_digest, result, targets),
-        connection,
+        clients,
         overwrite=params["overwrite"],
-        check_mode=task.check_mode,
+        check_mode=context.check_mode,
         include_foreign=False,
     )
     return {
@@ -430,17 +430,17 @@ def append_layers(task: Task) -> dict[str, t.Any]:
 
 
 def _on_image(
-    task: Task, base: Reference, change: Change, platforms: t.Sequence[Platform]
+    context: ModuleContext, base: Reference, change: Change, platforms: t.Sequence[Platform]
 ) -> tuple[str, Appended]:
-    expected = task.params["expected_digest"]
+    expected = context.params["expected_digest"]
     if expected:
         check_digest(expected, "expected_digest")
     if change == Change():
         raise InvalidInput("There is nothing to append: name layers, or settings such as labels or env.")
-    store = RepositoryStore(task.connection.client(base), base.repository)
+    store = Repository(context.clients.client(base), base.repository)
     root = store.client.manifest(base.repository, base.target)
     check_targets(str(base), root.digest, [], expected, True)
-    return root.digest, append(store, root, change, platforms, str(base), task.connection.concurrency)
+    return root.digest, append(store, root, change, platforms, str(base), context.clients.concurrency)
 
 
 def _on_nothing(params: t.Mapping[str, t.Any], change: Change, platforms: t.Sequence[Platform]) -> Appended:

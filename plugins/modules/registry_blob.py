@@ -120,7 +120,7 @@ import os
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput, NotFound, Refused
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
+from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext, run
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Descriptor, digest_diff
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_digest
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.blobs import BlobDownload, read_blob
@@ -135,22 +135,24 @@ from ansible_collections.ocikit.registry.plugins.module_utils._storage.files imp
 _MEDIA_TYPE = "application/octet-stream"
 
 
-def blob(task: Task) -> dict[str, t.Any]:
-    reference = task.connection.reference(task.params["image"])
-    digest = check_digest(task.params["digest"])
-    found = _write(task, reference, digest) if task.params["dest"] else _read(task, reference, digest)
+def blob(context: ModuleContext) -> dict[str, t.Any]:
+    reference = context.clients.reference(context.params["image"])
+    digest = check_digest(context.params["digest"])
+    found = (
+        _write(context, reference, digest) if context.params["dest"] else _read(context, reference, digest)
+    )
     return {"repository": reference.name, "digest": digest, **found}
 
 
-def _write(task: Task, reference: Reference, digest: str) -> dict[str, t.Any]:
-    path = _file(task.params["dest"], digest)
+def _write(context: ModuleContext, reference: Reference, digest: str) -> dict[str, t.Any]:
+    path = _file(context.params["dest"], digest)
     with storage_errors(path):
         before = file_digest(path, digest) if os.path.exists(path) else None
         size = os.path.getsize(path) if before == digest else 0
     if before != digest:
-        download, descriptor = _find(task, reference, digest)
+        download, descriptor = _find(context, reference, digest)
         size = descriptor.size
-        if not task.check_mode:
+        if not context.check_mode:
             with storage_errors(path), replacing(path) as file:
                 receive(download, descriptor, lambda block: write_all(file, block))
     return {
@@ -178,9 +180,9 @@ def _file(dest: str, digest: str) -> str:
     return path
 
 
-def _read(task: Task, reference: Reference, digest: str) -> dict[str, t.Any]:
-    download, descriptor = _find(task, reference, digest)
-    limit = task.params["max_size"]
+def _read(context: ModuleContext, reference: Reference, digest: str) -> dict[str, t.Any]:
+    download, descriptor = _find(context, reference, digest)
+    limit = context.params["max_size"]
     if descriptor.size > limit:
         raise Refused(
             f"{digest} has {descriptor.size} bytes, more than the {limit} of max_size: set dest to write it to a file."
@@ -205,8 +207,8 @@ def _parsed(text: str) -> t.Any:
     return data
 
 
-def _find(task: Task, reference: Reference, digest: str) -> tuple[BlobDownload, Descriptor]:
-    client = task.connection.client(reference)
+def _find(context: ModuleContext, reference: Reference, digest: str) -> tuple[BlobDownload, Descriptor]:
+    client = context.clients.client(reference)
     size = client.blob_size(reference.repository, digest)
     if size is None:
         raise NotFound(f"The blob {digest} does not exist in {reference.name}.", status=404)

@@ -103,17 +103,17 @@ error:
 
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
+from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext, run
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import check_digest
-from ansible_collections.ocikit.registry.plugins.module_utils._parallel import each
+from ansible_collections.ocikit.registry.plugins.module_utils._parallel import map_concurrent
 
 
-def blob_info(task: Task) -> dict[str, t.Any]:
-    reference = task.connection.reference(task.params["image"])
-    digests = list(dict.fromkeys(check_digest(digest) for digest in task.params["digests"]))
-    client = task.connection.client(reference)
-    sizes = each(
-        lambda digest: client.blob_size(reference.repository, digest), digests, task.connection.concurrency
+def blob_info(context: ModuleContext) -> dict[str, t.Any]:
+    reference = context.clients.reference(context.params["image"])
+    digests = list(dict.fromkeys(check_digest(digest) for digest in context.params["digests"]))
+    client = context.clients.client(reference)
+    sizes = map_concurrent(
+        lambda digest: client.blob_size(reference.repository, digest), digests, context.clients.concurrency
     )
     return {
         "changed": False,

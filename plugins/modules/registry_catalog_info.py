@@ -129,25 +129,25 @@ error:
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
+from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext, run
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.catalog import (
     count_tags,
     find_repositories,
 )
 
 
-def list_repositories(task: Task) -> dict[str, t.Any]:
-    params = task.params
+def list_repositories(context: ModuleContext) -> dict[str, t.Any]:
+    params = context.params
     if params["limit"] is not None and params["limit"] < 1:
         raise InvalidInput("limit must be at least 1; leave it out to list all repositories.")
-    client = task.connection.home()
+    client = context.clients.home()
     names, truncated = find_repositories(client, params["include"], params["exclude"], params["limit"])
     registry = client.endpoint.name
     repositories: list[dict[str, t.Any]] = [
         {"name": name, "repository": f"{registry}/{name}"} for name in names
     ]
     if params["tag_counts"]:
-        for repository, count in zip(repositories, count_tags(client, names, task.connection.concurrency)):
+        for repository, count in zip(repositories, count_tags(client, names, context.clients.concurrency)):
             repository["tag_count"] = count
     return {"changed": False, "registry": registry, "repositories": repositories, "truncated": truncated}
 

@@ -223,12 +223,16 @@ error:
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput, NotFound, Refused
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, destination_arguments, run
+from ansible_collections.ocikit.registry.plugins.module_utils._module import (
+    ModuleContext,
+    destination_arguments,
+    run,
+)
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Manifest, Platform
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_digest
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.stores import RepositoryStore
-from ansible_collections.ocikit.registry.plugins.module_utils._parallel import each
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import Connection
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.stores import Repository
+from ansible_collections.ocikit.registry.plugins.module_utils._parallel import map_concurrent
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.companions import companions
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.copy import select
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.deliver import (
@@ -239,8 +243,8 @@ from ansible_collections.ocikit.registry.plugins.module_utils._transfer.deliver 
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.tagging import Target
 
 
-def copy(task: Task) -> dict[str, t.Any]:
-    params, here = task.params, task.connection
+def copy(context: ModuleContext) -> dict[str, t.Any]:
+    params, here = context.params, context.clients
     there = here if params["destination"] is None else here.beside(params["destination"])
     pairs = [_pair(here, there, entry["image"], entry["to"]) for entry in _entries(params)]
     for _source, target in pairs:
@@ -249,12 +253,12 @@ def copy(task: Task) -> dict[str, t.Any]:
     if params["expected_digest"]:
         check_digest(params["expected_digest"], "expected_digest")
     platforms = [Platform.parse(platform) for platform in params["platforms"]]
-    images = each(lambda pair: _image(task, *pair, platforms), pairs, here.concurrency)
+    images = map_concurrent(lambda pair: _image(context, *pair, platforms), pairs, here.concurrency)
     delivery = deliver(
         images,
         there,
         overwrite=params["overwrite"],
-        check_mode=task.check_mode,
+        check_mode=context.check_mode,
         include_foreign=params["foreign_layers"],
     )
     return {**delivered(images, delivery), "companions": delivery.companions}
@@ -271,19 +275,21 @@ def _entries(params: t.Mapping[str, t.Any]) -> list[dict[str, str]]:
     )
 
 
-def _pair(here: Connection, there: Connection, image: str, to: str) -> tuple[Reference, Reference]:
+def _pair(here: RegistryClients, there: RegistryClients, image: str, to: str) -> tuple[Reference, Reference]:
     source, target = here.reference(image), there.reference(to)
     if not target.tag and not target.digest and (source.tag or not source.digest):
         target = target.with_tag(source.tag or "latest")
     return source, target
 
 
-def _image(task: Task, source: Reference, target: Reference, platforms: t.Sequence[Platform]) -> Image:
-    store = RepositoryStore(task.connection.client(source), source.repository)
+def _image(
+    context: ModuleContext, source: Reference, target: Reference, platforms: t.Sequence[Platform]
+) -> Image:
+    store = Repository(context.clients.client(source), source.repository)
     found = store.resolve(source.target)
     if found is None:
         raise NotFound(f"{source} does not exist.", status=404)
-    expected = task.params["expected_digest"]
+    expected = context.params["expected_digest"]
     if expected and found.digest != expected:
         raise Refused(
             f"{source} has the digest {found.digest}, not the expected {expected}: nothing was changed."
@@ -300,10 +306,14 @@ def _image(task: Task, source: Reference, target: Reference, platforms: t.Sequen
 
     def along() -> list[tuple[Manifest, list[str]]]:
         return companions(
-            store, fetch(), task.params["referrers"], task.params["signatures"], task.connection.concurrency
+            store,
+            fetch(),
+            context.params["referrers"],
+            context.params["signatures"],
+            context.clients.concurrency,
         )
 
-    wanted = task.params["referrers"] or task.params["signatures"]
+    wanted = context.params["referrers"] or context.params["signatures"]
     return Image(str(source), digest, found.digest, [Target(target)], store, fetch, along if wanted else None)
 
 

@@ -245,7 +245,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._http.credentials import Credentials
 from ansible_collections.ocikit.registry.plugins.module_utils._http.transport import Response
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
+from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext, run
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.capabilities import (
     Probe,
     rate_limit,
@@ -256,15 +256,15 @@ from ansible_collections.ocikit.registry.plugins.module_utils._registry.client i
 _CAPABILITIES = ("catalog", "tag_pages", "head_digest", "referrers", "delete_manifest", "delete_tag", "mount")
 
 
-def info(task: Task) -> dict[str, t.Any]:
-    params, connection = task.params, task.connection
-    reference = connection.repository(params["repository"]) if params["repository"] else None
+def info(context: ModuleContext) -> dict[str, t.Any]:
+    params, clients = context.params, context.clients
+    reference = clients.repository(params["repository"]) if params["repository"] else None
     repository = reference.repository if reference else None
     for option in ("probe_deletion", "probe_mount"):
         if params[option] and not repository:
             raise InvalidInput(f"{option} needs repository.")
-    client = connection.client(reference) if reference else connection.home()
-    credentials = connection.credentials(client.endpoint.name, repository or "")
+    client = clients.client(reference) if reference else clients.home()
+    credentials = clients.credentials(client.endpoint.name, repository or "")
     result: dict[str, t.Any] = {
         "changed": False,
         "registry": client.endpoint.name,
@@ -283,9 +283,9 @@ def info(task: Task) -> dict[str, t.Any]:
     }
     try:
         # Some token services refuse scopes they do not know, so none is named where it makes no difference.
-        bound = credentials != connection.credentials(client.endpoint.name, "")
+        bound = credentials != clients.credentials(client.endpoint.name, "")
         answer = client.ping(repository if bound else None)
-        result.update(_ask(task, client, repository, answer))
+        result.update(_ask(context, client, repository, answer))
         result["authenticated"] = _authenticated(client, credentials)
     except RegistryError as error:
         if params["fail"]:
@@ -295,16 +295,18 @@ def info(task: Task) -> dict[str, t.Any]:
     return {**result, "authentication": client.authentication}
 
 
-def _ask(task: Task, client: RegistryClient, repository: str | None, answer: Response) -> dict[str, t.Any]:
+def _ask(
+    context: ModuleContext, client: RegistryClient, repository: str | None, answer: Response
+) -> dict[str, t.Any]:
     if answer.status != 200:
         raise failure(answer, f"{client.endpoint} cannot be used")
     probe = Probe(client, repository)
     capabilities = {**dict.fromkeys(_CAPABILITIES), **probe.reads()}
     page_size = capabilities.pop("page_size")
     # A request that could write is none for check mode.
-    if task.params["probe_deletion"] and not task.check_mode:
+    if context.params["probe_deletion"] and not context.check_mode:
         capabilities.update(probe.deletion())
-    if task.params["probe_mount"] and not task.check_mode:
+    if context.params["probe_mount"] and not context.check_mode:
         capabilities["mount"] = probe.mount()
     version = answer.headers.get("Docker-Distribution-Api-Version")
     return {

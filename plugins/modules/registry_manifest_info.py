@@ -325,7 +325,7 @@ error:
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import NotFound, Refused
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
+from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext, run
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Manifest, Platform
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_digest
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import Fetched, RegistryClient
@@ -338,14 +338,14 @@ from ansible_collections.ocikit.registry.plugins.module_utils._registry.images i
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.platforms import image_for
 
 
-def manifest_info(task: Task) -> dict[str, t.Any]:
-    params, connection = task.params, task.connection
-    reference = connection.reference(params["image"])
+def manifest_info(context: ModuleContext) -> dict[str, t.Any]:
+    params, clients = context.params, context.clients
+    reference = clients.reference(params["image"])
     platform = Platform.parse(params["platform"]) if params["platform"] else None
     expected = (
         check_digest(params["expected_digest"], "expected_digest") if params["expected_digest"] else None
     )
-    client = connection.client(reference)
+    client = clients.client(reference)
     fetched = client.find_manifest(reference.repository, reference.target)
     if expected:
         _check_digest(reference, fetched, expected)
@@ -364,7 +364,7 @@ def manifest_info(task: Task) -> dict[str, t.Any]:
     result["index_digest"] = None if manifest is root else root.digest
     below: dict[str, Manifest] = {}
     if params["sizes"]:
-        below = manifests_below(client, reference.repository, manifest, connection.concurrency)
+        below = manifests_below(client, reference.repository, manifest, clients.concurrency)
     result.update(manifest_facts(manifest, below))
     result["pinned"] = reference.pinned(manifest.digest)
     result["headers"] = shown_headers(fetched.headers)

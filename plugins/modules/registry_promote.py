@@ -221,7 +221,11 @@ error:
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, destination_arguments, run
+from ansible_collections.ocikit.registry.plugins.module_utils._module import (
+    ModuleContext,
+    destination_arguments,
+    run,
+)
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.promotion import (
     carry_out,
     outcome,
@@ -231,8 +235,8 @@ from ansible_collections.ocikit.registry.plugins.module_utils._transfer.promotio
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.tagging import targets_diff
 
 
-def promote(task: Task) -> dict[str, t.Any]:
-    params, here = task.params, task.connection
+def promote(context: ModuleContext) -> dict[str, t.Any]:
+    params, here = context.params, context.clients
     there = here if params["destination"] is None else here.beside(params["destination"])
     if (params["images"] is None) == (params["undo"] is None):
         raise InvalidInput("Set either images or undo.")
@@ -240,7 +244,7 @@ def promote(task: Task) -> dict[str, t.Any]:
         moves = read_promotion(here, there, params["images"])
     else:
         moves = read_undo(there, params["undo"])
-    delivery = carry_out(here, there, moves, task.check_mode)
+    delivery = carry_out(here, there, moves, context.check_mode)
     return {
         **outcome(moves),
         "blobs": delivery.to_dict(),

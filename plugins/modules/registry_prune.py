@@ -314,13 +314,13 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     Refused,
     RegistryError,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
+from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext, run
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.tag_patterns import Patterns, is_pattern
 from ansible_collections.ocikit.registry.plugins.module_utils._prune.apply import (
     PLAN_FORMAT,
     UNDO_FORMAT,
-    Application,
+    PlanApplier,
     UndoFile,
     diff_of,
     plan_document,
@@ -331,27 +331,30 @@ from ansible_collections.ocikit.registry.plugins.module_utils._prune.apply impor
 from ansible_collections.ocikit.registry.plugins.module_utils._prune.policy import (
     Protection,
     Rule,
-    check_brakes,
+    check_limits,
     make_plan,
     parse_rules,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._prune.snapshot import FactsCache, gather
+from ansible_collections.ocikit.registry.plugins.module_utils._prune.snapshot import (
+    SnapshotCache,
+    take_snapshot,
+)
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.catalog import find_repositories
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 
 
-def prune(task: Task) -> dict[str, t.Any]:
-    params = task.params
+def prune(context: ModuleContext) -> dict[str, t.Any]:
+    params = context.params
     _check(params)
     if params["restore"]:
-        return _restore(task)
+        return _restore(context)
     undo = UndoFile(params["undo"]) if params["undo"] else None
     if params["apply_plan"]:
         plans = [_not_done(plan) for plan in read_document(params["apply_plan"], PLAN_FORMAT)]
     else:
         rules, now = parse_rules(params["rules"]), time.time()
-        plans = [_plan(task, repository, rules, now, undo) for repository in _repositories(task)]
-    result = _write_plan(task, plans) if params["plan"] else _apply(task, plans, undo)
+        plans = [_plan(context, repository, rules, now, undo) for repository in _repositories(context)]
+    result = _write_plan(context, plans) if params["plan"] else _apply(context, plans, undo)
     failures = [plan["error"] for plan in plans if plan["error"]]
     result["repositories"] = [
         {**plan, "error": str(plan["error"]) if plan["error"] else None} for plan in plans
@@ -374,15 +377,15 @@ def _check(params: t.Mapping[str, t.Any]) -> None:
         raise InvalidInput(f"With {way} nothing is deleted, so there is nothing to undo: leave undo out.")
 
 
-def _repositories(task: Task) -> list[Reference]:
+def _repositories(context: ModuleContext) -> list[Reference]:
     """Return the repositories that are named, then those of the catalog that match."""
-    entries: list[str] = task.params["repositories"]
+    entries: list[str] = context.params["repositories"]
     patterns = [entry for entry in entries if is_pattern(entry)]
-    found = [task.connection.repository(entry) for entry in entries if entry not in patterns]
+    found = [context.clients.repository(entry) for entry in entries if entry not in patterns]
     if patterns:
-        if not task.params["registry"]:
+        if not context.params["registry"]:
             raise InvalidInput(f"{patterns[0]} is a pattern over a catalog: set registry to say whose.")
-        client = task.connection.home()
+        client = context.clients.home()
         wanted = Patterns([_without_registry(one, client.endpoint.name) for one in patterns], "repositories")
         names, _more = find_repositories(client, [], [], None)
         found += [Reference(client.endpoint.name, name) for name in names if wanted.match(name)]
@@ -401,10 +404,10 @@ def _without_registry(pattern: str, registry: str) -> str:
 
 
 def _plan(
-    task: Task, repository: Reference, rules: t.Sequence[Rule], now: float, undo: UndoFile | None
+    context: ModuleContext, repository: Reference, rules: t.Sequence[Rule], now: float, undo: UndoFile | None
 ) -> dict[str, t.Any]:
     """Plan for one repository; what goes wrong in it is its own affair."""
-    params, path = task.params, repository.repository
+    params, path = context.params, repository.repository
     empty = {
         "registry": repository.registry,
         "repository": path,
@@ -414,16 +417,16 @@ def _plan(
         "bytes": 0,
     }
     try:
-        client = task.connection.client(repository)
-        cache = FactsCache(params["cache_dir"], repository.registry, path)
+        client = context.clients.client(repository)
+        cache = SnapshotCache(params["cache_dir"], repository.registry, path)
         unfinished = undo.unfinished(repository.registry, path) if undo else []
-        facts = gather(client, path, task.connection.concurrency, cache, unfinished)
+        facts = take_snapshot(client, path, context.clients.concurrency, cache, unfinished)
         if facts is None:
             return _not_done(empty)
         protection = Protection(params["protect"], repository.registry, path)
         plan = make_plan(facts, rules, protection, now, params["unknown_age"] == "delete", unfinished)
-        document = plan_document(client, path, facts, plan, protection, task.connection.concurrency)
-        refusal = check_brakes(plan, params["max_delete"], params["max_delete_percent"])
+        document = plan_document(client, path, facts, plan, protection, context.clients.concurrency)
+        refusal = check_limits(plan, params["max_delete"], params["max_delete_percent"])
         return _not_done(document, Refused(f"{refusal}: nothing was deleted.") if refusal else None)
     except RegistryError as error:
         return _not_done(empty, error)
@@ -433,14 +436,16 @@ def _not_done(plan: t.Mapping[str, t.Any], error: RegistryError | None = None) -
     return {**plan, "deleted_tags": [], "deleted_digests": [], "refused": [], "error": error}
 
 
-def _write_plan(task: Task, plans: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
+def _write_plan(context: ModuleContext, plans: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
     kept = ("registry", "repository", "delete", "keep", "digests", "bytes")
     sound = [{key: plan[key] for key in kept} for plan in plans if not plan["error"]]
-    changed = write_document(task.params["plan"], PLAN_FORMAT, {"repositories": sound}, task.check_mode)
+    changed = write_document(context.params["plan"], PLAN_FORMAT, {"repositories": sound}, context.check_mode)
     return {"changed": changed, "diff": diff_of(sound)}
 
 
-def _apply(task: Task, plans: t.Sequence[dict[str, t.Any]], undo: UndoFile | None) -> dict[str, t.Any]:
+def _apply(
+    context: ModuleContext, plans: t.Sequence[dict[str, t.Any]], undo: UndoFile | None
+) -> dict[str, t.Any]:
     """Carry the plans out, one repository after another. All that undoes them is written before each."""
     previous: list[dict[str, t.Any]] = []
     pending = []
@@ -455,10 +460,10 @@ def _apply(task: Task, plans: t.Sequence[dict[str, t.Any]], undo: UndoFile | Non
         application = None
         originals: list[dict[str, t.Any]] = []
         try:
-            client = task.connection.client(Reference(plan["registry"], plan["repository"]))
-            application = Application(client, plan, task.connection.concurrency)
+            client = context.clients.client(Reference(plan["registry"], plan["repository"]))
+            application = PlanApplier(client, plan, context.clients.concurrency)
             pending.append(application.pending)
-            if task.check_mode:
+            if context.check_mode:
                 changed = changed or application.has_work
             elif application.has_work:
                 originals = application.originals()
@@ -477,12 +482,12 @@ def _apply(task: Task, plans: t.Sequence[dict[str, t.Any]], undo: UndoFile | Non
                     application.deleted_digests,
                 )
                 plan["refused"] = application.refused
-                _warn_of_vanished(task, plan, application.vanished)
+                _warn_of_vanished(context, plan, application.vanished)
         if plan["deleted_tags"] or plan["deleted_digests"]:
             changed = True
             previous += originals
     result: dict[str, t.Any] = {"changed": changed, "diff": diff_of(pending)}
-    if undo and not task.check_mode:
+    if undo and not context.check_mode:
         # Another task that writes it by now has read what we put there, or is refused.
         with contextlib.suppress(Refused):
             undo.write(finished=not any(plan["error"] for plan in plans))
@@ -491,10 +496,10 @@ def _apply(task: Task, plans: t.Sequence[dict[str, t.Any]], undo: UndoFile | Non
     return result
 
 
-def _warn_of_vanished(task: Task, plan: t.Mapping[str, t.Any], tags: t.Sequence[str]) -> None:
+def _warn_of_vanished(context: ModuleContext, plan: t.Mapping[str, t.Any], tags: t.Sequence[str]) -> None:
     """A tag that somebody points to an image in the moment of its deletion goes with it; or somebody removed it."""
     for tag in tags:
-        task.connection.warn(
+        context.clients.warn(
             f"{plan['registry']}/{plan['repository']}:{tag} was to stay, and went away while images were deleted: if it"
             " was pointed to one of these at that moment, it went with that."
         )
@@ -517,16 +522,16 @@ def _failure(
     return error
 
 
-def _restore(task: Task) -> dict[str, t.Any]:
-    items = read_document(task.params["restore"], UNDO_FORMAT)
+def _restore(context: ModuleContext) -> dict[str, t.Any]:
+    items = read_document(context.params["restore"], UNDO_FORMAT)
     done: list[dict[str, t.Any]] = []
     result: dict[str, t.Any] = {"changed": False, "restored": done}
 
     def client_of(registry: str) -> RegistryClient:
-        return task.connection.client(Reference(registry, "any"))
+        return context.clients.client(Reference(registry, "any"))
 
     try:
-        for one in restore(client_of, items, task.check_mode, task.connection.concurrency):
+        for one in restore(client_of, items, context.check_mode, context.clients.concurrency):
             done.append(one)
             result["changed"] = result["changed"] or one["outcome"] == "restored"
         wrong = [one for one in done if one["outcome"] in ("lost", "failed")]

@@ -188,14 +188,14 @@ import os
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput, NotFound, Refused
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
+from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext, run
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import (
     Manifest,
     Platform,
     digest_diff,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_digest
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.stores import RepositoryStore
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.stores import Repository
 from ansible_collections.ocikit.registry.plugins.module_utils._storage.files import tidy
 from ansible_collections.ocikit.registry.plugins.module_utils._storage.local import (
     FORMATS,
@@ -204,7 +204,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._storage.local imp
     open_store,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.copy import (
-    Nearest,
+    FallbackSource,
     execute,
     plan,
     select,
@@ -215,15 +215,15 @@ class Image(t.NamedTuple):
     """One image to be pulled: where it is, which digest it has there, what of it is taken, and its name on disk."""
 
     reference: Reference
-    source: RepositoryStore
+    source: Repository
     source_digest: str
     manifest: Manifest
     name: str
 
 
-def pull(task: Task) -> dict[str, t.Any]:
-    params, concurrency = task.params, task.connection.concurrency
-    references = [_reference(task, image) for image in params["image"]]
+def pull(context: ModuleContext) -> dict[str, t.Any]:
+    params, concurrency = context.params, context.clients.concurrency
+    references = [_reference(context, image) for image in params["image"]]
     names = _names(references, params["name"])
     _check(params, references, names)
     platforms = [Platform.parse(platform) for platform in params["platforms"]]
@@ -232,7 +232,9 @@ def pull(task: Task) -> dict[str, t.Any]:
     }
     store = open_store(params["dest"], params["format"], full_names)
     before = {name: store.resolve(name) for name in names}
-    images = [_look_up(task, store, reference, name, platforms) for reference, name in zip(references, names)]
+    images = [
+        _look_up(context, store, reference, name, platforms) for reference, name in zip(references, names)
+    ]
     work = plan(
         [(image.source, image.manifest) for image in images],
         store,
@@ -248,9 +250,9 @@ def pull(task: Task) -> dict[str, t.Any]:
     for image in images:
         by_digest.setdefault(image.manifest.digest, []).append(image.name)
     changed = not store.lists(work.named(by_digest)) or not work.complete
-    if changed and not task.check_mode:
+    if changed and not context.check_mode:
         execute(work, store, by_digest, concurrency)
-    elif not task.check_mode:
+    elif not context.check_mode:
         tidy(params["dest"])
     return {
         "changed": changed,
@@ -273,8 +275,8 @@ def pull(task: Task) -> dict[str, t.Any]:
     }
 
 
-def _reference(task: Task, image: str) -> Reference:
-    reference = task.connection.reference(image)
+def _reference(context: ModuleContext, image: str) -> Reference:
+    reference = context.clients.reference(image)
     return reference if reference.tag or reference.digest else reference.with_tag("latest")
 
 
@@ -308,18 +310,22 @@ def _check(params: t.Mapping[str, t.Any], references: t.Sequence[Reference], nam
 
 
 def _look_up(
-    task: Task, store: LocalStore, reference: Reference, name: str, platforms: t.Sequence[Platform]
+    context: ModuleContext,
+    store: LocalStore,
+    reference: Reference,
+    name: str,
+    platforms: t.Sequence[Platform],
 ) -> Image:
-    source = RepositoryStore(task.connection.client(reference), reference.repository)
+    source = Repository(context.clients.client(reference), reference.repository)
     found = source.resolve(reference.target)
     if found is None:
         raise NotFound(f"{reference} does not exist.", status=404)
-    expected = task.params["expected_digest"]
+    expected = context.params["expected_digest"]
     if expected and found.digest != expected:
         raise Refused(
             f"{reference} has the digest {found.digest}, not the expected {expected}: nothing was written."
         )
-    contents = Nearest(store, source)
+    contents = FallbackSource(store, source)
     chosen = select(contents, contents.fetch_manifest(found), platforms, str(reference))
     return Image(reference, source, found.digest, chosen, name)
 

@@ -197,7 +197,7 @@ error:
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
+from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext, run
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Platform
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference
 from ansible_collections.ocikit.registry.plugins.module_utils._storage.local import image_in, open_source
@@ -210,12 +210,12 @@ from ansible_collections.ocikit.registry.plugins.module_utils._transfer.deliver 
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.tagging import Target, condition
 
 
-def push(task: Task) -> dict[str, t.Any]:
-    params = task.params
-    reference = task.connection.reference(params["image"])
+def push(context: ModuleContext) -> dict[str, t.Any]:
+    params = context.params
+    reference = context.clients.reference(params["image"])
     references = _targets(reference, params["tags"])
     targets = [Target(one, condition(params["if_digest"])) for one in references]
-    mount_from = [_mountable(task, reference, name) for name in params["mount_from"]]
+    mount_from = [_mountable(context, reference, name) for name in params["mount_from"]]
     platforms = [Platform.parse(platform) for platform in params["platforms"]]
     source = open_source(params["src"])
     found = image_in(source, params["name"])
@@ -228,9 +228,9 @@ def push(task: Task) -> dict[str, t.Any]:
     image = Image(what, manifest.digest, found.digest, targets, source, lambda: manifest, holds=source.holds)
     delivery = deliver(
         [image],
-        task.connection,
+        context.clients,
         overwrite=params["overwrite"],
-        check_mode=task.check_mode,
+        check_mode=context.check_mode,
         include_foreign=params["foreign_layers"],
         mount_from=mount_from,
     )
@@ -245,9 +245,9 @@ def _targets(reference: Reference, tags: t.Sequence[str]) -> list[Reference]:
     return references
 
 
-def _mountable(task: Task, target: Reference, name: str) -> str:
+def _mountable(context: ModuleContext, target: Reference, name: str) -> str:
     """A bare path means the target's own registry, whatever the option registry says."""
-    other = task.connection.repository(
+    other = context.clients.repository(
         name if name.startswith(f"{target.registry}/") else f"{target.registry}/{name}"
     )
     return other.repository

@@ -133,9 +133,9 @@ error:
 
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
+from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext, run
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Descriptor
-from ansible_collections.ocikit.registry.plugins.module_utils._parallel import each
+from ansible_collections.ocikit.registry.plugins.module_utils._parallel import map_concurrent
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.referrers import (
     ATTESTATION,
@@ -146,23 +146,23 @@ from ansible_collections.ocikit.registry.plugins.module_utils._registry.referrer
 )
 
 
-def referrers_info(task: Task) -> dict[str, t.Any]:
-    reference = task.connection.reference(task.params["image"])
-    client = task.connection.client(reference)
+def referrers_info(context: ModuleContext) -> dict[str, t.Any]:
+    reference = context.clients.reference(context.params["image"])
+    client = context.clients.client(reference)
     fetched = client.find_manifest(reference.repository, reference.target)
     result = {"changed": False, "image": str(reference), "exists": fetched is not None}
     if fetched is None:
         return {**result, "digest": None, "referrers": []}
-    image, wanted = fetched.manifest, task.params["artifact_type"]
+    image, wanted = fetched.manifest, context.params["artifact_type"]
     proofs = attestations(image)
     subjects = [image.digest]
-    if task.params["children"]:
+    if context.params["children"]:
         beside = {proof.digest for proof in proofs}
         subjects += [child.digest for child in image.children if child.digest not in beside]
-    found = each(
+    found = map_concurrent(
         lambda subject: _referrers_of(client, reference.repository, subject, wanted),
         dict.fromkeys(subjects),
-        task.connection.concurrency,
+        context.clients.concurrency,
     )
     entries = [entry for some in found for entry in some]
     entries += [_entry(str(proof.attests), proof, ATTESTATION) for proof in proofs]

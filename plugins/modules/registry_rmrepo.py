@@ -170,7 +170,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     RegistryError,
     printable,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
+from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext, run
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import digest_diff
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_digest
 
@@ -181,27 +181,27 @@ _NOTES = {
 }
 
 
-def remove_repository(task: Task) -> dict[str, t.Any]:
-    reference = task.connection.repository(task.params["repository"])
-    if task.params["confirm"] != reference.repository:
+def remove_repository(context: ModuleContext) -> dict[str, t.Any]:
+    reference = context.clients.repository(context.params["repository"])
+    if context.params["confirm"] != reference.repository:
         raise InvalidInput(
             f"{reference} is deleted only if confirm is {reference.repository!r}, the repository's name without the"
-            f" registry; it is {printable(task.params['confirm'])!r}. Nothing was changed."
+            f" registry; it is {printable(context.params['confirm'])!r}. Nothing was changed."
         )
-    digests = [check_digest(digest) for digest in task.params["digests"]]
-    client = task.connection.client(reference)
-    removal = Removal(client, reference.repository, digests, task.connection.concurrency)
-    if not task.check_mode:
+    digests = [check_digest(digest) for digest in context.params["digests"]]
+    client = context.clients.client(reference)
+    removal = Removal(client, reference.repository, digests, context.clients.concurrency)
+    if not context.check_mode:
         try:
             removal.run()
         except RegistryError as error:
             error.result = {"changed": removal.changed, **_report(reference, removal, check_mode=False)}
             raise
     found = bool(removal.entries or removal.tags)
-    keeps_blobs = found and (task.check_mode or removal.keeps_blobs())
+    keeps_blobs = found and (context.check_mode or removal.keeps_blobs())
     return {
         "changed": found,
-        **_report(reference, removal, task.check_mode),
+        **_report(reference, removal, context.check_mode),
         "needs_garbage_collection": keeps_blobs,
         "note": _NOTES[keeps_blobs] if found else None,
         "diff": digest_diff(_before(reference, removal), {}),

@@ -134,25 +134,25 @@ import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._deletion.tags import STRATEGIES, Remover
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput, RegistryError
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
+from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext, run
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import digest_diff
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_tag
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.tag_patterns import Patterns
 
 
-def remove(task: Task) -> dict[str, t.Any]:
-    reference = task.connection.reference(task.params["image"])
-    wanted, strategy = _wanted(reference, task.params["tags"]), task.params["strategy"]
-    client = task.connection.client(reference)
+def remove(context: ModuleContext) -> dict[str, t.Any]:
+    reference = context.clients.reference(context.params["image"])
+    wanted, strategy = _wanted(reference, context.params["tags"]), context.params["strategy"]
+    client = context.clients.client(reference)
     page = client.tags(reference.repository)
     existing = page.names if page else []
     matches = {entry: [tag for tag in existing if pattern.match(tag)] for entry, pattern in wanted.items()}
     # Where nothing is to be removed, no sibling has to be known.
     relevant = existing if any(matches.values()) else []
-    remover = Remover.of(client, reference.repository, relevant, task.connection.concurrency)
+    remover = Remover.of(client, reference.repository, relevant, context.clients.concurrency)
     removals = remover.plan(tag for tags in matches.values() for tag in tags)
     there = {removal.tag for removal in removals}
-    if task.check_mode:
+    if context.check_mode:
         remover.check(removals, strategy)
     else:
         try:
@@ -164,7 +164,7 @@ def remove(task: Task) -> dict[str, t.Any]:
     return {
         "changed": bool(removals),
         "repository": reference.name,
-        "removed": [removal.to_dict(task.check_mode) for removal in removals],
+        "removed": [removal.to_dict(context.check_mode) for removal in removals],
         "absent": [entry for entry, tags in matches.items() if there.isdisjoint(tags)],
         "diff": digest_diff(
             {str(reference.with_tag(removal.tag)): removal.digest for removal in removals}, {}

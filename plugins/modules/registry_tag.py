@@ -136,7 +136,7 @@ error:
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
+from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext, run
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_digest
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.tagging import (
     Target,
@@ -146,23 +146,23 @@ from ansible_collections.ocikit.registry.plugins.module_utils._transfer.tagging 
 )
 
 
-def tag(task: Task) -> dict[str, t.Any]:
-    params, connection = task.params, task.connection
-    source = connection.reference(params["image"])
+def tag(context: ModuleContext) -> dict[str, t.Any]:
+    params, clients = context.params, context.clients
+    source = clients.reference(params["image"])
     if params["expected_digest"]:
         check_digest(params["expected_digest"], "expected_digest")
-    targets = read_targets(connection, params, source)
+    targets = read_targets(clients, params, source)
     if not targets:
         raise InvalidInput(f"No target for {source} is named: set tags or to.")
     _check_registry(source, targets)
     digest = retag(
-        connection.client(source),
+        clients.client(source),
         source,
         targets,
         expected_digest=params["expected_digest"],
         overwrite=params["overwrite"],
-        check_mode=task.check_mode,
-        concurrency=connection.concurrency,
+        check_mode=context.check_mode,
+        concurrency=clients.concurrency,
     )
     return {
         "changed": any(target.changed for target in targets),

@@ -184,20 +184,20 @@ error:
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
+from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext, run
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Descriptor
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import check_tag, is_digest
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.tag_patterns import Patterns
-from ansible_collections.ocikit.registry.plugins.module_utils._parallel import each
+from ansible_collections.ocikit.registry.plugins.module_utils._parallel import map_concurrent
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 
 
-def tag_info(task: Task) -> dict[str, t.Any]:
-    params = task.params
-    reference = task.connection.repository(params["image"])
+def tag_info(context: ModuleContext) -> dict[str, t.Any]:
+    params = context.params
+    reference = context.clients.repository(params["image"])
     same_as = _check(params)
     include, exclude = Patterns(params["include"], "include"), Patterns(params["exclude"], "exclude")
-    client = task.connection.client(reference)
+    client = context.clients.client(reference)
     page = client.tags(reference.repository, params["limit"], params["last"])
     listed = page.names if page else []
     tags = [tag for tag in listed if (not params["include"] or include.match(tag)) and not exclude.match(tag)]
@@ -210,7 +210,7 @@ def tag_info(task: Task) -> dict[str, t.Any]:
         "last": page.last if page else None,
     }
     if params["digests"] or same_as:
-        found = _look_up(client, reference.repository, tags, same_as, task.connection.concurrency)
+        found = _look_up(client, reference.repository, tags, same_as, context.clients.concurrency)
         result["tags"] = list(found)
         result["digests"] = {tag: descriptor.digest for tag, descriptor in found.items()}
         result["details"] = [{"tag": tag, **_details(descriptor)} for tag, descriptor in found.items()]
@@ -237,7 +237,9 @@ def _look_up(
     needed = (
         list(tags) + [same_as] if same_as and not is_digest(same_as) and same_as not in tags else list(tags)
     )
-    answers = dict(zip(needed, each(lambda tag: client.resolve(repository, tag), needed, concurrency)))
+    answers = dict(
+        zip(needed, map_concurrent(lambda tag: client.resolve(repository, tag), needed, concurrency))
+    )
     found = {tag: descriptor for tag, descriptor in answers.items() if descriptor}
     wanted = found[same_as].digest if same_as in found else same_as
     return {tag: found[tag] for tag in tags if tag in found and wanted in (None, found[tag].digest)}

@@ -210,16 +210,16 @@ error:
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import Refused
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task, run
+from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext, run
 from ansible_collections.ocikit.registry.plugins.module_utils._verify.requirements import (
-    DEMANDS,
-    read_subjects,
+    REQUIREMENTS,
+    read_checks,
     verify,
 )
 
 
-def verify_images(task: Task) -> dict[str, t.Any]:
-    findings = verify(task.connection, read_subjects(task.connection, task.params))
+def verify_images(context: ModuleContext) -> dict[str, t.Any]:
+    findings = verify(context.clients, read_checks(context.clients, context.params))
     violations = [violation for finding in findings for violation in finding.violations]
     result = {
         "changed": False,
@@ -235,7 +235,7 @@ def verify_images(task: Task) -> dict[str, t.Any]:
         ],
         "violations": [violation._asdict() for violation in violations],
     }
-    if violations and not task.params["report_only"]:
+    if violations and not context.params["report_only"]:
         lines = "".join(f"\n{violation.image}: {violation.message}" for violation in violations)
         bad = sum(bool(finding.violations) for finding in findings)
         error = Refused(f"{bad} of {len(findings)} images must not be deployed:{lines}")
@@ -248,7 +248,7 @@ def main() -> None:
     defaults: dict[str, t.Any] = {"bool": False, "list": [], "dict": {}}
     demands = {
         name: {**spec, "default": defaults[spec["type"]]} if spec["type"] in defaults else spec
-        for name, spec in DEMANDS.items()
+        for name, spec in REQUIREMENTS.items()
     }
     run(
         verify_images,

@@ -25,11 +25,11 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._http.transport import REQUESTS_IMPORT_ERROR
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference
-from ansible_collections.ocikit.registry.plugins.module_utils._parallel import each
+from ansible_collections.ocikit.registry.plugins.module_utils._parallel import map_concurrent
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import (
     OPTIONS,
-    Connection,
+    RegistryClients,
     environment_variable,
 )
 
@@ -43,11 +43,11 @@ Found = t.TypeVar("Found")
 class Question:
     """What a lookup's function works with: the terms, its options, and the registries."""
 
-    def __init__(self, terms: list[str], options: t.Mapping[str, t.Any], connection: Connection) -> None:
+    def __init__(self, terms: list[str], options: t.Mapping[str, t.Any], clients: RegistryClients) -> None:
         """``options`` holds ``default`` only if the user gave one, as every value is a possible one."""
         self.terms = terms
         self.options = options
-        self.connection = connection
+        self.clients = clients
 
     def ask(
         self, references: t.Sequence[Reference], function: t.Callable[[RegistryClient, Reference], Found]
@@ -58,7 +58,7 @@ class Question:
         """
         keys = [_key(reference) for reference in references]
         # All before the first request, so that credentials can only go to the registry that is named first.
-        clients = {key: self.connection.client(key) for key in keys}
+        clients = {key: self.clients.client(key) for key in keys}
 
         def answer(key: Reference) -> Found | NotFound:
             try:
@@ -70,7 +70,7 @@ class Question:
         first = list({id(client): key for key, client in reversed(list(clients.items()))}.values())
         answers: dict[Reference, Found | NotFound] = {}
         for batch in (first, [key for key in clients if key not in first]):
-            answers.update(zip(batch, each(answer, batch, self.connection.concurrency)))
+            answers.update(zip(batch, map_concurrent(answer, batch, self.clients.concurrency)))
         return [answers[key] for key in keys]
 
     def value_without(self, missing: NotFound) -> t.Any:
@@ -131,8 +131,8 @@ def run(
         options = plugin.get_options()
         if "default" not in direct:
             options.pop("default", None)
-        connection = Connection(options, events)
-        return function(Question(_texts(plugin, terms), options, connection))
+        clients = RegistryClients(options, events)
+        return function(Question(_texts(plugin, terms), options, clients))
     except RegistryError as error:
         # Not "from error": its text is not clean, and causes are shown.
         raise AnsibleLookupError(events.clean(str(error))) from None

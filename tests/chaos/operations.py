@@ -13,8 +13,11 @@ import random
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import RegistryError
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import OPTIONS, Connection
+from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import (
+    OPTIONS,
+    RegistryClients,
+)
 from ansible_collections.ocikit.registry.plugins.modules.registry_copy import copy
 from ansible_collections.ocikit.registry.plugins.modules.registry_prune import prune
 from ansible_collections.ocikit.registry.plugins.modules.registry_pull import pull
@@ -124,7 +127,7 @@ class _Silent:
 class Operation:
     """One run of an operation. ``name`` is a repository, and a folder, of its own; ``chance`` chooses among its forms."""
 
-    function: t.Callable[[Task], Result]
+    function: t.Callable[[ModuleContext], Result]
 
     def __init__(self, place: Place, name: str, chance: random.Random) -> None:
         self.place = place
@@ -169,9 +172,9 @@ class Operation:
         """Carry the operation out."""
         defaults = {name: spec.get("default") for name, spec in OPTIONS.items()}
         more = {"read_timeout": 5.0, "auth_file": "/dev/null", **self.options}
-        connection = Connection({**defaults, "registry": self.place.proxy.url, **more}, _Silent())
+        connection = RegistryClients({**defaults, "registry": self.place.proxy.url, **more}, _Silent())
         try:
-            return type(self).function(Task({**self.params, "registry": None}, False, connection))
+            return type(self).function(ModuleContext({**self.params, "registry": None}, False, connection))
         finally:
             connection.home()._transport.close()
 

@@ -19,7 +19,7 @@ import requests
 import urllib3
 from requests.structures import CaseInsensitiveDict
 
-from ansible_collections.ocikit.registry.plugins.module_utils._deletion.tags import removed_tags
+from ansible_collections.ocikit.registry.plugins.module_utils._deletion.tags import placeholder_tags
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     DigestMismatch,
     RegistryError,
@@ -193,7 +193,7 @@ def read_config(data: bytes) -> None:
     takes(facts)
     created = created_time(IMAGE, facts)
     assert created is None or math.isfinite(created)
-    removed_tags(facts["labels"])
+    placeholder_tags(facts["labels"])
 
 
 def read_error(data: bytes) -> None:

@@ -27,21 +27,24 @@ from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference imp
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.tag_patterns import Patterns, is_pattern
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.tag_versions import version_key
 from ansible_collections.ocikit.registry.plugins.module_utils._prune.policy import (
-    Facts,
-    ManifestFacts,
+    ManifestRecord,
     Protection,
+    Snapshot,
     VersionRange,
     make_plan,
     parse_duration,
     parse_rules,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._prune.snapshot import parse_time
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import OPTIONS, Connection
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import (
+    OPTIONS,
+    RegistryClients,
+)
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.append import read_created, read_port
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.layer import read_mode
 from ansible_collections.ocikit.registry.plugins.module_utils._verify.requirements import (
     parse_size,
-    read_subjects,
+    read_checks,
 )
 
 NOW = 1_800_000_000.0
@@ -154,13 +157,13 @@ def _digest(number: int) -> str:
     return f"sha256:{number:064x}"
 
 
-def _image(age: float | None, size: int = 1) -> ManifestFacts:
+def _image(age: float | None, size: int = 1) -> ManifestRecord:
     created = None if age is None else NOW - age * 86400
-    return ManifestFacts("application/vnd.oci.image.manifest.v1+json", size, created)
+    return ManifestRecord("application/vnd.oci.image.manifest.v1+json", size, created)
 
 
 _TAGS = ("1.0.0", "1.2.0", "1.2.1", "1.3.0-rc.1", "2.0", "2.0-arm", "latest", "b-7")
-FACTS = Facts(
+FACTS = Snapshot(
     {
         **{tag: _digest(number) for number, tag in enumerate(_TAGS)},
         f"sha256-{0:064x}.sig": _digest(20),
@@ -211,6 +214,6 @@ def read_demands(data: bytes) -> None:
     lock = options["lock"]
     if isinstance(lock, str) and "\n" not in lock and not lock.startswith("["):
         return
-    connection = Connection({name: spec.get("default") for name, spec in OPTIONS.items()}, _Silent())
-    for subject in read_subjects(connection, options):
+    connection = RegistryClients({name: spec.get("default") for name, spec in OPTIONS.items()}, _Silent())
+    for subject in read_checks(connection, options):
         assert subject.locked is None or subject.locked == "" or is_digest(subject.locked)

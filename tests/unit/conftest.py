@@ -14,7 +14,10 @@ import pytest
 
 from ansible_collections.ocikit.registry.plugins.module_utils._http import transport as _transport
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import OPTIONS, Connection
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import (
+    OPTIONS,
+    RegistryClients,
+)
 from tests.registries import TRAITS, OptionMissing, Registry, chosen_kind, images, traits
 from tests.unit.copying import Mover
 
@@ -118,7 +121,7 @@ def events() -> RecordedEvents:
 @pytest.fixture
 def connect(
     events: RecordedEvents, monkeypatch: pytest.MonkeyPatch
-) -> t.Iterator[t.Callable[..., tuple[Connection, RegistryClient]]]:
+) -> t.Iterator[t.Callable[..., tuple[RegistryClients, RegistryClient]]]:
     """``connect(url, **options)``: a connection with these options, ``url`` as its registry, and the client of that.
 
     Retries pause for milliseconds only.
@@ -126,9 +129,9 @@ def connect(
     monkeypatch.setattr(_transport, "_FIRST_PAUSE", 0.001)
     clients: list[RegistryClient] = []
 
-    def make(url: str, **options: t.Any) -> tuple[Connection, RegistryClient]:
+    def make(url: str, **options: t.Any) -> tuple[RegistryClients, RegistryClient]:
         defaults = {name: spec.get("default") for name, spec in OPTIONS.items()}
-        connection = Connection({**defaults, "registry": url, **options}, events)
+        connection = RegistryClients({**defaults, "registry": url, **options}, events)
         client = connection.home()
         clients.append(client)
         return connection, client
@@ -139,6 +142,6 @@ def connect(
 
 
 @pytest.fixture
-def mover(connect: t.Callable[..., tuple[Connection, RegistryClient]]) -> Mover:
+def mover(connect: t.Callable[..., tuple[RegistryClients, RegistryClient]]) -> Mover:
     """Pulls, pushes and copies as the modules do."""
     return Mover(connect)

@@ -13,7 +13,7 @@ import subprocess
 import tarfile
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task
+from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext
 from ansible_collections.ocikit.registry.plugins.modules.registry_copy import copy
 from ansible_collections.ocikit.registry.plugins.modules.registry_pull import pull
 from ansible_collections.ocikit.registry.plugins.modules.registry_push import push
@@ -70,14 +70,14 @@ class Mover:
 
     def _run(
         self,
-        function: t.Callable[[Task], Result],
+        function: t.Callable[[ModuleContext], Result],
         url: str,
         defaults: dict[str, t.Any],
         params: dict[str, t.Any],
     ) -> Result:
         check_mode, options = params.pop("check_mode", False), params.pop("options", {})
         connection, _client = self._connect(url, **{"retries": 0, **options})
-        return function(Task({**defaults, **params}, check_mode, connection))
+        return function(ModuleContext({**defaults, **params}, check_mode, connection))
 
 
 def digest(data: bytes) -> str:

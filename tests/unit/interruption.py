@@ -12,7 +12,10 @@ import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._http import transport as _transport
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import OPTIONS, Connection
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import (
+    OPTIONS,
+    RegistryClients,
+)
 from tests.unit.copying import Mover
 
 
@@ -23,11 +26,11 @@ class _Silent:
     log = hide = warn
 
 
-def connect(url: str, **options: t.Any) -> tuple[Connection, RegistryClient]:
+def connect(url: str, **options: t.Any) -> tuple[RegistryClients, RegistryClient]:
     """Like the fixture of this name."""
     _transport._FIRST_PAUSE = 0.001
     defaults = {name: spec.get("default") for name, spec in OPTIONS.items()}
-    connection = Connection({**defaults, "registry": url, **options}, _Silent())
+    connection = RegistryClients({**defaults, "registry": url, **options}, _Silent())
     return connection, connection.home()
 
 

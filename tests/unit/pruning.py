@@ -9,7 +9,7 @@ import datetime
 import subprocess
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task
+from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext
 from ansible_collections.ocikit.registry.plugins.modules.registry_prune import prune
 from tests.hostile import HostileRegistry
 from tests.registries import images
@@ -157,7 +157,7 @@ class Pruner:
         given = {**PARAMS, "registry": url, "repositories": list(repositories), **params}
         for name in ("plan", "apply_plan", "undo", "restore", "cache_dir"):
             given[name] = str(given[name]) if given[name] else None
-        return prune(Task(given, check_mode, connection))
+        return prune(ModuleContext(given, check_mode, connection))
 
 
 def start(url: str, **params: t.Any) -> subprocess.Popen[str]:

@@ -23,7 +23,7 @@ import pytest
 
 from ansible_collections.ocikit.registry.plugins.module_utils._deletion import tags as _deletion
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import RegistryError
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task
+from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext
 from ansible_collections.ocikit.registry.plugins.module_utils._registry import referrers as _referrers
 from ansible_collections.ocikit.registry.plugins.modules.registry_promote import promote
 from ansible_collections.ocikit.registry.plugins.modules.registry_prune import prune
@@ -136,9 +136,9 @@ class Modules:
     def copy(self, way: Proxy, image: str, to: str, **params: t.Any) -> Result:
         return self._mover.copy(way.url, image, to, **params)
 
-    def _run(self, function: t.Callable[[Task], Result], way: Proxy, params: Result) -> Result:
+    def _run(self, function: t.Callable[[ModuleContext], Result], way: Proxy, params: Result) -> Result:
         connection, _client = self._connect(way.url, retries=0)
-        return function(Task(params, False, connection))
+        return function(ModuleContext(params, False, connection))
 
 
 @pytest.fixture(name="modules")

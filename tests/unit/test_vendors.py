@@ -17,7 +17,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     Unauthorized,
     Unsupported,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task
+from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Manifest
 from tests.hostile import HostileRegistry
 from tests.hostile.profiles import OPERATIONS, PROFILES
@@ -72,13 +72,17 @@ def test_a_push_makes_no_repository_at_ecr(connect: t.Callable[..., t.Any], tmp_
     with HostileRegistry() as other:
         other.add("x/y", MULTI, "multi")
         connection, _client = connect(other.url)
-        pull(Task({**PULL, "image": ["x/y:multi"], "dest": str(tmp_path / "layout")}, False, connection))
+        pull(
+            ModuleContext(
+                {**PULL, "image": ["x/y:multi"], "dest": str(tmp_path / "layout")}, False, connection
+            )
+        )
     with HostileRegistry.vendor("ecr") as server:
         place = Played(server)
         connection, _client = connect(server.url, **place.options)
         params = {**PUSH, "src": str(tmp_path / "layout"), "image": f"{APP}:multi"}
         with pytest.raises(NotFound, match="NAME_UNKNOWN"):
-            push(Task(params, False, connection))
+            push(ModuleContext(params, False, connection))
         assert not server.repositories
         place.assert_safe()
 

@@ -10,7 +10,7 @@ import pathlib
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import RateLimited, RegistryError
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task
+from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext
 from ansible_collections.ocikit.registry.plugins.modules.registry_catalog_info import list_repositories
 from ansible_collections.ocikit.registry.plugins.modules.registry_info import info
 from ansible_collections.ocikit.registry.plugins.modules.registry_manifest_info import manifest_info
@@ -469,9 +469,9 @@ class Round:
         """Remove the repository."""
         return self._do(remove_repository, {"repository": self.app, "confirm": self.app, "digests": []})
 
-    def _do(self, function: t.Callable[[Task], Result], params: Result, **options: t.Any) -> Result:
+    def _do(self, function: t.Callable[[ModuleContext], Result], params: Result, **options: t.Any) -> Result:
         connection, _client = self._connect(self.place.url, **{**self.place.options, "retries": 1, **options})
-        result = function(Task(params, False, connection))
+        result = function(ModuleContext(params, False, connection))
         self._assert_no_secret(json.dumps(result, default=str))
         return result
 
@@ -532,13 +532,15 @@ class Round:
 
     def _pull_from(self, other: HostileRegistry, image: str, dest: pathlib.Path) -> None:
         connection, _client = self._connect(other.url)
-        pull(Task({**PULL, "image": [image], "dest": str(dest)}, False, connection))
+        pull(ModuleContext({**PULL, "image": [image], "dest": str(dest)}, False, connection))
 
     def _copy_from(self, other: HostileRegistry, image: str, to: str, **params: t.Any) -> None:
         destination = {"registry": self.place.url, **self.place.options}
         connection, _client = self._connect(other.url)
         copy(
-            Task({**COPY, "image": image, "to": to, "destination": destination, **params}, False, connection)
+            ModuleContext(
+                {**COPY, "image": image, "to": to, "destination": destination, **params}, False, connection
+            )
         )
 
     def _copy_to(self, other: HostileRegistry, image: str, to: str) -> None:

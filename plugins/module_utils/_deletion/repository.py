@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 from .._errors import RegistryError, Unsupported
 from .._oci.content import Manifest
-from .._parallel import each
+from .._parallel import map_concurrent
 from .._registry.client import RegistryClient
-from .tags import check_deletable, looks, refusal
+from .tags import check_deletable, poll, try_delete
 
 
 @dataclass
@@ -120,7 +120,9 @@ class Removal:
         return f"{deleted} of {len(self.entries)} manifests were deleted: run this again to delete the rest{hint}."
 
     def _resolve(self, tags: t.Sequence[str]) -> dict[str, str | None]:
-        found = each(lambda tag: self._client.resolve(self._repository, tag), tags, self._concurrency)
+        found = map_concurrent(
+            lambda tag: self._client.resolve(self._repository, tag), tags, self._concurrency
+        )
         return {tag: one.digest if one else None for tag, one in zip(tags, found)}
 
     def _read(self, digests: t.Iterable[str]) -> dict[str, Entry]:
@@ -131,7 +133,7 @@ class Removal:
         while wanted:
             batch = sorted(wanted)
             seen |= wanted
-            fetched = each(
+            fetched = map_concurrent(
                 lambda one: self._client.find_manifest(self._repository, one), batch, self._concurrency
             )
             # A child may have been deleted on its own: then there is nothing to be removed.
@@ -154,7 +156,7 @@ class Removal:
         first = self._client.referrers(self._repository, digests[0]) if digests else None
         if first is None:
             return set()
-        others = each(
+        others = map_concurrent(
             lambda one: self._client.referrers(self._repository, one), digests[1:], self._concurrency
         )
         return {one.digest for listed in (first, *others) for one in listed or []}
@@ -182,16 +184,18 @@ class Removal:
         return True
 
     def _refusal(self, reference: str) -> RegistryError | None:
-        return refusal(self._client, self._repository, reference)
+        return try_delete(self._client, self._repository, reference)
 
     def _check_gone(self) -> None:
         """See that no tag and no manifest is left."""
         tags: list[str] = []
         digests = [entry.digest for entry in self.entries]
-        for _look in looks():
+        for _look in poll():
             page = self._client.tags(self._repository)
             tags = page.names if page else []
-            found = each(lambda one: self._client.resolve(self._repository, one), digests, self._concurrency)
+            found = map_concurrent(
+                lambda one: self._client.resolve(self._repository, one), digests, self._concurrency
+            )
             digests = [digest for digest, one in zip(digests, found) if one]
             if not tags and not digests:
                 return

@@ -38,7 +38,7 @@ from .._oci.content import (
     Manifest,
     digest_of,
 )
-from .._parallel import each, sleep
+from .._parallel import map_concurrent, sleep
 from .._registry.blobs import BytesBody, upload
 from .._registry.client import RegistryClient
 from .._registry.referrers import (
@@ -98,7 +98,7 @@ def check_deletable(
         )
 
 
-def refusal(client: RegistryClient, repository: str, reference: str) -> RegistryError | None:
+def try_delete(client: RegistryClient, repository: str, reference: str) -> RegistryError | None:
     """Delete a tag or a digest. Return what the registry has against it, None if it is gone."""
     try:
         return client.delete_manifest(repository, reference).error
@@ -108,27 +108,27 @@ def refusal(client: RegistryClient, repository: str, reference: str) -> Registry
         raise
 
 
-def looks() -> t.Iterator[None]:
+def poll() -> t.Iterator[None]:
     """Yield for each look at whether something is gone: some registries take a moment to delete."""
     for pause in _PAUSES:
         sleep(pause)
         yield
 
 
-def still_there(
+def wait_until_gone(
     client: RegistryClient, repository: str, references: t.Iterable[str], concurrency: int
 ) -> list[str]:
-    """Return which of ``references``, tags or digests that were deleted, the registry serves after all looks()."""
+    """Return which of ``references``, tags or digests that were deleted, the registry serves after all poll()."""
     left = list(references)
-    for _look in looks():
-        found = each(lambda reference: client.resolve(repository, reference), left, concurrency)
+    for _look in poll():
+        found = map_concurrent(lambda reference: client.resolve(repository, reference), left, concurrency)
         left = [reference for reference, descriptor in zip(left, found) if descriptor]
         if not left:
             break
     return left
 
 
-def removed_tags(labels: t.Mapping[str, t.Any]) -> tuple[str, ...]:
+def placeholder_tags(labels: t.Mapping[str, t.Any]) -> tuple[str, ...]:
     """Return the tags that an interrupted removal left at the placeholder with these labels; of other images, nothing."""
     try:
         return tuple(json.loads(labels[_REMOVED_LABEL]).keys())
@@ -147,7 +147,7 @@ def look_up(
         except (DigestMismatch, ProtocolError, ServerFault) as error:
             return error
 
-    found = list(zip(tags, each(one, tags, concurrency)))
+    found = list(zip(tags, map_concurrent(one, tags, concurrency)))
     return (
         {tag: descriptor for tag, descriptor in found if isinstance(descriptor, Descriptor)},
         {tag: error for tag, error in found if isinstance(error, RegistryError)},
@@ -264,7 +264,7 @@ class Remover:
 
         for group in (removals[:1], removals[1:]):
             try:
-                each(delete, group, self._concurrency)
+                map_concurrent(delete, group, self._concurrency)
             finally:
                 self._verify([one for one in group if one.method], named, originals)
             if not any(one.method for one in group):
@@ -312,10 +312,10 @@ class Remover:
             for digest, group in groups.items():
                 for removal in group:
                     self._check_unmoved(removal)
-                error = refusal(self._client, self._repository, digest)
+                error = try_delete(self._client, self._repository, digest)
                 if error and not any(self._delete_tag(removal) for removal in group):
                     # GCR and Docker Hub delete no manifest that has a tag.
-                    error = refusal(self._client, self._repository, digest)
+                    error = try_delete(self._client, self._repository, digest)
                 if error:
                     gone = ", ".join(removal.tag for removal in removals if removal.method)
                     consequence = f"only these tags were removed: {gone}" if gone else "nothing was changed"
@@ -354,7 +354,7 @@ class Remover:
             if one.media_type in INDEX_TYPES and one.digest not in digests
         }
         while level:
-            found = each(
+            found = map_concurrent(
                 lambda one: self._client.find_manifest(self._repository, one), level, self._concurrency
             )
             below: dict[str, str] = {}
@@ -369,7 +369,7 @@ class Remover:
     def _originals(self, removals: t.Sequence[Removal]) -> dict[str, Manifest]:
         """Fetch the manifests that a roll-back would need, by their digests. Raises Refused where there would be none."""
         digests = sorted({removal.digest for removal in removals})
-        manifests = each(
+        manifests = map_concurrent(
             lambda digest: self._client.manifest(self._repository, digest), digests, self._concurrency
         )
         for manifest in manifests:
@@ -391,7 +391,7 @@ class Remover:
     def _check_gone(self, removals: t.Sequence[Removal]) -> None:
         """See that the tags are gone."""
         tags = [removal.tag for removal in removals]
-        left = still_there(self._client, self._repository, tags, self._concurrency)
+        left = wait_until_gone(self._client, self._repository, tags, self._concurrency)
         if not left:
             return
         for removal in removals:
@@ -446,7 +446,7 @@ class Remover:
         error: BaseException,
     ) -> None:
         """Point the tags back to their images. What became of that is said in the error that is under way."""
-        outcomes = each(
+        outcomes = map_concurrent(
             lambda one: self._restore(one.tag, originals[one.digest], placeholder.digest),
             moved,
             self._concurrency,
@@ -488,7 +488,9 @@ class Remover:
         """See that the tags are gone, and that siblings which were not named are not: lost ones are put back."""
         self._check_gone(removals)
         siblings = {tag: one.digest for one in removals for tag in one.siblings if tag not in named}
-        outcomes = each(lambda tag: self._restore(tag, originals[siblings[tag]]), siblings, self._concurrency)
+        outcomes = map_concurrent(
+            lambda tag: self._restore(tag, originals[siblings[tag]]), siblings, self._concurrency
+        )
         restored = [tag for tag, outcome in zip(siblings, outcomes) if outcome is True]
         lost = [f"{tag} ({siblings[tag]})" for tag, outcome in zip(siblings, outcomes) if outcome is False]
         unseen = {

@@ -18,7 +18,7 @@ from .origin import (
 )
 
 
-class Reach:
+class AddressGuard:
     """What one registry may let us connect to.
 
     The registry itself may be anywhere. The first address that it is reached under decides how far inside: from then on
@@ -61,7 +61,7 @@ class Reach:
         return target.host == self._home.host.rstrip(".")
 
 
-def guarded(pools: t.Mapping[str, t.Any], reach: Reach) -> dict[str, t.Any]:
+def guarded(pools: t.Mapping[str, t.Any], reach: AddressGuard) -> dict[str, t.Any]:
     """Return urllib3's ``pools``, classes by scheme, with connections that keep within ``reach``.
 
     A name is looked up once, and what is checked is what is connected to: a second answer of the DNS has no say.
@@ -69,7 +69,7 @@ def guarded(pools: t.Mapping[str, t.Any], reach: Reach) -> dict[str, t.Any]:
     return {scheme: _guarded(pool, reach) for scheme, pool in pools.items()}
 
 
-def _guarded(pool: t.Any, reach: Reach) -> t.Any:
+def _guarded(pool: t.Any, reach: AddressGuard) -> t.Any:
     class Connection(pool.ConnectionCls):
         _dns_host: str
 

@@ -22,7 +22,7 @@ from .._errors import (
     printable,
     without_secrets,
 )
-from .._parallel import Once
+from .._parallel import SingleFlight
 from .credentials import Credentials
 from .origin import (
     Origin,
@@ -145,7 +145,7 @@ class Authorizer:
         self._hide = hide
         self._depth = depth
         self._way: Challenge | None = None
-        self._tokens: Once[tuple[Credentials, frozenset[str]], Token] = Once()
+        self._tokens: SingleFlight[tuple[Credentials, frozenset[str]], Token] = SingleFlight()
 
     @property
     def scheme(self) -> str | None:

@@ -25,7 +25,7 @@ from .._errors import (
     printable,
 )
 from .._oci.reference import DOCKER_HUB, DOCKER_HUB_NAMES
-from .._parallel import Once
+from .._parallel import SingleFlight
 
 _DOCKER_HUB_KEY = "https://index.docker.io/v1/"
 _HELPER_NAME = re.compile(r"[A-Za-z0-9._-]+\Z")
@@ -90,7 +90,7 @@ class Sources:
 
     def __init__(self) -> None:
         self._files: dict[str, dict[str, t.Any]] = {}
-        self._answers: Once[tuple[str, str], Credentials] = Once()
+        self._answers: SingleFlight[tuple[str, str], Credentials] = SingleFlight()
 
     def load(self, path: str) -> dict[str, t.Any]:
         """Return the content of an auth file. Raises OSError, ValueError for no path, and InvalidInput."""

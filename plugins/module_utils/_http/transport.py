@@ -35,7 +35,7 @@ from .._errors import (
 )
 from .._oci.reference import Endpoint, is_loopback
 from .._parallel import check_stopped, sleep
-from .address_guard import Reach, guarded
+from .address_guard import AddressGuard, guarded
 from .auth import (
     Answer,
     Authorizer,
@@ -163,7 +163,7 @@ class Request:
 class _Adapter(_ADAPTER):
     """Connects within ``reach``, and sends uploads in large blocks: urllib3's own are of 16 KiB."""
 
-    def __init__(self, reach: Reach, **more: t.Any) -> None:
+    def __init__(self, reach: AddressGuard, **more: t.Any) -> None:
         self._reach = reach
         super().__init__(**more)
 
@@ -207,7 +207,7 @@ class Transport:
         self._session.get_redirect_target = lambda resp: None  # type: ignore[method-assign]
         self._session.headers.clear()
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-        self.reach = Reach(self.origin, options.trusted_realms)
+        self.reach = AddressGuard(self.origin, options.trusted_realms)
         adapter = _Adapter(self.reach, pool_maxsize=max(options.concurrency, 1), max_retries=0)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)

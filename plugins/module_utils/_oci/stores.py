@@ -24,7 +24,7 @@ from .._registry.referrers import (
 from .content import Descriptor, Manifest
 
 if t.TYPE_CHECKING:
-    from .._transfer.copy import Plan
+    from .._transfer.copy import CopyPlan
 
 
 class Contents(t.Protocol):
@@ -54,12 +54,12 @@ class Store(Source, t.Protocol):
     """A place that images are written to as well. Whatever it says exists has been verified, or is kept by a registry."""
 
     # Whether a manifest that exists vouches for everything it needs: registries look when they take one.
-    vouches: bool
+    checks_references: bool
 
     def exists(self, descriptor: Descriptor) -> bool:
         """Tell whether the content is here, complete and right."""
 
-    def writing(self, work: Plan, names: t.Mapping[str, t.Sequence[str]]) -> t.ContextManager[t.Any]:
+    def writing(self, work: CopyPlan, names: t.Mapping[str, t.Sequence[str]]) -> t.ContextManager[t.Any]:
         """Return the context in which the puts of a copy happen; it knows what they are going to be."""
 
     def put_blob(self, descriptor: Descriptor, source: Source) -> bool:
@@ -69,10 +69,10 @@ class Store(Source, t.Protocol):
         """Store a manifest whose successors are here, and let ``name`` point to it if one is given."""
 
 
-class RepositoryStore:
+class Repository:
     """One repository of a registry."""
 
-    vouches = True
+    checks_references = True
 
     def __init__(self, client: RegistryClient, repository: str) -> None:
         self.client = client
@@ -95,7 +95,7 @@ class RepositoryStore:
             return self.client.resolve(self.repository, descriptor.digest, trust_absence=True) is not None
         return self.client.has_blob(self.repository, descriptor.digest)
 
-    def writing(self, work: Plan, names: t.Mapping[str, t.Sequence[str]]) -> t.ContextManager[t.Any]:
+    def writing(self, work: CopyPlan, names: t.Mapping[str, t.Sequence[str]]) -> t.ContextManager[t.Any]:
         return contextlib.nullcontext()
 
     def put_blob(self, descriptor: Descriptor, source: Source) -> bool:
@@ -111,7 +111,7 @@ class RepositoryStore:
 
     def mountable(self, origin: Source) -> str | None:
         """Return the repository that blobs of ``origin`` can be mounted from; None where it is no part of this registry."""
-        if not isinstance(origin, RepositoryStore):
+        if not isinstance(origin, Repository):
             return None
         if origin.client.endpoint.address == self.client.endpoint.address:
             return origin.repository
@@ -140,8 +140,8 @@ class Mounting:
     def __init__(
         self,
         source: Source,
-        known: t.Mapping[str, RepositoryStore],
-        candidates: t.Sequence[RepositoryStore] = (),
+        known: t.Mapping[str, Repository],
+        candidates: t.Sequence[Repository] = (),
     ) -> None:
         self._source = source
         self._known = known

@@ -17,10 +17,10 @@ from .._deletion.tags import (
     Remover,
     check_deletable,
     look_up,
-    looks,
-    refusal,
-    removed_tags,
-    still_there,
+    placeholder_tags,
+    poll,
+    try_delete,
+    wait_until_gone,
 )
 from .._errors import (
     DigestMismatch,
@@ -39,7 +39,7 @@ from .._oci.reference import (
     is_repository,
     is_tag,
 )
-from .._parallel import each
+from .._parallel import map_concurrent
 from .._registry.client import RegistryClient
 from .._registry.images import image_config
 from .._storage.files import (
@@ -50,9 +50,9 @@ from .._storage.files import (
     write_all,
 )
 from .policy import (
-    Facts,
     Protection,
     RetentionPlan,
+    Snapshot,
     Verdict,
     companion_of,
 )
@@ -68,7 +68,7 @@ _FILE_LIMIT = 1 << 30
 def plan_document(
     client: RegistryClient,
     repository: str,
-    facts: Facts,
+    facts: Snapshot,
     plan: RetentionPlan,
     protection: Protection,
     concurrency: int,
@@ -87,7 +87,7 @@ def plan_document(
 def _with_referrers(
     client: RegistryClient,
     repository: str,
-    facts: Facts,
+    facts: Snapshot,
     plan: RetentionPlan,
     protection: Protection,
     concurrency: int,
@@ -96,7 +96,7 @@ def _with_referrers(
     found: dict[str, list[str]] = {}
     level = plan.digests
     while level and client.referrers(repository, level[0]) is not None:
-        listed = each(lambda digest: client.referrers(repository, digest) or [], level, concurrency)
+        listed = map_concurrent(lambda digest: client.referrers(repository, digest) or [], level, concurrency)
         for digest, referrers in zip(level, listed):
             found[digest] = [
                 one.digest
@@ -130,7 +130,7 @@ def _shown(verdict: Verdict) -> dict[str, t.Any]:
     }
 
 
-class Application:
+class PlanApplier:
     """One plan on its way. What moved since the plan was made is refused; what is gone already needs nothing."""
 
     def __init__(self, client: RegistryClient, plan: t.Mapping[str, t.Any], concurrency: int) -> None:
@@ -168,7 +168,7 @@ class Application:
         for tag in self._victims:
             tags.setdefault(self._planned[tag], []).append(tag)
         wanted = list(dict.fromkeys([*reversed(self._digests), *tags]))
-        found = each(
+        found = map_concurrent(
             lambda digest: self._client.find_manifest(self._repository, digest), wanted, self._concurrency
         )
         self._originals = {digest: fetched.manifest for digest, fetched in zip(wanted, found) if fetched}
@@ -237,12 +237,12 @@ class Application:
             config = image_config(self._client, self._repository, fetched.manifest) if fetched else None
         except (DigestMismatch, NotFound, ProtocolError, ServerFault):
             return False
-        return config is not None and tag in removed_tags(config["labels"])
+        return config is not None and tag in placeholder_tags(config["labels"])
 
     def _free(self, digests: list[str]) -> list[str]:
         """Return the digests that exist and that no tag outside the plan leads to."""
         self._blocked: set[str] = set()
-        present = each(
+        present = map_concurrent(
             lambda digest: self._client.resolve(self._repository, digest), digests, self._concurrency
         )
         digests = [digest for digest, one in zip(digests, present) if one]
@@ -262,7 +262,9 @@ class Application:
             else []
         )
         late: set[str] = set()
-        for tag, needs in zip(news, each(lambda tag: self._needs(tags[tag]), news, self._concurrency)):
+        for tag, needs in zip(
+            news, map_concurrent(lambda tag: self._needs(tags[tag]), news, self._concurrency)
+        ):
             for digest in sorted(needs & going - self._blocked):
                 self._blocked.add(digest)
                 self._refuse(tag, digest, f"{tag} needs {digest} now")
@@ -325,7 +327,7 @@ class Application:
             if digest in self._originals and not self._client.resolve(self._repository, digest):
                 self._client.put_manifest(self._repository, digest, self._originals[digest])
 
-        each(one, sorted(digests), self._concurrency)
+        map_concurrent(one, sorted(digests), self._concurrency)
 
     def _delete(self, digest: str) -> None:
         """Delete a digest with its tags, save those that moved a moment ago."""
@@ -343,16 +345,16 @@ class Application:
         if digest in self._blocked:
             return
         try:
-            error = refusal(self._client, self._repository, digest)
+            error = try_delete(self._client, self._repository, digest)
             if error and tags:
                 # Some registries delete no manifest that has a tag.
                 self._untag(tags)
-                error = refusal(self._client, self._repository, digest)
+                error = try_delete(self._client, self._repository, digest)
             if error:
                 raise error
         except (RegistryError, KeyboardInterrupt):
             # The registry may have done it, or be about to.
-            for _look in looks():
+            for _look in poll():
                 if self._gone(digest):
                     break
             self._note(digest, tags, self._gone)
@@ -371,7 +373,7 @@ class Application:
             return False
 
     def _check_gone(self) -> None:
-        left = still_there(self._client, self._repository, self.deleted_digests, self._concurrency)
+        left = wait_until_gone(self._client, self._repository, self.deleted_digests, self._concurrency)
         if not left:
             return
         self.deleted_digests = [digest for digest in self.deleted_digests if digest not in left]
@@ -519,7 +521,7 @@ def _missing_part(
         return part.is_foreign or client.has_blob(repository, part.digest)
 
     parts = manifest.successors()
-    present = each(has, parts, concurrency)
+    present = map_concurrent(has, parts, concurrency)
     return next((part.digest for part, one in zip(parts, present) if not one), None)
 
 

@@ -35,7 +35,7 @@ _COMPANION = re.compile(r"(sha256|sha512)-([0-9a-f]{64,128})(?:\.(?:sig|att|sbom
 _RANGE = re.compile(r"(>=|<=|>|<|=|\^|~)?\s*([^\s,<>=^~|]+)")
 
 
-class ManifestFacts(t.NamedTuple):
+class ManifestRecord(t.NamedTuple):
     """What the policy has to know of one manifest. ``created`` is in seconds since 1970, None where nothing says it.
 
     ``removed`` is not empty for the placeholder of an interrupted removal: the tags that were to be removed.
@@ -51,11 +51,11 @@ class ManifestFacts(t.NamedTuple):
 
 
 @dataclass(frozen=True)
-class Facts:
+class Snapshot:
     """One repository as it was read. A tag that could not be read has the digest None."""
 
     tags: t.Mapping[str, str | None]
-    manifests: t.Mapping[str, ManifestFacts]
+    manifests: t.Mapping[str, ManifestRecord]
 
     @cached_property
     def referrers(self) -> dict[str, list[str]]:
@@ -240,7 +240,7 @@ def companion_of(tag: str) -> str | None:
 
 
 def make_plan(
-    facts: Facts,
+    facts: Snapshot,
     rules: t.Sequence[Rule],
     protection: Protection,
     now: float,
@@ -268,7 +268,7 @@ def make_plan(
     return plan
 
 
-def check_brakes(plan: RetentionPlan, max_delete: int | None, max_delete_percent: float) -> str | None:
+def check_limits(plan: RetentionPlan, max_delete: int | None, max_delete_percent: float) -> str | None:
     """Return a sentence where a plan goes further than it may, else None. Companions are not counted."""
     tags = [verdict for verdict in plan.verdicts if not verdict.companion]
     count = sum(verdict.delete for verdict in tags)
@@ -284,7 +284,7 @@ def check_brakes(plan: RetentionPlan, max_delete: int | None, max_delete_percent
 
 
 def _vote(
-    facts: Facts,
+    facts: Snapshot,
     tags: t.Sequence[str],
     rules: t.Sequence[Rule],
     protection: Protection,
@@ -363,7 +363,7 @@ def _last(rule: Rule, selected: t.Sequence[str], ages: t.Mapping[str, float | No
 
 
 def _judge_companions(
-    facts: Facts,
+    facts: Snapshot,
     plan: RetentionPlan,
     rules: t.Sequence[Rule],
     protection: Protection,
@@ -399,7 +399,7 @@ def _judge_companions(
         plan.verdicts.append(Verdict(tag, facts.tags[tag], None, True, why, companion=not orphan))
 
 
-def _spare_schema1(facts: Facts, plan: RetentionPlan) -> None:
+def _spare_schema1(facts: Snapshot, plan: RetentionPlan) -> None:
     """Keep the tags of schema 1 images that stay: no registry takes these back if the removal of a tag goes wrong."""
     for verdict in plan.victims:
         manifest = facts.manifests.get(verdict.digest or "")
@@ -407,7 +407,7 @@ def _spare_schema1(facts: Facts, plan: RetentionPlan) -> None:
             verdict.delete, verdict.why = False, "its image has schema 1 and stays"
 
 
-def _closure(facts: Facts, digests: t.Iterable[str]) -> set[str]:
+def _closure(facts: Snapshot, digests: t.Iterable[str]) -> set[str]:
     """Return the digests with all that has to stay with them: what is below, subjects, and what refers to them."""
     return _reach(
         digests,
@@ -420,13 +420,13 @@ def _closure(facts: Facts, digests: t.Iterable[str]) -> set[str]:
     )
 
 
-def _below(facts: Facts, digests: t.Iterable[str]) -> set[str]:
+def _below(facts: Snapshot, digests: t.Iterable[str]) -> set[str]:
     """Return the digests with the children of indexes, and theirs."""
     return _reach(digests, lambda _digest, manifest: manifest.children, facts)
 
 
 def _reach(
-    digests: t.Iterable[str], following: t.Callable[[str, ManifestFacts], t.Iterable[str]], facts: Facts
+    digests: t.Iterable[str], following: t.Callable[[str, ManifestRecord], t.Iterable[str]], facts: Snapshot
 ) -> set[str]:
     reached: set[str] = set()
     waiting = list(digests)
@@ -440,7 +440,7 @@ def _reach(
     return reached
 
 
-def _ordered(facts: Facts, digests: set[str]) -> list[str]:
+def _ordered(facts: Snapshot, digests: set[str]) -> list[str]:
     """Order digests so that what needs others goes before them, and these as soon after it as can be.
 
     Signatures come first: a killed run then leaves images without them, and not the other way round. What it leaves
@@ -476,7 +476,7 @@ def _ordered(facts: Facts, digests: set[str]) -> list[str]:
     return ordered + sorted(digests.difference(ordered))
 
 
-def _bytes_freed(facts: Facts, digests: t.Sequence[str]) -> int:
+def _bytes_freed(facts: Snapshot, digests: t.Sequence[str]) -> int:
     gone = set(digests)
     staying = {
         blob
@@ -493,7 +493,7 @@ def _bytes_freed(facts: Facts, digests: t.Sequence[str]) -> int:
     return manifests + sum(size for blob, size in freed.items() if blob not in staying)
 
 
-def _created(facts: Facts, tag: str) -> float | None:
+def _created(facts: Snapshot, tag: str) -> float | None:
     manifest = facts.manifests.get(facts.tags[tag] or "")
     return manifest.created if manifest else None
 

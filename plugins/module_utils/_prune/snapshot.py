@@ -13,7 +13,7 @@ import re
 import typing as t
 from datetime import datetime, timedelta, timezone
 
-from .._deletion.tags import removed_tags
+from .._deletion.tags import placeholder_tags
 from .._errors import (
     DigestMismatch,
     NotFound,
@@ -22,7 +22,7 @@ from .._errors import (
     ServerFault,
 )
 from .._oci.content import Manifest
-from .._parallel import each
+from .._parallel import map_concurrent
 from .._registry.client import RegistryClient
 from .._registry.images import image_config
 from .._storage.files import (
@@ -31,8 +31,8 @@ from .._storage.files import (
     write_all,
 )
 from .policy import (
-    Facts,
-    ManifestFacts,
+    ManifestRecord,
+    Snapshot,
     companion_of,
 )
 
@@ -43,7 +43,7 @@ _TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.\d+)?([Z
 _FORMAT = b"ocikit.registry/facts/1"
 
 
-class FactsCache:
+class SnapshotCache:
     """Facts of manifests by digest, in a file for each repository. Without a directory nothing is kept.
 
     A digest stands for content that cannot change, so nothing here grows old. What stands in the file decides what is
@@ -55,7 +55,7 @@ class FactsCache:
         self._path = os.path.join(directory, f"{name}.json") if directory else None
         self.known = self._load()
 
-    def save(self, facts: t.Mapping[str, ManifestFacts]) -> None:
+    def save(self, facts: t.Mapping[str, ManifestRecord]) -> None:
         """Keep ``facts``, and only these: what the repository no longer has is dropped. Raises LocalStorageError."""
         if self._path is None or facts == self.known:
             return
@@ -66,7 +66,7 @@ class FactsCache:
                 os.fchmod(file.fileno(), 0o600)
                 write_all(file, _seal(content) + content)
 
-    def _load(self) -> dict[str, ManifestFacts]:
+    def _load(self) -> dict[str, ManifestRecord]:
         if self._path is None:
             return {}
         try:
@@ -80,13 +80,13 @@ class FactsCache:
             return {}
 
 
-def gather(
+def take_snapshot(
     client: RegistryClient,
     repository: str,
     concurrency: int,
-    cache: FactsCache,
+    cache: SnapshotCache,
     untagged: t.Iterable[str] = (),
-) -> Facts | None:
+) -> Snapshot | None:
     """Read the facts of a repository, or None where it does not exist.
 
     A HEAD for each tag; a manifest and a config for each digest that is not in ``cache``, and for those in ``untagged``
@@ -96,14 +96,14 @@ def gather(
     page = client.tags(repository)
     if page is None:
         return None
-    found = each(lambda tag: _digest(client, repository, tag), page.names, concurrency)
+    found = map_concurrent(lambda tag: _digest(client, repository, tag), page.names, concurrency)
     tags = {tag: digest for tag, (exists, digest) in zip(page.names, found) if exists}
     reading = _Reading(client, repository, cache.known)
     # What a signature is about may have lost its tags.
     subjects = {subject for subject in map(companion_of, tags) if subject}
     wanted = subjects.union(untagged, (digest for digest in tags.values() if digest))
     for _level in range(_MAX_NESTING):
-        each(reading.read, sorted(wanted), concurrency)
+        map_concurrent(reading.read, sorted(wanted), concurrency)
         wanted = {other for digest in wanted for other in reading.named_by(digest)} - reading.seen
         if not wanted:
             break
@@ -115,17 +115,19 @@ def gather(
     def readable(tag: str) -> bool:
         return tags[tag] in manifests and broken.isdisjoint((tags[tag], companion_of(tag)))
 
-    return Facts({tag: digest if readable(tag) else None for tag, digest in tags.items()}, manifests)
+    return Snapshot({tag: digest if readable(tag) else None for tag, digest in tags.items()}, manifests)
 
 
 class _Reading:
     """The manifests of a repository, as they are read one by one, by several threads."""
 
-    def __init__(self, client: RegistryClient, repository: str, known: t.Mapping[str, ManifestFacts]) -> None:
+    def __init__(
+        self, client: RegistryClient, repository: str, known: t.Mapping[str, ManifestRecord]
+    ) -> None:
         self._client = client
         self._repository = repository
         self._known = known
-        self.manifests: dict[str, ManifestFacts] = {}
+        self.manifests: dict[str, ManifestRecord] = {}
         self.seen: set[str] = set()
         self.unreadable: set[str] = set()
         self.unsure: set[str] = set()
@@ -152,10 +154,10 @@ class _Reading:
         blobs = {blob for blob, _size in facts.blobs}
         return [other for other in (*facts.children, facts.subject) if other and other not in blobs]
 
-    def _facts(self, manifest: Manifest) -> ManifestFacts:
+    def _facts(self, manifest: Manifest) -> ManifestRecord:
         created = created_time(manifest, None)
         config = self._config(manifest) if created is None else None
-        return ManifestFacts(
+        return ManifestRecord(
             manifest.media_type,
             len(manifest.raw),
             created_time(manifest, config) if config else created,
@@ -163,7 +165,7 @@ class _Reading:
             tuple(child.digest for child in manifest.children),
             manifest.subject.digest if manifest.subject else None,
             tuple((one.digest, one.size) for one in manifest.successors() if not one.is_manifest),
-            removed_tags(config["labels"]) if config else (),
+            placeholder_tags(config["labels"]) if config else (),
         )
 
     def _config(self, manifest: Manifest) -> dict[str, t.Any] | None:
@@ -230,7 +232,7 @@ def created_time(manifest: Manifest, config: t.Mapping[str, t.Any] | None) -> fl
     return max((time for time in map(parse_time, dates) if time is not None), default=None)
 
 
-def _date_indexes(manifests: dict[str, ManifestFacts]) -> None:
+def _date_indexes(manifests: dict[str, ManifestRecord]) -> None:
     """An index without a date of its own is as new as the newest image in it."""
 
     def date(digest: str, depth: int = 0) -> float | None:
@@ -248,7 +250,7 @@ def _date_indexes(manifests: dict[str, ManifestFacts]) -> None:
         date(digest)
 
 
-def _above(digests: set[str], manifests: t.Mapping[str, ManifestFacts]) -> set[str]:
+def _above(digests: set[str], manifests: t.Mapping[str, ManifestRecord]) -> set[str]:
     """Return ``digests`` and all that name one of them, directly or not."""
     found: set[str] = set()
     while not digests <= found:
@@ -273,6 +275,6 @@ def _from_json(
     subject: str | None,
     blobs: list[tuple[str, int]],
     removed: list[str],
-) -> ManifestFacts:
+) -> ManifestRecord:
     pairs = tuple((blob[0], blob[1]) for blob in blobs)
-    return ManifestFacts(media_type, size, created, tuple(children), subject, pairs, tuple(removed))
+    return ManifestRecord(media_type, size, created, tuple(children), subject, pairs, tuple(removed))

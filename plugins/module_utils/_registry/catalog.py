@@ -17,7 +17,7 @@ from .._errors import (
     Unauthorized,
     Unsupported,
 )
-from .._parallel import each
+from .._parallel import map_concurrent
 from .client import RegistryClient
 
 _ABSENT = frozenset((400, 404, 405, 501))
@@ -52,7 +52,7 @@ def count_tags(client: RegistryClient, repositories: t.Sequence[str], concurrenc
             return None
         return len(page.names) if page else 0
 
-    return each(count, repositories, concurrency)
+    return map_concurrent(count, repositories, concurrency)
 
 
 def _matches(name: str, include: t.Sequence[str], exclude: t.Sequence[str]) -> bool:

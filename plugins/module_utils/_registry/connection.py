@@ -74,7 +74,7 @@ class Events(t.Protocol):
         """Keep ``secret`` out of everything that is shown."""
 
 
-class Connection:
+class RegistryClients:
     """The registries that one task talks to, with one client for each, made when it is first needed.
 
     User name, password and tokens given as options belong to one registry: the one of the option ``registry``, else
@@ -98,14 +98,14 @@ class Connection:
     def concurrency(self) -> int:
         return t.cast(int, self._options["concurrency"] or OPTIONS["concurrency"]["default"])
 
-    def beside(self, options: t.Mapping[str, t.Any]) -> Connection:
+    def beside(self, options: t.Mapping[str, t.Any]) -> RegistryClients:
         """Return the connection to another side: ``options``, and for what they leave out those of this one.
 
         What proves who asks, and where, is never taken over.
         """
         own = {name: value for name, value in options.items() if value is not None}
         shared = {name: None if name in _OWN_OF_A_SIDE else value for name, value in self._options.items()}
-        return Connection({**shared, **own}, self._events)
+        return RegistryClients({**shared, **own}, self._events)
 
     def reference(self, text: str) -> Reference:
         """Read an image reference; one without a host belongs to the option ``registry``, else to Docker Hub.

@@ -16,7 +16,7 @@ from .._oci.content import (
     Platform,
     parse_json_object,
 )
-from .._parallel import each
+from .._parallel import map_concurrent
 from .blobs import BlobDownload, read_blob
 from .client import RegistryClient
 
@@ -78,7 +78,7 @@ def manifests_below(
             return found
         if depth == _MAX_DEPTH or len(found) + len(wanted) > _MAX_MANIFESTS:
             break
-        answers = each(lambda digest: client.find_manifest(repository, digest), wanted, concurrency)
+        answers = map_concurrent(lambda digest: client.find_manifest(repository, digest), wanted, concurrency)
         level = [fetched.manifest for fetched in answers if fetched]
         found.update((manifest.digest, manifest) for manifest in level)
     raise ProtocolError("The index is nested too deeply, or has too many manifests, to be an image.")

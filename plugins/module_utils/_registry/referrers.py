@@ -15,7 +15,7 @@ from dataclasses import replace
 from .._errors import ProtocolError, RegistryError
 from .._oci.content import OCI_INDEX, Descriptor, Manifest
 from .._oci.reference import is_tag
-from .._parallel import each, sleep
+from .._parallel import map_concurrent, sleep
 from .client import RegistryClient
 
 API = "api"
@@ -77,7 +77,7 @@ def cosign_tags(
 ) -> dict[str, Descriptor]:
     """Return cosign's tags of ``digest`` that exist, each with what it points to."""
     names = cosign_tag_names(digest)
-    found = each(lambda name: client.find_manifest(repository, name), names, concurrency)
+    found = map_concurrent(lambda name: client.find_manifest(repository, name), names, concurrency)
     return {name: referrer_descriptor(fetched.manifest) for name, fetched in zip(names, found) if fetched}
 
 

@@ -57,7 +57,7 @@ from .oci_layout import (
 )
 
 if t.TYPE_CHECKING:
-    from .._transfer.copy import Plan
+    from .._transfer.copy import CopyPlan
 
 _DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 _TAR_BLOCK = 512
@@ -311,7 +311,7 @@ class ArchiveStore:
     What the old one has is taken from there. The same images always give the same bytes.
     """
 
-    vouches = False
+    checks_references = False
 
     def __init__(self, path: str, image_names: t.Mapping[str, str], docker: bool) -> None:
         """``image_names`` gives the full references of names; ``docker`` adds what ``docker load`` reads."""
@@ -347,7 +347,7 @@ class ArchiveStore:
         return self._old is not None and all(self._old.small(name) == raw for name, raw in members.items())
 
     @contextlib.contextmanager
-    def writing(self, work: Plan, names: t.Mapping[str, t.Sequence[str]]) -> t.Iterator[None]:
+    def writing(self, work: CopyPlan, names: t.Mapping[str, t.Sequence[str]]) -> t.Iterator[None]:
         """Lay the new archive out, with everything but what is missing yet; keep it if all of that arrives."""
         small = {_member(manifest.digest): manifest.raw for manifest in work.manifests}
         small.update(self._small_members(work.named(names)))

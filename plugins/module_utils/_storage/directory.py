@@ -35,7 +35,7 @@ from .files import (
 )
 
 if t.TYPE_CHECKING:
-    from .._transfer.copy import Plan
+    from .._transfer.copy import CopyPlan
 
 MANIFEST = "manifest.json"
 
@@ -46,7 +46,7 @@ class DirectoryStore:
     Files are written as ``sha256:<hex>``; read are also skopeo's, which leave the algorithm out.
     """
 
-    vouches = False
+    checks_references = False
 
     def __init__(self, path: str) -> None:
         """Raises InvalidInput where ``path`` is no directory."""
@@ -69,7 +69,7 @@ class DirectoryStore:
             )
 
     @contextlib.contextmanager
-    def writing(self, work: Plan, names: t.Mapping[str, t.Sequence[str]]) -> t.Iterator[None]:
+    def writing(self, work: CopyPlan, names: t.Mapping[str, t.Sequence[str]]) -> t.Iterator[None]:
         """Make the directory where it is missing, and hold it alone."""
         with storage_errors(self.path), ingest(self.path, work.bytes) as self._ingest:
             yield

@@ -38,7 +38,7 @@ from .files import (
 )
 
 if t.TYPE_CHECKING:
-    from .._transfer.copy import Plan
+    from .._transfer.copy import CopyPlan
 
 REF_NAME = "org.opencontainers.image.ref.name"
 IMAGE_NAME = "io.containerd.image.name"
@@ -48,7 +48,7 @@ MARKER = b'{"imageLayoutVersion":"1.0.0"}'
 class LayoutStore:
     """An OCI image layout directory. Files appear under their final names complete and verified, the index last."""
 
-    vouches = False
+    checks_references = False
 
     def __init__(self, path: str, image_names: t.Mapping[str, str] | None = None) -> None:
         """Open the layout at ``path``, which may be absent or empty. Raises InvalidInput where something else is.
@@ -71,7 +71,7 @@ class LayoutStore:
             )
 
     @contextlib.contextmanager
-    def writing(self, work: Plan, names: t.Mapping[str, t.Sequence[str]]) -> t.Iterator[None]:
+    def writing(self, work: CopyPlan, names: t.Mapping[str, t.Sequence[str]]) -> t.Iterator[None]:
         """Make the layout where it is missing, hold it alone (other processes wait), and list the images at the end."""
         with storage_errors(self.path), ingest(self.path, work.bytes) as self._ingest:
             os.makedirs(os.path.join(self.path, "blobs", "sha256"), exist_ok=True)

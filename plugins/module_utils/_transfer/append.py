@@ -34,7 +34,7 @@ from .._oci.content import (
     parse_json_object,
 )
 from .._oci.stores import Source
-from .._parallel import each
+from .._parallel import map_concurrent
 from .._registry.blobs import Reader, read_blob
 from .layer import Layer
 
@@ -179,7 +179,7 @@ class _Work:
         """Return ``index`` with its images changed, and without the attestations of those that did change."""
         if depth > _MAX_DEPTH:
             raise ProtocolError("The index is nested too deeply to be an image.")
-        changed = each(lambda child: self._child(child, depth), index.children, self._concurrency)
+        changed = map_concurrent(lambda child: self._child(child, depth), index.children, self._concurrency)
         replaced = {
             child.digest: manifest
             for child, manifest in zip(index.children, changed)

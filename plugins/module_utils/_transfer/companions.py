@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from .._errors import ProtocolError
 from .._oci.content import Manifest
-from .._oci.stores import RepositoryStore
-from .._parallel import each
+from .._oci.stores import Repository
+from .._parallel import map_concurrent
 from .._registry.referrers import cosign_tags, find_referrers
 
 _MAX_ROUNDS = 5
 
 
 def companions(
-    store: RepositoryStore, root: Manifest, referrers: bool, signatures: bool, concurrency: int
+    store: Repository, root: Manifest, referrers: bool, signatures: bool, concurrency: int
 ) -> list[tuple[Manifest, list[str]]]:
     """Return the manifests that refer to ``root``, its children, or each other, with the tags that they have.
 
@@ -26,7 +26,7 @@ def companions(
     subjects = [root.digest] + [child.digest for child in root.children]
     for _round in range(_MAX_ROUNDS):
         fresh: list[str] = []
-        for pairs in each(
+        for pairs in map_concurrent(
             lambda digest: _refer_to(store, digest, referrers, signatures), subjects, concurrency
         ):
             for manifest, tags in pairs:
@@ -44,7 +44,7 @@ def companions(
 
 
 def _refer_to(
-    store: RepositoryStore, digest: str, referrers: bool, signatures: bool
+    store: Repository, digest: str, referrers: bool, signatures: bool
 ) -> list[tuple[Manifest, list[str]]]:
     client, repository = store.client, store.repository
     pairs: list[tuple[Manifest, list[str]]] = []

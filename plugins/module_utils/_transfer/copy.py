@@ -26,7 +26,7 @@ from .._oci.content import (
     platform_child,
 )
 from .._oci.stores import Contents, Source, Store
-from .._parallel import each
+from .._parallel import map_concurrent
 from .._registry.blobs import Reader, read_blob
 
 _MAX_NESTING = 6
@@ -35,7 +35,7 @@ _BLOBS_MISSING = frozenset(("MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_U
 
 
 @dataclass
-class Plan:
+class CopyPlan:
     """What a copy has to do, found without writing anything.
 
     ``levels`` holds the manifests, the roots in the first, and ``here`` the digests of those that the destination has.
@@ -73,7 +73,7 @@ class Plan:
 
 
 @dataclass
-class Transfer:
+class CopyResult:
     """What a copy did."""
 
     copied: list[Descriptor] = field(default_factory=list)
@@ -86,13 +86,13 @@ def plan(
     concurrency: int,
     include_foreign: bool = False,
     has_elsewhere: t.Callable[[Descriptor], bool] = lambda descriptor: False,
-) -> Plan:
+) -> CopyPlan:
     """Find out what ``destination`` lacks of ``images``, each a root manifest and where it is read from.
 
     Manifests that the destination has are read there. Blobs for which ``has_elsewhere`` is true are left out.
     Raises ProtocolError for an index nested too deeply, Unsupported for schema 1.
     """
-    result = Plan()
+    result = CopyPlan()
     blobs: dict[str, Descriptor] = {}
     found: dict[str, Manifest] = {}
     needs: dict[str, list[str]] = {}
@@ -105,14 +105,16 @@ def plan(
         if nesting > _MAX_NESTING or len(result.sources) > _MAX_CONTENTS:
             raise ProtocolError("The index is nested too deeply, or has too many entries, to be an image.")
         children: dict[str, Descriptor | Manifest] = {}
-        visits = each(lambda one: _visit(one, result.sources[one.digest], destination), level, concurrency)
+        visits = map_concurrent(
+            lambda one: _visit(one, result.sources[one.digest], destination), level, concurrency
+        )
         for digest, manifest, exists in visits:
             if exists:
                 result.here.add(digest)
             if manifest is None:
                 continue
             found[digest] = manifest
-            if exists and destination.vouches:
+            if exists and destination.checks_references:
                 continue
             if manifest.is_schema1:
                 raise Unsupported(f"{digest} is a schema 1 manifest: it can be read, but not copied.")
@@ -133,7 +135,7 @@ def plan(
             result.foreign.append(blob)
         else:
             (result.elsewhere if has_elsewhere(blob) else wanted).append(blob)
-    held = each(destination.exists, wanted, concurrency)
+    held = map_concurrent(destination.exists, wanted, concurrency)
     result.blobs = [blob for blob, exists in zip(wanted, held) if not exists]
     result.present = [blob for blob, exists in zip(wanted, held) if exists]
     return result
@@ -146,7 +148,7 @@ def _visit(
     manifest = content if isinstance(content, Manifest) else None
     descriptor = content.descriptor if isinstance(content, Manifest) else content
     exists = destination.exists(descriptor)
-    if manifest is None and not (exists and destination.vouches):
+    if manifest is None and not (exists and destination.checks_references):
         manifest = (destination if exists else source).fetch_manifest(descriptor)
     return descriptor.digest, manifest, exists
 
@@ -173,24 +175,28 @@ def _levels(
 
 
 def execute(
-    work: Plan, destination: Store, names: t.Mapping[str, t.Sequence[str]], concurrency: int
-) -> Transfer:
+    work: CopyPlan, destination: Store, names: t.Mapping[str, t.Sequence[str]], concurrency: int
+) -> CopyResult:
     """Carry ``work`` out: blobs first, the largest ahead; then manifests from the bottom up, the roots last.
 
     ``names`` maps the digests of roots to the names that are to point to them. So nothing that a name leads to is ever
     incomplete.
     """
-    transfer = Transfer()
+    transfer = CopyResult()
     blobs = sorted(work.blobs, key=lambda blob: -blob.size)
     with destination.writing(work, names):
-        moved = each(lambda blob: destination.put_blob(blob, work.sources[blob.digest]), blobs, concurrency)
+        moved = map_concurrent(
+            lambda blob: destination.put_blob(blob, work.sources[blob.digest]), blobs, concurrency
+        )
         for level in reversed(work.levels):
             puts: list[tuple[Manifest, str | None]] = []
             for manifest in level:
                 # A name may be new although the manifest is not.
                 default = [] if manifest.digest in work.here else [None]
                 puts += [(manifest, name) for name in names.get(manifest.digest) or default]
-            each(lambda put: _put(work.sources[put[0].digest], destination, *put), puts, concurrency)
+            map_concurrent(
+                lambda put: _put(work.sources[put[0].digest], destination, *put), puts, concurrency
+            )
     for blob, by_bytes in zip(blobs, moved):
         (transfer.copied if by_bytes else transfer.mounted).append(blob)
     return transfer
@@ -203,7 +209,7 @@ def copy_graph(
     names: t.Sequence[str],
     concurrency: int,
     include_foreign: bool = False,
-) -> Transfer:
+) -> CopyResult:
     """Copy the image ``root`` and let ``names`` point to it; without names it is stored by its digest."""
     work = plan([(source, root)], destination, concurrency, include_foreign)
     return execute(work, destination, {root.digest: names}, concurrency)
@@ -245,7 +251,7 @@ def _check_platform(source: Contents, image: Manifest, platforms: t.Sequence[Pla
             raise NotFound(f"{what} has no image for {wanted}: it is {kind}.")
 
 
-class Nearest:
+class FallbackSource:
     """What ``near`` has is read there, all else from ``far``."""
 
     def __init__(self, near: Store, far: Contents) -> None:

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 from .._errors import NotFound, RegistryError
 from .._oci.content import Descriptor, Manifest
-from .._oci.stores import Mounting, RepositoryStore, Source
-from .._parallel import each
-from .._registry.connection import Connection
+from .._oci.stores import Mounting, Repository, Source
+from .._parallel import map_concurrent
+from .._registry.connection import RegistryClients
 from .._registry.referrers import find_referrers
-from .copy import Plan, execute, plan
+from .copy import CopyPlan, execute, plan
 from .tagging import (
     GuardedStore,
     Target,
@@ -73,26 +73,26 @@ class Delivery:
 
 def deliver(
     images: t.Sequence[Image],
-    connection: Connection,
+    clients: RegistryClients,
     *,
     overwrite: bool,
     check_mode: bool,
     include_foreign: bool,
     mount_from: t.Sequence[str] = (),
 ) -> Delivery:
-    """Deliver ``images`` through ``connection``; nothing is written unless the conditions of all targets hold.
+    """Deliver ``images`` through ``clients``; nothing is written unless the conditions of all targets hold.
 
     A digest is sent once, whatever needs it; repositories of one registry get it by mounts from each other and from
     those of ``mount_from``. Raises Refused; an error after the first write has the targets in ``result``.
     """
     targets = [target for image in images for target in image.targets]
-    _look(connection, targets, overwrite)
+    _look(clients, targets, overwrite)
     for target in targets:
         target.before = target.after
     for image in images:
         check_targets(image.what, image.digest, image.targets, None, overwrite)
     delivery = Delivery()
-    held: dict[str, dict[str, RepositoryStore]] = {}
+    held: dict[str, dict[str, Repository]] = {}
     try:
         for repository in dict.fromkeys(image.repository for image in images):
             group = [image for image in images if image.repository == repository and _has_work(image)]
@@ -100,7 +100,7 @@ def deliver(
                 _deliver_to(
                     repository,
                     group,
-                    connection,
+                    clients,
                     held,
                     delivery,
                     overwrite,
@@ -120,14 +120,14 @@ def deliver(
     return delivery
 
 
-def _look(connection: Connection, targets: t.Sequence[Target], overwrite: bool) -> None:
+def _look(clients: RegistryClients, targets: t.Sequence[Target], overwrite: bool) -> None:
     """Find out what ``targets`` point to now."""
 
     def digest(target: Target) -> str | None:
-        descriptor = look_at(connection.client(target.reference), target, overwrite)
+        descriptor = look_at(clients.client(target.reference), target, overwrite)
         return descriptor.digest if descriptor else None
 
-    for target, found in zip(targets, each(digest, targets, connection.concurrency)):
+    for target, found in zip(targets, map_concurrent(digest, targets, clients.concurrency)):
         target.after = found
 
 
@@ -138,8 +138,8 @@ def _has_work(image: Image) -> bool:
 def _deliver_to(
     repository: tuple[str, str],
     images: t.Sequence[Image],
-    connection: Connection,
-    held: dict[str, dict[str, RepositoryStore]],
+    clients: RegistryClients,
+    held: dict[str, dict[str, Repository]],
     delivery: Delivery,
     overwrite: bool,
     check_mode: bool,
@@ -148,11 +148,11 @@ def _deliver_to(
 ) -> None:
     """Deliver to one repository, with what its registry already got for another one at hand for mounts."""
     registry, path = repository
-    client = connection.client(images[0].targets[0].reference)
+    client = clients.client(images[0].targets[0].reference)
     targets = [target for image in images for target in image.targets]
     store = GuardedStore(client, path, targets, overwrite)
     known = held.setdefault(registry, {})
-    candidates = [RepositoryStore(client, other) for other in mount_from if other != path]
+    candidates = [Repository(client, other) for other in mount_from if other != path]
     contents: list[tuple[Source, Manifest]] = []
     names: dict[str, list[str]] = {}
     companions: set[str] = set()
@@ -168,10 +168,10 @@ def _deliver_to(
             contents.append((source, companion))
             names.setdefault(companion.digest, []).extend(tags)
             companions.add(companion.digest)
-    work = plan(contents, store, connection.concurrency, include_foreign)
+    work = plan(contents, store, clients.concurrency, include_foreign)
     _drop_right_names(store, names, companions)
     work.here -= _unlisted(store, work, companions)
-    to_send, to_mount = _ways(store, work, connection.concurrency)
+    to_send, to_mount = _ways(store, work, clients.concurrency)
     _check_held(images, to_send, path)
     new = [digest for digest in companions if digest not in work.here or names[digest]]
     delivery.companions += len(new)
@@ -183,10 +183,10 @@ def _deliver_to(
         delivery.mounted += to_mount
         return
     try:
-        transfer = execute(work, store, names, connection.concurrency)
+        transfer = execute(work, store, names, clients.concurrency)
     except RegistryError as error:
         # Some of the names may have been written.
-        look_after_failure(client, targets, error, connection.concurrency)
+        look_after_failure(client, targets, error, clients.concurrency)
         raise
     delivery.missing += transfer.copied
     delivery.mounted += transfer.mounted
@@ -195,9 +195,9 @@ def _deliver_to(
             target.after = image.digest
 
 
-def _ways(store: RepositoryStore, work: Plan, concurrency: int) -> tuple[list[Descriptor], list[Descriptor]]:
+def _ways(store: Repository, work: CopyPlan, concurrency: int) -> tuple[list[Descriptor], list[Descriptor]]:
     """Return which of the missing blobs have to be sent, and which can be mounted if the registry does that."""
-    origins = each(lambda blob: work.sources[blob.digest].origin(blob), work.blobs, concurrency)
+    origins = map_concurrent(lambda blob: work.sources[blob.digest].origin(blob), work.blobs, concurrency)
     ways: tuple[list[Descriptor], list[Descriptor]] = ([], [])
     for blob, origin in zip(work.blobs, origins):
         ways[store.mountable(origin) is not None].append(blob)
@@ -215,7 +215,7 @@ def _check_held(images: t.Iterable[Image], blobs: t.Iterable[Descriptor], reposi
         )
 
 
-def _unlisted(store: RepositoryStore, work: Plan, companions: t.Iterable[str]) -> set[str]:
+def _unlisted(store: Repository, work: CopyPlan, companions: t.Iterable[str]) -> set[str]:
     """Return the companions that are here, but not listed as referrers: a run may have been killed in between."""
     here = [
         one for one in work.manifests if one.digest in work.here and one.digest in companions and one.subject
@@ -228,9 +228,7 @@ def _unlisted(store: RepositoryStore, work: Plan, companions: t.Iterable[str]) -
     return {one.digest for one in here if one.subject and one.digest not in listed[one.subject.digest]}
 
 
-def _drop_right_names(
-    store: RepositoryStore, names: dict[str, list[str]], companions: t.Iterable[str]
-) -> None:
+def _drop_right_names(store: Repository, names: dict[str, list[str]], companions: t.Iterable[str]) -> None:
     """Leave out the names of companions that point to them already."""
     for digest in companions:
         found = [(name, store.resolve(name)) for name in names[digest]]

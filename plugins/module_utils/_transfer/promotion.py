@@ -26,10 +26,10 @@ from .._oci.content import (
     Manifest,
 )
 from .._oci.reference import Reference, check_digest
-from .._oci.stores import RepositoryStore
-from .._parallel import each
+from .._oci.stores import Repository
+from .._parallel import map_concurrent
 from .._registry.client import RegistryClient
-from .._registry.connection import Connection
+from .._registry.connection import RegistryClients
 from .deliver import Delivery, Image, deliver
 from .tagging import (
     ABSENT,
@@ -84,7 +84,7 @@ def outcome(moves: t.Sequence[Move]) -> dict[str, t.Any]:
 
 
 def read_promotion(
-    here: Connection, there: Connection, images: t.Sequence[t.Mapping[str, t.Any]]
+    here: RegistryClients, there: RegistryClients, images: t.Sequence[t.Mapping[str, t.Any]]
 ) -> list[Move]:
     """Return the moves that ``images`` ask for; sources are read through ``here``, targets through ``there``.
 
@@ -107,7 +107,7 @@ def read_promotion(
     _check_unique(moves)
     sources = list(dict.fromkeys(source for source, _expected in conditions))
     looked_up = [(here, source) for source in sources] + [(there, move.target.reference) for move in moves]
-    found = each(lambda one: _resolve(*one), looked_up, there.concurrency)
+    found = map_concurrent(lambda one: _resolve(*one), looked_up, there.concurrency)
     by_source = dict(zip(sources, found))
     problems: list[RegistryError] = []
     for move, (source, expected), now in zip(moves, conditions, found[len(sources) :]):
@@ -116,8 +116,8 @@ def read_promotion(
     return moves
 
 
-def _target(connection: Connection, text: str, source: Reference) -> Reference:
-    reference = connection.reference(text)
+def _target(clients: RegistryClients, text: str, source: Reference) -> Reference:
+    reference = clients.reference(text)
     if not reference.tag and source.tag:
         reference = replace(reference, tag=source.tag)
     if reference.digest or not reference.tag:
@@ -155,14 +155,14 @@ def _problems(
             )
 
 
-def read_undo(connection: Connection, entries: t.Sequence[t.Mapping[str, t.Any]]) -> list[Move]:
+def read_undo(clients: RegistryClients, entries: t.Sequence[t.Mapping[str, t.Any]]) -> list[Move]:
     """Return the moves that take a promotion back, whose ``previous`` is ``entries``.
 
     A HEAD for each tag, and for each manifest that comes back. Raises like read_promotion().
     """
     moves, given = [], []
     for entry in entries:
-        reference, before = connection.reference(entry["image"]), entry["digest_before"] or None
+        reference, before = clients.reference(entry["image"]), entry["digest_before"] or None
         if reference.digest or not reference.tag:
             raise InvalidInput(f"{reference} cannot be undone: write repository:tag, without a digest.")
         if before is not None:
@@ -170,7 +170,7 @@ def read_undo(connection: Connection, entries: t.Sequence[t.Mapping[str, t.Any]]
         given.append(check_digest(entry["digest"]))
         moves.append(Move(Target(reference), before))
     _check_unique(moves)
-    found = each(lambda move: _resolve(connection, move.target.reference), moves, connection.concurrency)
+    found = map_concurrent(lambda move: _resolve(clients, move.target.reference), moves, clients.concurrency)
     problems: list[RegistryError] = []
     for move, digest, now in zip(moves, given, found):
         target = move.target
@@ -184,7 +184,7 @@ def read_undo(connection: Connection, entries: t.Sequence[t.Mapping[str, t.Any]]
             )
     back = [replace(move.target.reference, digest=move.wanted) for move in moves if move.due and move.wanted]
     for reference, there in zip(
-        back, each(lambda one: _resolve(connection, one), back, connection.concurrency)
+        back, map_concurrent(lambda one: _resolve(clients, one), back, clients.concurrency)
     ):
         if there is None:
             problems.append(
@@ -194,8 +194,8 @@ def read_undo(connection: Connection, entries: t.Sequence[t.Mapping[str, t.Any]]
     return moves
 
 
-def _resolve(connection: Connection, reference: Reference) -> Descriptor | None:
-    return connection.client(reference).resolve(reference.repository, reference.target)
+def _resolve(clients: RegistryClients, reference: Reference) -> Descriptor | None:
+    return clients.client(reference).resolve(reference.repository, reference.target)
 
 
 def _raise_all(problems: t.Sequence[RegistryError]) -> None:
@@ -205,7 +205,9 @@ def _raise_all(problems: t.Sequence[RegistryError]) -> None:
         raise problems[0]
 
 
-def carry_out(here: Connection, there: Connection, moves: t.Sequence[Move], check_mode: bool) -> Delivery:
+def carry_out(
+    here: RegistryClients, there: RegistryClients, moves: t.Sequence[Move], check_mode: bool
+) -> Delivery:
     """Store what ``moves`` need, then move all tags or none; ``target.after`` of each tells what it is then.
 
     The error of a failure has the outcome() in ``result``, and its sentence says whether anything could not be put back.
@@ -222,13 +224,15 @@ def carry_out(here: Connection, there: Connection, moves: t.Sequence[Move], chec
     return delivery
 
 
-def _store(here: Connection, there: Connection, moves: t.Sequence[Move], check_mode: bool) -> Delivery:
+def _store(
+    here: RegistryClients, there: RegistryClients, moves: t.Sequence[Move], check_mode: bool
+) -> Delivery:
     """Store contents in the repositories of the targets by digest: no tag shows anything of it yet."""
     images: dict[Reference, Image] = {}
     for move in moves:
         if not move.due or not move.source or not move.wanted:
             continue
-        source = RepositoryStore(here.client(move.source), move.source.repository)
+        source = Repository(here.client(move.source), move.source.repository)
         place = replace(move.target.reference, tag=None, digest=move.wanted)
         same_registry = source.client.endpoint.address == there.client(place).endpoint.address
         if same_registry and source.repository == place.repository:
@@ -255,8 +259,8 @@ def _fetching(client: RegistryClient, repository: str, digest: str) -> t.Callabl
 class _Transaction:
     """Moves the tags of all ``moves`` that are due, or none of them."""
 
-    def __init__(self, connection: Connection, moves: t.Sequence[Move]) -> None:
-        self._connection = connection
+    def __init__(self, clients: RegistryClients, moves: t.Sequence[Move]) -> None:
+        self._connection = clients
         self._moves = [move for move in moves if move.due]
         self._contents: dict[tuple[str, str, str], Manifest] = {}
 
@@ -282,7 +286,7 @@ class _Transaction:
             raise RegistryError(f"The task was interrupted. {self._roll_back()}") from error
 
     def _each(self, function: t.Callable[[Move], t.Any], moves: t.Sequence[Move]) -> list[t.Any]:
-        return each(function, moves, self._connection.concurrency)
+        return map_concurrent(function, moves, self._connection.concurrency)
 
     def _client(self, move: Move) -> RegistryClient:
         return self._connection.client(move.target.reference)
@@ -298,7 +302,7 @@ class _Transaction:
             for digest in (move.target.before, move.wanted)
             if digest
         }
-        manifests = each(
+        manifests = map_concurrent(
             lambda item: item[1].manifest(item[0][1], item[0][2]), keys.items(), self._connection.concurrency
         )
         self._contents = dict(zip(keys, manifests))

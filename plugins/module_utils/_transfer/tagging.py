@@ -23,10 +23,10 @@ from .._oci.content import (
     digest_diff,
 )
 from .._oci.reference import Reference, check_digest
-from .._oci.stores import RepositoryStore
-from .._parallel import each
+from .._oci.stores import Repository
+from .._parallel import map_concurrent
 from .._registry.client import RegistryClient
-from .._registry.connection import Connection
+from .._registry.connection import RegistryClients
 from .copy import copy_graph
 
 ABSENT = "absent"
@@ -68,7 +68,7 @@ def condition(if_digest: str | None) -> str | None:
 
 
 def read_targets(
-    connection: Connection, params: t.Mapping[str, t.Any], home: Reference | None
+    clients: RegistryClients, params: t.Mapping[str, t.Any], home: Reference | None
 ) -> list[Target]:
     """Return the targets that the options ``tags``, ``to`` and ``if_digest`` name; tags are those of ``home``.
 
@@ -79,7 +79,7 @@ def read_targets(
             "tags are set in the repository of image: without image, write full references in to."
         )
     targets = [Target(home.with_tag(name), condition(params["if_digest"])) for name in params["tags"] if home]
-    targets += [_read_target(connection, entry, params["if_digest"]) for entry in params["to"]]
+    targets += [_read_target(clients, entry, params["if_digest"]) for entry in params["to"]]
     seen = set()
     for reference in (target.reference for target in targets):
         if reference in seen:
@@ -88,7 +88,7 @@ def read_targets(
     return targets
 
 
-def _read_target(connection: Connection, entry: t.Any, if_digest: str | None) -> Target:
+def _read_target(clients: RegistryClients, entry: t.Any, if_digest: str | None) -> Target:
     if isinstance(entry, str):
         entry = {"image": entry}
     if (
@@ -97,7 +97,7 @@ def _read_target(connection: Connection, entry: t.Any, if_digest: str | None) ->
         or set(entry) - {"image", "if_digest"}
     ):
         raise InvalidInput("Each entry of to must be a reference, or a dictionary of image and if_digest.")
-    reference = connection.reference(entry["image"])
+    reference = clients.reference(entry["image"])
     if reference.digest or not reference.tag:
         raise InvalidInput(f"{reference} cannot be a target: write repository:tag, without a digest.")
     return Target(reference, condition(entry.get("if_digest") or if_digest))
@@ -121,7 +121,7 @@ def retag(
     target in ``result``.
     """
     for target, found in zip(
-        targets, each(lambda one: look_at(client, one, overwrite), targets, concurrency)
+        targets, map_concurrent(lambda one: look_at(client, one, overwrite), targets, concurrency)
     ):
         target.before = target.after = found.digest if found else None
     known = source.digest or expected_digest
@@ -201,7 +201,7 @@ def check_unmoved(client: RegistryClient, target: Target, overwrite: bool) -> No
         )
 
 
-class GuardedStore(RepositoryStore):
+class GuardedStore(Repository):
     """A repository in which each of ``targets`` is checked right before it is written: see check_unmoved()."""
 
     def __init__(
@@ -227,7 +227,7 @@ def _write(
     overwrite: bool,
     concurrency: int,
 ) -> None:
-    here = RepositoryStore(client, source.repository)
+    here = Repository(client, source.repository)
 
     def write(target: Target) -> RegistryError | None:
         repository, tag = target.reference.repository, target.reference.target
@@ -248,7 +248,7 @@ def _write(
         [target for target in moving if target.reference.repository != source.repository],
         [target for target in moving if target.reference.repository == source.repository],
     ):
-        failures = list(zip(group, each(write, group, concurrency)))
+        failures = list(zip(group, map_concurrent(write, group, concurrency)))
         errors = [error for _target, error in failures if error]
         if errors:
             look_after_failure(client, [one for one, error in failures if error], errors[0], concurrency)
@@ -275,6 +275,6 @@ def look_after_failure(
         target.after = found.digest if found else None
         return None
 
-    unknown = [name for name in each(look, targets, concurrency) if name]
+    unknown = [name for name in map_concurrent(look, targets, concurrency) if name]
     if unknown:
         error.args = (f"{error} What became of {', '.join(unknown)} could not be looked up.",)

@@ -32,11 +32,11 @@ from .._oci.content import (
 )
 from .._oci.reference import Reference, check_digest
 from .._oci.tag_patterns import Patterns
-from .._parallel import each
+from .._parallel import map_concurrent
 from .._prune.policy import known_age, parse_duration
 from .._prune.snapshot import created_time
 from .._registry.client import RegistryClient
-from .._registry.connection import Connection
+from .._registry.connection import RegistryClients
 from .._registry.images import image_config, total_size
 from .._registry.referrers import (
     cosign_tag_names,
@@ -52,7 +52,7 @@ else:
     HAS_YAML = True
 
 # Options of the module, and keys of an entry of its images.
-DEMANDS: dict[str, dict[str, t.Any]] = {
+REQUIREMENTS: dict[str, dict[str, t.Any]] = {
     "pinned": {"type": "bool"},
     "allow_moved_tags": {"type": "bool"},
     "forbidden_tags": {"type": "list", "elements": "str"},
@@ -80,7 +80,7 @@ class Pattern(t.NamedTuple):
 
 
 @dataclass(frozen=True)
-class Demands:
+class Requirements:
     """What is demanded of one image."""
 
     pinned: bool
@@ -97,7 +97,7 @@ class Demands:
     cosign: bool
 
     @classmethod
-    def read(cls, options: t.Mapping[str, t.Any]) -> Demands:
+    def read(cls, options: t.Mapping[str, t.Any]) -> Requirements:
         """Read options or keys with the names of DEMANDS. Raises InvalidInput."""
         labels = {name: _text(value) for name, value in (options["labels"] or {}).items()}
         referrers = options["referrers"] or []
@@ -123,11 +123,11 @@ class Demands:
 
 
 @dataclass
-class Subject:
+class Check:
     """One image to be verified. ``locked`` is its digest in the lock file, "" if it is not in there, None without one."""
 
     reference: Reference
-    demands: Demands
+    demands: Requirements
     locked: str | None = None
 
     @property
@@ -162,17 +162,17 @@ def parse_size(text: str) -> int:
     return int(float(number) * (1024 if binary else 1000) ** " kmgt".index((unit or " ").lower()))
 
 
-def read_subjects(connection: Connection, params: t.Mapping[str, t.Any]) -> list[Subject]:
+def read_checks(clients: RegistryClients, params: t.Mapping[str, t.Any]) -> list[Check]:
     """Return the images that the options ``images`` and ``lock`` name, with their demands. Raises InvalidInput."""
-    lock = None if params["lock"] is None else _read_lock(connection, params["lock"])
+    lock = None if params["lock"] is None else _read_lock(clients, params["lock"])
     entries = params["images"] or [{"image": str(reference)} for reference in lock or ()]
     if not entries:
         raise InvalidInput("There is nothing to verify: name images, or a lock file with images.")
     subjects = []
     for entry in entries:
         own = {"image": entry} if isinstance(entry, str) else _read_entry(entry)
-        reference = connection.reference(own["image"])
-        subjects.append(Subject(reference, Demands.read({**params, **own}), _locked(reference, lock)))
+        reference = clients.reference(own["image"])
+        subjects.append(Check(reference, Requirements.read({**params, **own}), _locked(reference, lock)))
     return subjects
 
 
@@ -180,7 +180,9 @@ def _read_entry(entry: t.Any) -> dict[str, t.Any]:
     """Return the keys that an entry of images has, with the types of DEMANDS."""
     if not isinstance(entry, dict):
         raise InvalidInput("Each entry of images must be a reference, or a dictionary of image and demands.")
-    result = ArgumentSpecValidator({"image": {"type": "str", "required": True}, **DEMANDS}).validate(entry)
+    result = ArgumentSpecValidator({"image": {"type": "str", "required": True}, **REQUIREMENTS}).validate(
+        entry
+    )
     if result.error_messages:
         raise InvalidInput(
             f"An entry of images cannot be used: {printable('; '.join(result.error_messages))}"
@@ -188,7 +190,7 @@ def _read_entry(entry: t.Any) -> dict[str, t.Any]:
     return {name: result.validated_parameters[name] for name in entry}
 
 
-def _read_lock(connection: Connection, lock: t.Any) -> dict[Reference, str]:
+def _read_lock(clients: RegistryClients, lock: t.Any) -> dict[Reference, str]:
     """Return the digests of a lock file by their images; ``lock`` is its path, its text, or what it holds."""
     where = "lock"
     if isinstance(lock, str):
@@ -204,7 +206,7 @@ def _read_lock(connection: Connection, lock: t.Any) -> dict[Reference, str]:
         image, digest = entry.get("image"), entry.get("digest")
         if not isinstance(image, str) or not isinstance(digest, str):
             raise InvalidInput(f"{where} is no lock file: each of its entries needs image and digest.")
-        reference = connection.reference(image)
+        reference = clients.reference(image)
         name = replace(reference, tag=reference.tag or "latest", digest=None)
         check_digest(digest, f"digest in {where}")
         if found.setdefault(name, digest) != digest or reference.digest not in (None, digest):
@@ -245,24 +247,24 @@ def _locked(reference: Reference, lock: t.Mapping[Reference, str] | None) -> str
     return reference.digest if reference.digest in known else ""
 
 
-def verify(connection: Connection, subjects: t.Sequence[Subject]) -> list[Finding]:
+def verify(clients: RegistryClients, subjects: t.Sequence[Check]) -> list[Finding]:
     """Verify all images, and return what was found, in their order.
 
     Requests: a HEAD for each, and more only where a demand needs more. Raises what is not about one image, such as
     Unreachable.
     """
-    within = max(1, connection.concurrency // len(subjects))
-    return each(
-        lambda subject: _Verification(connection.client(subject.reference), subject, within).run(),
+    within = max(1, clients.concurrency // len(subjects))
+    return map_concurrent(
+        lambda subject: _Verification(clients.client(subject.reference), subject, within).run(),
         subjects,
-        connection.concurrency,
+        clients.concurrency,
     )
 
 
 class _Verification:
     """The verification of one image."""
 
-    def __init__(self, client: RegistryClient, subject: Subject, concurrency: int) -> None:
+    def __init__(self, client: RegistryClient, subject: Check, concurrency: int) -> None:
         self._client = client
         self._demands = subject.demands
         self._subject = subject
@@ -323,7 +325,9 @@ class _Verification:
         if self._demands.platforms:
             images = self._of_platforms(images)
         if self._demands.max_size or self._demands.max_age or self._demands.labels:
-            for violations in each(lambda image: list(self._image(root, image)), images, self._concurrency):
+            for violations in map_concurrent(
+                lambda image: list(self._image(root, image)), images, self._concurrency
+            ):
                 for demand, message in violations:
                     self._violate(demand, message)
 

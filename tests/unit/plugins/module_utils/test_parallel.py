@@ -12,19 +12,25 @@ import typing as t
 
 import pytest
 
-from ansible_collections.ocikit.registry.plugins.module_utils._parallel import check_stopped, each, sleep
+from ansible_collections.ocikit.registry.plugins.module_utils._parallel import (
+    check_stopped,
+    map_concurrent,
+    sleep,
+)
 
 
 @pytest.mark.parametrize("concurrency", [0, 1, 2, 64])
 def test_results_come_in_the_order_of_the_items(concurrency: int) -> None:
-    assert each(lambda number: number * 2, range(50), concurrency) == [number * 2 for number in range(50)]
-    assert each(str, [], concurrency) == []
+    assert map_concurrent(lambda number: number * 2, range(50), concurrency) == [
+        number * 2 for number in range(50)
+    ]
+    assert map_concurrent(str, [], concurrency) == []
 
 
 def test_items_are_worked_on_at_the_same_time() -> None:
     # Each call waits for the three others: one after the other they would never end.
     barrier = threading.Barrier(4, timeout=20)
-    each(lambda _item: barrier.wait(), range(4), 4)
+    map_concurrent(lambda _item: barrier.wait(), range(4), 4)
 
 
 def test_no_more_threads_than_asked_for() -> None:
@@ -37,7 +43,7 @@ def test_no_more_threads_than_asked_for() -> None:
         with lock:
             running.discard(item)
 
-    each(work, range(200), 3)
+    map_concurrent(work, range(200), 3)
     assert 1 <= most[0] <= 3
 
 
@@ -52,7 +58,7 @@ def test_the_first_error_by_order_is_raised_and_the_rest_is_not_begun(concurrenc
         time.sleep(0.001)
 
     with pytest.raises(ValueError, match="item 1"):
-        each(work, range(10000), concurrency)
+        map_concurrent(work, range(10000), concurrency)
     assert len(begun) < 10000
 
 
@@ -84,16 +90,16 @@ def test_a_failure_ends_what_is_under_way(work: t.Callable[[], None], depth: int
         if left == 1:
             work()
         else:
-            each(lambda _item: dig(left - 1), range(2), 2)
+            map_concurrent(lambda _item: dig(left - 1), range(2), 2)
 
     with pytest.raises(ValueError, match="item 1"):
-        each(one, range(2), 2)
+        map_concurrent(one, range(2), 2)
 
 
 def test_nobody_stops_a_thread_of_no_batch() -> None:
     check_stopped()
     with pytest.raises(ValueError, match="item 0"):
-        each(fail, range(2), 2)
+        map_concurrent(fail, range(2), 2)
     check_stopped()
 
 
@@ -115,6 +121,6 @@ def test_what_hangs_is_left_behind_by_an_interruption() -> None:
 
     threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
-        each(hang, range(2), 2)
+        map_concurrent(hang, range(2), 2)
     assert not release.is_set()
     release.set()

@@ -23,13 +23,13 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     Refused,
     Unsupported,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task
+from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import Connection
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
 from ansible_collections.ocikit.registry.plugins.modules.registry_append import append_layers
 from tests.registries import Registry, images
 
-Connect = t.Callable[..., t.Tuple[Connection, RegistryClient]]
+Connect = t.Callable[..., t.Tuple[RegistryClients, RegistryClient]]
 DEFAULTS: dict[str, t.Any] = {
     **dict.fromkeys(["image", "labels", "env", "entrypoint", "cmd", "user", "workdir", "annotations"]),
     **dict.fromkeys(["created", "author", "comment", "expected_digest", "if_digest"]),
@@ -66,7 +66,7 @@ def mydata(tmp_path: pathlib.Path) -> dict[str, t.Any]:
 def append(connect: Connect, registry: Registry) -> t.Callable[..., dict[str, t.Any]]:
     def run(check_mode: bool = False, **params: t.Any) -> dict[str, t.Any]:
         connection, _client = connect(registry.url, retries=0)
-        return append_layers(Task({**DEFAULTS, **params}, check_mode, connection))
+        return append_layers(ModuleContext({**DEFAULTS, **params}, check_mode, connection))
 
     return run
 

@@ -12,15 +12,15 @@ import typing as t
 import pytest
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import RegistryError
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task
+from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import Connection
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
 from ansible_collections.ocikit.registry.plugins.modules.registry_blob import blob
 from ansible_collections.ocikit.registry.plugins.modules.registry_blob_info import blob_info
 from tests.hostile import HostileRegistry
 from tests.registries import Registry, images
 
-Connect = t.Callable[..., t.Tuple[Connection, RegistryClient]]
+Connect = t.Callable[..., t.Tuple[RegistryClients, RegistryClient]]
 LAYER = images.layer({"big.bin": bytes(range(256)) * 4096}, compression="")
 IMAGE = images.image([LAYER], labels={"org.example.name": "it"})
 LAYER_DIGEST = images.digest(LAYER.data)
@@ -29,10 +29,10 @@ ABSENT = "sha256:" + "0" * 64
 
 
 def get(
-    connection: Connection, digest: str = LAYER_DIGEST, check_mode: bool = False, **params: t.Any
+    connection: RegistryClients, digest: str = LAYER_DIGEST, check_mode: bool = False, **params: t.Any
 ) -> t.Any:
     return blob(
-        Task(
+        ModuleContext(
             {"image": "a/b:any", "digest": digest, "dest": None, "max_size": 1 << 20, **params},
             check_mode,
             connection,
@@ -195,7 +195,7 @@ def test_info(connect: Connect, registry: Registry) -> None:
     connection, _client = connect(registry.url)
     registry.clear_requests()
     wanted = [LAYER_DIGEST, ABSENT, CONFIG_DIGEST, LAYER_DIGEST]
-    result = blob_info(Task({"image": "info/b", "digests": wanted}, False, connection))
+    result = blob_info(ModuleContext({"image": "info/b", "digests": wanted}, False, connection))
     config_size = len(IMAGE.blobs[CONFIG_DIGEST])
     assert result == {
         "changed": False,
@@ -217,9 +217,9 @@ def test_info(connect: Connect, registry: Registry) -> None:
 
 def test_info_of_an_unknown_repository_and_of_nothing(connect: Connect, registry: Registry) -> None:
     connection, _client = connect(registry.url)
-    result = blob_info(Task({"image": "info/nowhere", "digests": [ABSENT]}, False, connection))
+    result = blob_info(ModuleContext({"image": "info/nowhere", "digests": [ABSENT]}, False, connection))
     assert (result["missing"], result["total_size"]) == ([ABSENT], 0)
-    result = blob_info(Task({"image": "info/nowhere", "digests": []}, False, connection))
+    result = blob_info(ModuleContext({"image": "info/nowhere", "digests": []}, False, connection))
     assert (result["blobs"], result["total_size"]) == ([], 0)
 
 
@@ -227,14 +227,16 @@ def test_size_where_storage_refuses_head(connect: Connect) -> None:
     with HostileRegistry(fail_first=-1, fail_status=403, fail_on="^HEAD /v2/a/b/blobs/") as server:
         server.add("a/b", IMAGE)
         connection, _client = connect(server.url)
-        result = blob_info(Task({"image": "a/b", "digests": [LAYER_DIGEST, ABSENT]}, False, connection))
+        result = blob_info(
+            ModuleContext({"image": "a/b", "digests": [LAYER_DIGEST, ABSENT]}, False, connection)
+        )
         assert [entry["size"] for entry in result["blobs"]] == [len(LAYER.data), None]
 
 
 def test_what_is_no_registry_has_no_missing_blobs(connect: Connect, registry: Registry) -> None:
     connection, _client = connect(f"{registry.url}/no-registry-here")
     with pytest.raises(RegistryError, match="not that of a registry's API"):
-        blob_info(Task({"image": "a/b", "digests": [ABSENT]}, False, connection))
+        blob_info(ModuleContext({"image": "a/b", "digests": [ABSENT]}, False, connection))
 
 
 @pytest.mark.parametrize("digest", ["", "latest", "sha256:abc", "sha256:" + "A" * 64, "md5:" + "0" * 32])
@@ -243,7 +245,7 @@ def test_bad_digest(connect: Connect, digest: str) -> None:
         connection, _client = connect(server.url)
         for call in (
             lambda: get(connection, digest),
-            lambda: blob_info(Task({"image": "a/b", "digests": [digest]}, False, connection)),
+            lambda: blob_info(ModuleContext({"image": "a/b", "digests": [digest]}, False, connection)),
         ):
             with pytest.raises(RegistryError, match="is not a valid digest") as failed:
                 call()

@@ -16,14 +16,14 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     Unauthorized,
     Unsupported,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task
+from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import Connection
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
 from ansible_collections.ocikit.registry.plugins.modules.registry_catalog_info import list_repositories
 from tests.hostile import HostileRegistry
 from tests.registries import Registry, images
 
-Connect = t.Callable[..., t.Tuple[Connection, RegistryClient]]
+Connect = t.Callable[..., t.Tuple[RegistryClients, RegistryClient]]
 NAMES = ["cache/one", "team/app", "team/app/cache", "team/lib", "zoo"]
 IMAGE = images.image({"a": "1"})
 
@@ -33,7 +33,7 @@ def catalog(
 ) -> dict[str, t.Any]:
     connection, _client = connect(url, retries=0, **(options or {}))
     defaults: dict[str, t.Any] = {"include": [], "exclude": [], "limit": None, "tag_counts": False}
-    return list_repositories(Task({**defaults, **params}, False, connection))
+    return list_repositories(ModuleContext({**defaults, **params}, False, connection))
 
 
 def names(result: dict[str, t.Any]) -> list[str]:

@@ -19,14 +19,14 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     Unauthorized,
     Unreachable,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task
+from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import Connection
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
 from ansible_collections.ocikit.registry.plugins.modules.registry_info import info
 from tests.hostile import HostileRegistry
 from tests.registries import Registry, images, traits
 
-Connect = t.Callable[..., t.Tuple[Connection, RegistryClient]]
+Connect = t.Callable[..., t.Tuple[RegistryClients, RegistryClient]]
 IMAGE = images.image({"a": "1"})
 OTHER = images.image({"a": "2"})
 PROBES: dict[str, t.Any] = {"repository": "a/b", "probe_deletion": True, "probe_mount": True}
@@ -46,7 +46,7 @@ def ask(
         "probe_mount": False,
         "fail": True,
     }
-    return info(Task({**defaults, **params}, check_mode, connection))
+    return info(ModuleContext({**defaults, **params}, check_mode, connection))
 
 
 @pytest.fixture

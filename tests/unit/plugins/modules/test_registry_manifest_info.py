@@ -17,7 +17,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     ProtocolError,
     Refused,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task
+from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.images import shown_headers
 from ansible_collections.ocikit.registry.plugins.modules.registry_manifest_info import manifest_info
 from tests.hostile import HostileRegistry
@@ -35,7 +35,7 @@ def read(connect: t.Callable[..., t.Any]) -> Read:
     def run(url: str, image: str, **parameters: t.Any) -> dict[str, t.Any]:
         defaults = {"platform": None, "config": False, "sizes": False, "expected_digest": None}
         connection, _client = connect(url)
-        return manifest_info(Task({**defaults, "image": image, **parameters}, False, connection))
+        return manifest_info(ModuleContext({**defaults, "image": image, **parameters}, False, connection))
 
     return run
 

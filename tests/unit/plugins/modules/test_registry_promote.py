@@ -18,14 +18,14 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     RegistryError,
     Unsupported,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task
+from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import Connection
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
 from ansible_collections.ocikit.registry.plugins.modules.registry_promote import promote
 from tests.hostile import HostileRegistry, Request
 from tests.registries import Registry, images
 
-Connect = t.Callable[..., t.Tuple[Connection, RegistryClient]]
+Connect = t.Callable[..., t.Tuple[RegistryClients, RegistryClient]]
 WRITES = "^(PUT|POST|PATCH|DELETE) "
 OLD, NEW, OTHER = (images.image({"file": name}) for name in ("old", "new", "other"))
 
@@ -42,11 +42,11 @@ def run(
     return run_with(connection, check_mode, **params)
 
 
-def run_with(connection: Connection, check_mode: bool = False, **params: t.Any) -> dict[str, t.Any]:
+def run_with(connection: RegistryClients, check_mode: bool = False, **params: t.Any) -> dict[str, t.Any]:
     given = {"images": None, "undo": None, "destination": None, **params}
     if given["images"]:
         given["images"] = [{"expected_digest": None, "if_digest": None, **entry} for entry in given["images"]]
-    return promote(Task(given, check_mode, connection))
+    return promote(ModuleContext(given, check_mode, connection))
 
 
 def pairs(*to: str, source: str = "a/b:new", **more: t.Any) -> list[dict[str, t.Any]]:

@@ -9,14 +9,14 @@ import typing as t
 
 import pytest
 
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task
+from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import Connection
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
 from ansible_collections.ocikit.registry.plugins.modules.registry_referrers_info import referrers_info
 from tests.hostile import HostileRegistry
 from tests.registries import Registry, images
 
-Connect = t.Callable[..., t.Tuple[Connection, RegistryClient]]
+Connect = t.Callable[..., t.Tuple[RegistryClients, RegistryClient]]
 SIGNATURE = "application/vnd.example.signature"
 AMD64 = images.image({"a": "amd64"})
 ARM64 = images.image({"a": "arm64"}, architecture="arm64")
@@ -27,9 +27,9 @@ COSIGN = images.image({"sig": "sig"})
 COSIGN_TAG = INDEX.digest.replace(":", "-") + ".sig"
 
 
-def info(connection: Connection, image: str = "a/b:v1", **params: t.Any) -> t.Any:
+def info(connection: RegistryClients, image: str = "a/b:v1", **params: t.Any) -> t.Any:
     return referrers_info(
-        Task({"image": image, "artifact_type": None, "children": False, **params}, False, connection)
+        ModuleContext({"image": image, "artifact_type": None, "children": False, **params}, False, connection)
     )
 
 
@@ -77,7 +77,7 @@ def way(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def seeded(way: str, connect: Connect, registry: Registry) -> t.Iterator[Connection]:
+def seeded(way: str, connect: Connect, registry: Registry) -> t.Iterator[RegistryClients]:
     """A registry with the API, and a real one without it, holding the same."""
     if way == "api":
         with HostileRegistry(referrers="on") as server:
@@ -97,7 +97,7 @@ def seeded(way: str, connect: Connect, registry: Registry) -> t.Iterator[Connect
 
 
 @pytest.mark.registry_does("artifact_type")
-def test_index(seeded: Connection, way: str) -> None:
+def test_index(seeded: RegistryClients, way: str) -> None:
     result = info(seeded)
     every = everything(way)
     assert (result["changed"], result["exists"], result["digest"]) == (False, True, INDEX.digest)
@@ -107,7 +107,7 @@ def test_index(seeded: Connection, way: str) -> None:
 
 
 @pytest.mark.registry_does("artifact_type")
-def test_children(seeded: Connection, way: str) -> None:
+def test_children(seeded: RegistryClients, way: str) -> None:
     every = everything(way)
     names = ["index", "cosign", "child", "proof-amd64", "proof-arm64"]
     assert info(seeded, children=True)["referrers"] == [every[name] for name in names]
@@ -115,7 +115,7 @@ def test_children(seeded: Connection, way: str) -> None:
 
 
 @pytest.mark.registry_does("artifact_type")
-def test_artifact_type(seeded: Connection, way: str) -> None:
+def test_artifact_type(seeded: RegistryClients, way: str) -> None:
     every = everything(way)
     assert info(seeded, artifact_type=SIGNATURE)["referrers"] == [every["index"]]
     assert info(seeded, artifact_type=images.OCI_CONFIG)["referrers"] == [every["cosign"]]
@@ -123,6 +123,6 @@ def test_artifact_type(seeded: Connection, way: str) -> None:
 
 
 @pytest.mark.parametrize("image", ["a/b:absent", "no/where:v1", "a/b@sha256:" + "0" * 64])
-def test_unknown_image(seeded: Connection, image: str) -> None:
+def test_unknown_image(seeded: RegistryClients, image: str) -> None:
     result = info(seeded, image)
     assert (result["exists"], result["digest"], result["referrers"]) == (False, None, [])

@@ -16,14 +16,14 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     RegistryError,
     Unsupported,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task
+from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import Connection
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
 from ansible_collections.ocikit.registry.plugins.modules.registry_rmrepo import remove_repository
 from tests.hostile import HostileRegistry
 from tests.registries import Registry, images, stored
 
-Connect = t.Callable[..., t.Tuple[Connection, RegistryClient]]
+Connect = t.Callable[..., t.Tuple[RegistryClients, RegistryClient]]
 WRITES = "^(PUT|POST|PATCH|DELETE) "
 
 
@@ -85,7 +85,7 @@ def remove(
 ) -> dict[str, t.Any]:
     connection, _client = connect(url, retries=0)
     defaults: dict[str, t.Any] = {"repository": repository, "confirm": repository, "digests": []}
-    return remove_repository(Task({**defaults, **params}, check_mode, connection))
+    return remove_repository(ModuleContext({**defaults, **params}, check_mode, connection))
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     Unauthorized,
     Unsupported,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task
+from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext
 from ansible_collections.ocikit.registry.plugins.modules.registry_tag_info import tag_info
 from tests.hostile import HostileRegistry, Request
 from tests.hostile.server import Handler
@@ -36,7 +36,7 @@ def read(connect: t.Callable[..., t.Any]) -> Read:
         defaults = {"image": "a/b", "digests": False, "include": [], "exclude": []}
         others = {"limit": None, "last": None, "same_as": None}
         connection, _client = connect(url)
-        return tag_info(Task({**defaults, **others, **parameters}, False, connection))
+        return tag_info(ModuleContext({**defaults, **others, **parameters}, False, connection))
 
     return run
 

@@ -18,16 +18,16 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     Refused,
     RegistryError,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task
+from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import Connection
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
 from ansible_collections.ocikit.registry.plugins.module_utils._verify import requirements as _verification
 from ansible_collections.ocikit.registry.plugins.module_utils._verify.requirements import parse_size
 from ansible_collections.ocikit.registry.plugins.modules.registry_verify import verify_images
 from tests.hostile import HostileRegistry
 from tests.registries import Registry, images
 
-Connect = t.Callable[..., t.Tuple[Connection, RegistryClient]]
+Connect = t.Callable[..., t.Tuple[RegistryClients, RegistryClient]]
 
 
 def made(seconds_ago: float) -> str:
@@ -45,7 +45,7 @@ DEFAULTS: dict[str, t.Any] = {
     "images": [],
     "lock": None,
     "report_only": False,
-    **{name: None for name in _verification.DEMANDS},
+    **{name: None for name in _verification.REQUIREMENTS},
 }
 
 
@@ -68,7 +68,7 @@ def shop(registry: Registry) -> Registry:
 
 def verify(connect: Connect, url: str, **params: t.Any) -> dict[str, t.Any]:
     connection, _client = connect(url, retries=0)
-    return verify_images(Task({**DEFAULTS, "report_only": True, **params}, False, connection))
+    return verify_images(ModuleContext({**DEFAULTS, "report_only": True, **params}, False, connection))
 
 
 def violations(

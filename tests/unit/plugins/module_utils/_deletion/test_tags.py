@@ -25,16 +25,16 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     ServerFault,
     Unsupported,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task
+from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import Connection
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
 from ansible_collections.ocikit.registry.plugins.modules.registry_rmtag import RETURN, remove
 from tests.hostile import HostileRegistry, Request
 from tests.hostile.server import Handler
 from tests.registries import Registry, images, traits
 from tests.unit.running import start
 
-Connect = t.Callable[..., t.Tuple[Connection, RegistryClient]]
+Connect = t.Callable[..., t.Tuple[RegistryClients, RegistryClient]]
 WRITES = "^(PUT|POST|PATCH|DELETE) "
 PUTS = "^PUT .*/manifests/"
 DIGEST_DELETES = "^DELETE .*/sha256:"
@@ -59,7 +59,7 @@ def rm(
 ) -> dict[str, t.Any]:
     connection, _client = connect(url, retries=retries)
     defaults = {"image": "a/b", "tags": list(tags), "strategy": "auto"}
-    return remove(Task({**defaults, **params}, check_mode, connection))
+    return remove(ModuleContext({**defaults, **params}, check_mode, connection))
 
 
 def seeded(server: HostileRegistry, tags: t.Mapping[str, images.Image] | None = None) -> dict[str, str]:

@@ -29,9 +29,9 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     UnsafeTarget,
     Unsupported,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task
+from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import Connection
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
 from ansible_collections.ocikit.registry.plugins.modules.registry_catalog_info import list_repositories
 from ansible_collections.ocikit.registry.plugins.modules.registry_rmtag import remove
 from ansible_collections.ocikit.registry.plugins.modules.registry_tag import tag
@@ -39,7 +39,7 @@ from tests.registries import Registry, images
 from tests.registries.tokens import EXPIRED, LEEWAY, TokenRequest, TokenServer
 from tests.unit.copying import Mover, assert_layout, assert_whole
 
-Connect = t.Callable[..., t.Tuple[Connection, RegistryClient]]
+Connect = t.Callable[..., t.Tuple[RegistryClients, RegistryClient]]
 
 USERS = {"alice": "pa:ss wörd", "bob": "w0rd-of-bob"}
 ALICE = {"username": "alice", "password": USERS["alice"]}
@@ -98,10 +98,10 @@ def guarded(storage: pathlib.Path, tokens: TokenServer | None = None, **options:
 
 
 def run(
-    connect: Connect, function: t.Callable[[Task], t.Any], url: str, options: t.Any, **params: t.Any
+    connect: Connect, function: t.Callable[[ModuleContext], t.Any], url: str, options: t.Any, **params: t.Any
 ) -> t.Any:
     connection, _client = connect(url, **{"retries": 0, **options})
-    return function(Task(params, False, connection))
+    return function(ModuleContext(params, False, connection))
 
 
 def rmtag(connect: Connect, url: str, options: t.Any, image: str) -> t.Any:

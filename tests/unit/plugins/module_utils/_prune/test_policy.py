@@ -18,12 +18,12 @@ from ansible_collections.ocikit.registry.plugins.module_utils._oci.content impor
     SCHEMA1_SIGNED,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._prune.policy import (
-    Facts,
-    ManifestFacts,
+    ManifestRecord,
     Protection,
     RetentionPlan,
+    Snapshot,
     VersionRange,
-    check_brakes,
+    check_limits,
     companion_of,
     known_age,
     make_plan,
@@ -41,8 +41,8 @@ def digest(number: int) -> str:
 
 def image(
     age_in_days: float | None, blobs: t.Sequence[int] = (), subject: int | None = None
-) -> ManifestFacts:
-    return ManifestFacts(
+) -> ManifestRecord:
+    return ManifestRecord(
         OCI_MANIFEST,
         100,
         None if age_in_days is None else NOW - age_in_days * DAY,
@@ -52,19 +52,19 @@ def image(
     )
 
 
-def index(*children: int) -> ManifestFacts:
-    return ManifestFacts(OCI_INDEX, 50, None, tuple(digest(child) for child in children))
+def index(*children: int) -> ManifestRecord:
+    return ManifestRecord(OCI_INDEX, 50, None, tuple(digest(child) for child in children))
 
 
-def facts(tags: t.Mapping[str, int | None], manifests: t.Mapping[int, ManifestFacts]) -> Facts:
-    return Facts(
+def facts(tags: t.Mapping[str, int | None], manifests: t.Mapping[int, ManifestRecord]) -> Snapshot:
+    return Snapshot(
         {tag: None if number is None else digest(number) for tag, number in tags.items()},
         {digest(number): manifest for number, manifest in manifests.items()},
     )
 
 
 def plan(
-    known: Facts, *rules: dict[str, t.Any], protect: t.Sequence[str] = (), delete_unknown_age: bool = False
+    known: Snapshot, *rules: dict[str, t.Any], protect: t.Sequence[str] = (), delete_unknown_age: bool = False
 ) -> RetentionPlan:
     protection = Protection(protect, "registry.example.com", "team/app")
     return make_plan(known, parse_rules(list(rules)), protection, NOW, delete_unknown_age)
@@ -370,17 +370,17 @@ class TestWhatIsNeeded:
 
     def test_brakes(self) -> None:
         made = plan(BUILDS, {"match": {"tags": ["b1*", "b20"]}, "delete": True})
-        assert "3 of 4 tags (75 %)" in (check_brakes(made, None, 50) or "")
-        assert "max_delete allows 2" in (check_brakes(made, 2, 100) or "")
-        assert check_brakes(made, 3, 75) is None
+        assert "3 of 4 tags (75 %)" in (check_limits(made, None, 50) or "")
+        assert "max_delete allows 2" in (check_limits(made, 2, 100) or "")
+        assert check_limits(made, 3, 75) is None
         orphans = facts(
             {"app": 1, f"sha256-{8:064x}.sig": 5, f"sha256-{9:064x}.sig": 5}, {1: image(1), 5: image(1)}
         )
         swept = plan(orphans, {"match": {"orphans": True}, "delete": True})
-        assert "2 of 3 tags" in (check_brakes(swept, None, 50) or "")
+        assert "2 of 3 tags" in (check_limits(swept, None, 50) or "")
         signed = facts({"a": 1, "b": 2, f"sha256-{1:064x}.sig": 5}, {1: image(1), 2: image(1), 5: image(9)})
-        assert check_brakes(plan(signed, {"match": {"tags": ["a"]}, "delete": True}), 1, 50) is None
-        assert check_brakes(plan(facts({}, {}), {"match": {"tags": ["*"]}, "delete": True}), 0, 0) is None
+        assert check_limits(plan(signed, {"match": {"tags": ["a"]}, "delete": True}), 1, 50) is None
+        assert check_limits(plan(facts({}, {}), {"match": {"tags": ["*"]}, "delete": True}), 0, 0) is None
 
 
 class TestParts:
@@ -440,7 +440,7 @@ TAGS = st.one_of(
 
 
 @st.composite
-def repositories(draw: st.DrawFn) -> Facts:
+def repositories(draw: st.DrawFn) -> Snapshot:
     """Manifests that only need such with a smaller number: contents cannot be circular."""
     manifests = {}
     for number in range(draw(st.integers(1, 12))):
@@ -482,7 +482,7 @@ def rules(draw: st.DrawFn, action: str | None = None) -> dict[str, t.Any]:
 POLICIES = st.lists(rules(), min_size=1, max_size=4)
 
 
-def needs(known: Facts, of: t.Iterable[str]) -> set[str]:
+def needs(known: Snapshot, of: t.Iterable[str]) -> set[str]:
     """What digests need, found in another way than by the code under test."""
     found = set(of)
     while True:
@@ -498,9 +498,9 @@ def needs(known: Facts, of: t.Iterable[str]) -> set[str]:
         found |= more
 
 
-def applied(known: Facts, made: RetentionPlan) -> Facts:
+def applied(known: Snapshot, made: RetentionPlan) -> Snapshot:
     gone, lost = set(deleted(made)), set(made.digests)
-    return Facts(
+    return Snapshot(
         {tag: one for tag, one in known.tags.items() if tag not in gone and one not in lost},
         {one: manifest for one, manifest in known.manifests.items() if one not in lost},
     )
@@ -509,7 +509,7 @@ def applied(known: Facts, made: RetentionPlan) -> Facts:
 @settings(max_examples=400, deadline=None)
 @given(repositories(), POLICIES, st.booleans())
 def test_nothing_that_a_kept_tag_needs_is_deleted(
-    known: Facts, policy: list[dict[str, t.Any]], unknown: bool
+    known: Snapshot, policy: list[dict[str, t.Any]], unknown: bool
 ) -> None:
     made = plan(known, *policy, delete_unknown_age=unknown)
     kept = {verdict.digest for verdict in made.kept if verdict.digest}
@@ -520,7 +520,11 @@ def test_nothing_that_a_kept_tag_needs_is_deleted(
 @settings(max_examples=400, deadline=None)
 @given(repositories(), POLICIES, st.one_of(rules("keep"), rules("last")), st.booleans(), st.data())
 def test_one_more_keep_rule_never_deletes_more(
-    known: Facts, policy: list[dict[str, t.Any]], more: dict[str, t.Any], unknown: bool, data: st.DataObject
+    known: Snapshot,
+    policy: list[dict[str, t.Any]],
+    more: dict[str, t.Any],
+    unknown: bool,
+    data: st.DataObject,
 ) -> None:
     position = data.draw(st.integers(0, len(policy)))
     before = plan(known, *policy, delete_unknown_age=unknown)
@@ -532,17 +536,17 @@ def test_one_more_keep_rule_never_deletes_more(
 @settings(max_examples=200, deadline=None)
 @given(repositories(), POLICIES, st.randoms(use_true_random=False))
 def test_the_order_of_tags_does_not_matter(
-    known: Facts, policy: list[dict[str, t.Any]], random: t.Any
+    known: Snapshot, policy: list[dict[str, t.Any]], random: t.Any
 ) -> None:
     tags, manifests = list(known.tags.items()), list(known.manifests.items())
     random.shuffle(tags)
     random.shuffle(manifests)
-    assert plan(Facts(dict(tags), dict(manifests)), *policy) == plan(known, *policy)
+    assert plan(Snapshot(dict(tags), dict(manifests)), *policy) == plan(known, *policy)
 
 
 @settings(max_examples=400, deadline=None)
 @given(repositories(), POLICIES)
-def test_applying_a_plan_twice_is_applying_it_once(known: Facts, policy: list[dict[str, t.Any]]) -> None:
+def test_applying_a_plan_twice_is_applying_it_once(known: Snapshot, policy: list[dict[str, t.Any]]) -> None:
     made = plan(known, *policy)
     once = applied(known, made)
     assert applied(once, made) == once
@@ -551,7 +555,7 @@ def test_applying_a_plan_twice_is_applying_it_once(known: Facts, policy: list[di
 @settings(max_examples=400, deadline=None)
 @given(repositories(), POLICIES)
 def test_a_tag_never_vanishes_with_a_digest_without_being_named(
-    known: Facts, policy: list[dict[str, t.Any]]
+    known: Snapshot, policy: list[dict[str, t.Any]]
 ) -> None:
     made = plan(known, *policy)
     gone = set(deleted(made))
@@ -561,7 +565,7 @@ def test_a_tag_never_vanishes_with_a_digest_without_being_named(
 @settings(max_examples=200, deadline=None)
 @given(repositories(), POLICIES, st.sets(NUMBERS, max_size=3))
 def test_nothing_that_is_protected_is_deleted(
-    known: Facts, policy: list[dict[str, t.Any]], numbers: set[int]
+    known: Snapshot, policy: list[dict[str, t.Any]], numbers: set[int]
 ) -> None:
     protected = {digest(number) for number in numbers}
     made = plan(known, *policy, protect=sorted(protected))
@@ -573,7 +577,7 @@ def test_nothing_that_is_protected_is_deleted(
 
 @settings(max_examples=200, deadline=None)
 @given(repositories(), POLICIES)
-def test_referrers_live_with_their_subject(known: Facts, policy: list[dict[str, t.Any]]) -> None:
+def test_referrers_live_with_their_subject(known: Snapshot, policy: list[dict[str, t.Any]]) -> None:
     made = plan(known, *policy)
     kept = needs(known, {verdict.digest for verdict in made.kept if verdict.digest})
     assert not {
@@ -581,7 +585,7 @@ def test_referrers_live_with_their_subject(known: Facts, policy: list[dict[str, 
     }
 
 
-def children(known: Facts, of: str) -> set[str]:
+def children(known: Snapshot, of: str) -> set[str]:
     found = {of}
     for child in known.manifests[of].children if of in known.manifests else ():
         found |= children(known, child)

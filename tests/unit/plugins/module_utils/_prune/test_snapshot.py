@@ -20,18 +20,18 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     RegistryError,
     ServerFault,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._prune.policy import Facts
+from ansible_collections.ocikit.registry.plugins.module_utils._prune.policy import Snapshot
 from ansible_collections.ocikit.registry.plugins.module_utils._prune.snapshot import (
-    FactsCache,
-    gather,
+    SnapshotCache,
     parse_time,
+    take_snapshot,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import Connection
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
 from tests.hostile import HostileRegistry, Request
 from tests.registries import Registry, images
 
-Connect = t.Callable[..., t.Tuple[Connection, RegistryClient]]
+Connect = t.Callable[..., t.Tuple[RegistryClients, RegistryClient]]
 DAY = "2026-03-0{}T00:00:00Z"
 
 
@@ -39,10 +39,10 @@ def made(text: str, day: int | None = 1, **more: t.Any) -> images.Image:
     return images.image({"file": text}, created=DAY.format(day) if day else None, **more)
 
 
-def read(connect: Connect, url: str, repository: str, cache: pathlib.Path | None = None) -> Facts:
+def read(connect: Connect, url: str, repository: str, cache: pathlib.Path | None = None) -> Snapshot:
     connection, client = connect(url, retries=0)
     directory = str(cache) if cache else None
-    facts = gather(client, repository, 4, FactsCache(directory, client.endpoint.name, repository))
+    facts = take_snapshot(client, repository, 4, SnapshotCache(directory, client.endpoint.name, repository))
     assert facts is not None
     return facts
 
@@ -54,7 +54,7 @@ def changed(image: images.Image, **fields: t.Any) -> images.Image:
 
 def test_an_unknown_repository_has_no_facts(connect: Connect, registry: Registry) -> None:
     _connection, client = connect(registry.url)
-    assert gather(client, "never/was", 4, FactsCache(None, registry.host, "never/was")) is None
+    assert take_snapshot(client, "never/was", 4, SnapshotCache(None, registry.host, "never/was")) is None
 
 
 def test_tags_children_subjects_and_sizes(connect: Connect, registry: Registry) -> None:

@@ -22,8 +22,11 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     Unauthorized,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import parse
-from ansible_collections.ocikit.registry.plugins.module_utils._parallel import each
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import OPTIONS, Connection
+from ansible_collections.ocikit.registry.plugins.module_utils._parallel import map_concurrent
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import (
+    OPTIONS,
+    RegistryClients,
+)
 from tests.hostile import HostileRegistry
 from tests.registries import images
 
@@ -52,8 +55,10 @@ def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> pathlib.P
     return tmp_path
 
 
-def connection(events: t.Any, **options: t.Any) -> Connection:
-    return Connection({**{name: spec.get("default") for name, spec in OPTIONS.items()}, **options}, events)
+def connection(events: t.Any, **options: t.Any) -> RegistryClients:
+    return RegistryClients(
+        {**{name: spec.get("default") for name, spec in OPTIONS.items()}, **options}, events
+    )
 
 
 def sent(server: HostileRegistry) -> set[str | None]:
@@ -143,7 +148,7 @@ def test_a_helper_is_asked_once_for_a_registry(
         for team in ("team", "other")
         for number in range(20)
     ]
-    found = each(lambda question: them.credentials(*question).username, questions, concurrency)
+    found = map_concurrent(lambda question: them.credentials(*question).username, questions, concurrency)
     assert found == ["alice"] * 60 + [""] * 20
     assert sorted(asked()) == ["known.example.com", "unknown.example.com"]
 
@@ -206,7 +211,7 @@ def test_options_that_are_refused(events: t.Any, options: dict[str, t.Any], says
 
 def test_options_that_are_left_out_have_their_defaults(events: t.Any) -> None:
     with HostileRegistry() as server:
-        them = Connection({**dict.fromkeys(OPTIONS), "registry": server.url}, events)
+        them = RegistryClients({**dict.fromkeys(OPTIONS), "registry": server.url}, events)
         assert them.concurrency == 8 and them.home().ping().status == 200
 
 

@@ -16,7 +16,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     ProtocolError,
     Unsupported,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.stores import RepositoryStore
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.stores import Repository
 from ansible_collections.ocikit.registry.plugins.module_utils._storage.oci_layout import LayoutStore
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.copy import copy_graph
 from tests.hostile import HostileRegistry
@@ -251,7 +251,7 @@ def test_copy_graph_without_names_stores_by_digest(
     image = SAMPLES["oci"]
     images.push(registry.url, "nameless", image, "1")
     _connection, client = connect(registry.url)
-    source, layout = RepositoryStore(client, "nameless"), LayoutStore(str(tmp_path / "layout"))
+    source, layout = Repository(client, "nameless"), LayoutStore(str(tmp_path / "layout"))
     manifest = client.manifest("nameless", "1")
     moved = copy_graph(source, layout, manifest, [], 2)
     assert {blob.digest for blob in moved.copied} == set(image.blobs)

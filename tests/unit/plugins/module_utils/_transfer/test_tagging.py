@@ -18,14 +18,14 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     RegistryError,
     Unsupported,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._module import Task
+from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import Connection
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
 from ansible_collections.ocikit.registry.plugins.modules.registry_tag import RETURN, tag
 from tests.hostile import HostileRegistry, Request
 from tests.registries import Registry, images, traits
 
-Connect = t.Callable[..., t.Tuple[Connection, RegistryClient]]
+Connect = t.Callable[..., t.Tuple[RegistryClients, RegistryClient]]
 WRITES = "^(PUT|POST|PATCH|DELETE) "
 SAMPLES = images.samples()
 ONE, TWO = images.image({"file": "one"}), images.image({"file": "two"})
@@ -37,7 +37,7 @@ def retag(
 ) -> dict[str, t.Any]:
     connection, _client = connect(url, retries=0, concurrency=concurrency)
     defaults = {"tags": [], "to": [], "overwrite": True, "expected_digest": None, "if_digest": None}
-    return tag(Task({"image": image, **defaults, **params}, check_mode, connection))
+    return tag(ModuleContext({"image": image, **defaults, **params}, check_mode, connection))
 
 
 def methods(registry: Registry) -> list[str]:
