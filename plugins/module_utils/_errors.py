@@ -56,6 +56,20 @@ class RegistryError(Exception):
         self.url = url
         self.result: dict[str, t.Any] = {}
 
+    def add_sentence(self, sentence: str) -> RegistryError:
+        """Let the message go on with ``sentence``, and return the error itself."""
+        return self.replace_message(f"{self} {sentence}".strip())
+
+    def replace_message(self, message: str) -> RegistryError:
+        """Let ``message`` stand for the whole error, whose kind and answer stay, and return the error itself."""
+        self.args = (message,)
+        return self
+
+    def add_result(self, result: t.Mapping[str, t.Any]) -> RegistryError:
+        """Let the failed task return ``result`` as well: what had been done by then. Returns the error itself."""
+        self.result = {**self.result, **result}
+        return self
+
     def to_dict(self) -> dict[str, t.Any]:
         """Return the ``error`` value of a failed module."""
         return {

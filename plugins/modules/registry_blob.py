@@ -123,7 +123,8 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import Inv
 from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext, run
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Descriptor, digest_diff
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_digest
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.blobs import BlobDownload, read_blob
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.verified_reader import read_blob
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.blobs import BlobDownload
 from ansible_collections.ocikit.registry.plugins.module_utils._storage.files import (
     file_digest,
     receive,

@@ -230,9 +230,9 @@ from ansible_collections.ocikit.registry.plugins.module_utils._module import (
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Manifest, Platform
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_digest
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.stores import Repository
 from ansible_collections.ocikit.registry.plugins.module_utils._parallel import map_concurrent
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.repository import Repository
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.companions import companions
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.copy import select
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.deliver import (

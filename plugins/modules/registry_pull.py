@@ -195,7 +195,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._oci.content impor
     digest_diff,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_digest
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.stores import Repository
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.repository import Repository
 from ansible_collections.ocikit.registry.plugins.module_utils._storage.files import tidy
 from ansible_collections.ocikit.registry.plugins.module_utils._storage.local import (
     FORMATS,

@@ -61,7 +61,6 @@ from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference imp
     is_repository,
     is_tag,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._prune.snapshot import created_time
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.blobs import (
     BytesBody,
     _arrived,
@@ -77,6 +76,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._registry.client i
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.images import (
     _config_facts,
     _schema1_config,
+    created_time,
     image_config,
     manifest_facts,
     total_size,

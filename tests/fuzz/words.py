@@ -17,6 +17,11 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
 from ansible_collections.ocikit.registry.plugins.module_utils._http.origin import Origin, check_hop
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Platform
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.quantities import (
+    parse_duration,
+    parse_size,
+    parse_time,
+)
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import (
     endpoint,
     is_digest,
@@ -32,20 +37,15 @@ from ansible_collections.ocikit.registry.plugins.module_utils._prune.policy impo
     Snapshot,
     VersionRange,
     make_plan,
-    parse_duration,
     parse_rules,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._prune.snapshot import parse_time
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import (
     OPTIONS,
     RegistryClients,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.append import read_created, read_port
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.layer import read_mode
-from ansible_collections.ocikit.registry.plugins.module_utils._verify.requirements import (
-    parse_size,
-    read_checks,
-)
+from ansible_collections.ocikit.registry.plugins.module_utils._verify.requirements import read_checks
 
 NOW = 1_800_000_000.0
 # A regular expression of the user's may take as long as it likes: names this short keep that bounded.

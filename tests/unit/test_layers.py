@@ -1,83 +1,117 @@
 # Copyright (c) 2026, ocikit.registry contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The structure of module_utils is what CONTRIBUTING.md says it is."""
+"""The rooms of module_utils: each imports only those above it, and nothing imports itself through others."""
 
 from __future__ import annotations
 
 import ast
 import pathlib
 import re
+import typing as t
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-UTILS = {path.stem: path for path in (ROOT / "plugins/module_utils").glob("_*.py")}
-PURE = (
-    "_errors",
-    "_reference",
-    "_content",
-    "_origin",
-    "_versions",
-    "_patterns",
-    "_retention",
-    "_credentials",
+UTILS = ROOT / "plugins/module_utils"
+# From top to bottom. What stands in one tuple is one room.
+ROOMS = (
+    ("_errors", "_parallel"),
+    ("_oci",),
+    ("_http",),
+    ("_registry",),
+    ("_storage",),
+    ("_deletion",),
+    ("_transfer",),
+    ("_prune",),
+    ("_verify",),
+    ("_module",),
 )
+# Rooms and files whose imports, also through others, never lead to what sends.
+WITHOUT_HTTP = ("_errors", "_parallel", "_oci", "_prune.policy")
+FILES = {".".join(path.relative_to(UTILS).with_suffix("").parts): path for path in UTILS.rglob("*.py")}
 
 
-def imports(path: pathlib.Path) -> set[str]:
-    """Return the modules that a file imports when it is loaded; imports for type checkers are not among them."""
-    found: set[str] = set()
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        # Optional libraries are imported in a try statement.
-        for statement in [node, *getattr(node, "body", [])] if isinstance(node, ast.Try) else [node]:
-            if isinstance(statement, ast.ImportFrom):
-                found.add(statement.module or "")
-            elif isinstance(statement, ast.Import):
-                found.update(alias.name for alias in statement.names)
+def imported(name: str) -> set[str]:
+    """Return the files of module_utils that a file of it imports, wherever in it, for type checkers too."""
+    found = set()
+    for node in ast.walk(ast.parse(FILES[name].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            above = name.split(".")[: -node.level]
+            found.add(".".join([*above, *(node.module or "").split(".")]))
     return found
 
 
-def utils_of(path: pathlib.Path) -> set[str]:
-    return {name.rpartition(".")[2] for name in imports(path) if ".registry.plugins.module_utils." in name}
+def others(name: str) -> set[str]:
+    """Return what a file imports that is no part of module_utils, by the full name."""
+    found = set()
+    for node in ast.walk(ast.parse(FILES[name].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            found.add(node.module or "")
+        elif isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+    return found
 
 
 def reached(name: str) -> set[str]:
-    """Return all utils that a util leads to."""
+    """Return all files that a file leads to, itself included where it leads to itself."""
     found: set[str] = set()
-    waiting = {name}
+    waiting = imported(name)
     while waiting:
         found |= waiting
-        waiting = {other for one in waiting for other in utils_of(UTILS[one])} - found
+        waiting = {other for one in waiting for other in imported(one)} - found
     return found
 
 
-def test_every_util_has_its_place_in_contributing() -> None:
+def place(name: str) -> int:
+    room = name.partition(".")[0]
+    return next(number for number, rooms in enumerate(ROOMS) if room in rooms)
+
+
+def test_every_file_is_in_a_room_and_every_room_in_contributing() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"`(_[a-z0-9]+)`", text))
-    assert named >= set(UTILS)
-    assert named <= set(UTILS)
+    assert {name.partition(".")[0] for name in FILES} == {room for rooms in ROOMS for room in rooms}
+    table = re.findall(r"^\| ((?:`_[a-z]+(?:/|\.py)`(?:, )?)+) \|", text, re.MULTILINE)
+    rows = [tuple(re.findall(r"`(_[a-z]+)(?:/|\.py)`", row)) for row in table]
+    assert rows == list(ROOMS)
 
 
-def test_no_util_imports_itself_through_others() -> None:
-    for name, path in UTILS.items():
-        for other in utils_of(path):
-            assert name not in reached(other), f"{name} and {other} import each other"
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_rooms_import_only_those_above_them(name: str) -> None:
+    below = {other for other in imported(name) if place(other) > place(name)}
+    assert not below, f"{name} imports {', '.join(sorted(below))}, which stands below it"
+    assert imported(name) <= set(FILES)
 
 
-@pytest.mark.parametrize("name", PURE)
-def test_pure_layers_know_nothing_of_http(name: str) -> None:
-    assert not reached(name) & {"_transport", "_client", "_module"}
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_no_file_imports_itself_through_others(name: str) -> None:
+    assert name not in reached(name)
 
 
-def test_only_the_transport_imports_requests_and_only_the_module_layer_ansible() -> None:
-    importing = {name: imports(path) for name, path in UTILS.items()}
-    assert {
-        name for name, found in importing.items() if any(one.split(".")[0] == "requests" for one in found)
-    } == {"_transport"}
-    assert {name for name, found in importing.items() if "ansible.module_utils.basic" in found} == {"_module"}
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_imports_inside_module_utils_are_relative(name: str) -> None:
+    assert not any(other.startswith("ansible_collections.") for other in others(name))
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_what_knows_nothing_of_http_leads_to_nothing_that_sends(name: str) -> None:
+    if name in WITHOUT_HTTP or name.partition(".")[0] in WITHOUT_HTTP:
+        assert not any(other.startswith(("_http", "_registry")) for other in reached(name))
+
+
+@pytest.mark.parametrize(
+    ("library", "files"),
+    [("requests", {"_http.transport"}), ("ansible.module_utils.basic", {"_module"})],
+)
+def test_libraries_are_imported_in_one_file(library: str, files: set[str]) -> None:
+    def uses(name: str) -> bool:
+        return any(other == library or other.startswith(f"{library}.") for other in others(name))
+
+    assert {name for name in FILES if uses(name)} == files
 
 
 def test_modules_do_not_import_each_other() -> None:
     for path in (ROOT / "plugins/modules").glob("*.py"):
-        assert not any(".plugins.modules." in name for name in imports(path)), path.name
+        tree: t.Any = ast.parse(path.read_text(encoding="utf-8"))
+        names = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+        assert not any(".plugins.modules" in name for name in names), path.name

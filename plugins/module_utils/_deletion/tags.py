@@ -38,13 +38,11 @@ from .._oci.content import (
     Manifest,
     digest_of,
 )
+from .._oci.digest_tags import fallback_tag
 from .._parallel import map_concurrent, sleep
 from .._registry.blobs import BytesBody, upload
 from .._registry.client import RegistryClient
-from .._registry.referrers import (
-    fallback_tag,
-    remove_from_fallback_tag,
-)
+from .._registry.referrers import remove_from_fallback_tag
 
 STRATEGIES = ("auto", "tag", "placeholder", "manifest")
 _REMOVED_LABEL = "ocikit.registry.removed"

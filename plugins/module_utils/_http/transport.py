@@ -145,7 +145,8 @@ class Body(t.Protocol):
 class Request:
     """One request. ``repeatable`` says whether sending it twice does no more than sending it once.
 
-    A ``courtesy`` is tried once, for a short time, and by a thread that was stopped as well.
+    A ``courtesy`` is tried once, for a short time, and by a thread that was stopped as well. ``guard`` is called right
+    before each time that the request is sent, repetitions included: what it raises ends the request.
     """
 
     method: str
@@ -158,6 +159,7 @@ class Request:
     repeatable: bool = True
     follow: bool = True
     courtesy: bool = False
+    guard: t.Callable[[], None] | None = None
 
 
 class _Adapter(_ADAPTER):
@@ -318,6 +320,8 @@ class Transport:
     def _exchange(
         self, request: Request, method: str, url: str, authorization: str | None, attempt: int = 1
     ) -> Response:
+        if request.guard:
+            request.guard()
         headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **request.headers}
         if authorization:
             headers["Authorization"] = authorization

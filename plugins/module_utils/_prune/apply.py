@@ -34,6 +34,7 @@ from .._errors import (
     Unsupported,
 )
 from .._oci.content import Descriptor, Manifest, digest_of
+from .._oci.digest_tags import subject_of_tag
 from .._oci.reference import (
     is_digest,
     is_repository,
@@ -49,13 +50,7 @@ from .._storage.files import (
     storage_errors,
     write_all,
 )
-from .policy import (
-    Protection,
-    RetentionPlan,
-    Snapshot,
-    Verdict,
-    companion_of,
-)
+from .policy import Protection, RetentionPlan, Snapshot, Verdict
 
 PLAN_FORMAT = "ocikit.registry/prune-plan/1"
 UNDO_FORMAT = "ocikit.registry/prune-undo/1"
@@ -632,7 +627,7 @@ def diff_of(plans: t.Iterable[t.Mapping[str, t.Any]], limit: int = 50) -> dict[s
             continue
         reasons: dict[str, list[str]] = {}
         for one in victims:
-            why = "companions of digests that go" if companion_of(one["tag"]) else one["why"]
+            why = "companions of digests that go" if subject_of_tag(one["tag"]) else one["why"]
             reasons.setdefault(why, []).append(one["tag"])
         before += [f"  {len(tags)} tags, {tags[0]} to {tags[-1]} ({why})\n" for why, tags in reasons.items()]
     return {"before": "".join(before), "after": "".join(after)}

@@ -19,7 +19,9 @@ from functools import cached_property
 
 from .._errors import InvalidInput, printable
 from .._oci.content import SCHEMA1_TYPES
-from .._oci.reference import DOCKER_HUB, is_digest
+from .._oci.digest_tags import subject_of_tag
+from .._oci.quantities import known_age, parse_duration
+from .._oci.reference import DOCKER_HUB
 from .._oci.tag_patterns import Patterns, regex
 from .._oci.tag_versions import (
     Version,
@@ -27,11 +29,6 @@ from .._oci.tag_versions import (
     version_key,
 )
 
-# Docker's first release. Earlier dates come from builds that set a fixed one.
-_FIRST_TIME = 1363132800.0
-_FUTURE_TOLERANCE = 86400.0
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
-_COMPANION = re.compile(r"(sha256|sha512)-([0-9a-f]{64,128})(?:\.(?:sig|att|sbom))?\Z")
 _RANGE = re.compile(r"(>=|<=|>|<|=|\^|~)?\s*([^\s,<>=^~|]+)")
 
 
@@ -213,32 +210,6 @@ def parse_rules(rules: t.Sequence[t.Mapping[str, t.Any]]) -> list[Rule]:
     return [_parse_rule(rule, position) for position, rule in enumerate(rules, 1)]
 
 
-def parse_duration(text: str) -> float:
-    """Return the seconds of a duration such as ``30d``, ``2w`` or ``1d12h``. Raises InvalidInput."""
-    parts = re.findall(r"([0-9]{1,9})([a-z])", text)
-    if (
-        not parts
-        or "".join(number + unit for number, unit in parts) != text
-        or any(u not in _UNITS for _n, u in parts)
-    ):
-        raise InvalidInput(f"{printable(text)!r} is not a duration: write one such as 30d, 12h, 2w or 1y.")
-    return float(sum(int(number) * _UNITS[unit] for number, unit in parts))
-
-
-def known_age(created: float | None, now: float) -> float | None:
-    """Return the age in seconds, or None where the date is missing or cannot be true: an epoch, or the future."""
-    if created is None or created < _FIRST_TIME or created > now + _FUTURE_TOLERANCE:
-        return None
-    return max(0.0, now - created)
-
-
-def companion_of(tag: str) -> str | None:
-    """Return the digest that a tag belongs to: that of a referrers index, or of cosign's signatures."""
-    found = _COMPANION.match(tag)
-    digest = f"{found.group(1)}:{found.group(2)}" if found else None
-    return digest if is_digest(digest) else None
-
-
 def make_plan(
     facts: Snapshot,
     rules: t.Sequence[Rule],
@@ -252,7 +223,7 @@ def make_plan(
     ``unfinished`` are digests that were to be deleted by a run that was stopped: they go if nothing needs them now.
     """
     plan = RetentionPlan()
-    ordinary = sorted(tag for tag in facts.tags if companion_of(tag) is None)
+    ordinary = sorted(tag for tag in facts.tags if subject_of_tag(tag) is None)
     for tag, (delete, why) in _vote(facts, ordinary, rules, protection, now, delete_unknown_age).items():
         plan.verdicts.append(Verdict(tag, facts.tags[tag], _created(facts, tag), delete, why))
     protected = {digest for digest in facts.manifests if protection.why_digest(digest)}
@@ -370,7 +341,7 @@ def _judge_companions(
     unfinished: t.Collection[str],
 ) -> None:
     """Let signatures, attestations and referrers live and die with what they are about."""
-    undecided = {tag: t.cast(str, companion_of(tag)) for tag in sorted(facts.tags) if companion_of(tag)}
+    undecided = {tag: t.cast(str, subject_of_tag(tag)) for tag in sorted(facts.tags) if subject_of_tag(tag)}
     orphan_rule = next((rule.name for rule in rules if rule.orphans and rule.delete), None)
     victims = {*unfinished, *(one.digest for one in plan.victims if one.digest)}
     settled = False
@@ -452,7 +423,7 @@ def _ordered(facts: Snapshot, digests: set[str]) -> list[str]:
         named[digest].update((*manifest.children, *filter(None, [manifest.subject])))
     signatures = set()
     for tag, signature in facts.tags.items():
-        subject = companion_of(tag)
+        subject = subject_of_tag(tag)
         if subject and signature in digests:
             signatures.add(signature)
             named[signature].add(subject)

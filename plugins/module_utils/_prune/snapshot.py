@@ -9,9 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import typing as t
-from datetime import datetime, timedelta, timezone
 
 from .._deletion.tags import placeholder_tags
 from .._errors import (
@@ -22,24 +20,19 @@ from .._errors import (
     ServerFault,
 )
 from .._oci.content import Manifest
+from .._oci.digest_tags import subject_of_tag
 from .._parallel import map_concurrent
 from .._registry.client import RegistryClient
-from .._registry.images import image_config
+from .._registry.images import created_time, image_config
 from .._storage.files import (
     replacing,
     storage_errors,
     write_all,
 )
-from .policy import (
-    ManifestRecord,
-    Snapshot,
-    companion_of,
-)
+from .policy import ManifestRecord, Snapshot
 
-_CREATED = "org.opencontainers.image.created"
 _MAX_NESTING = 6
 _OVERLOADED = frozenset((502, 503, 504))
-_TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.\d+)?([Zz]|[+-]\d\d:?\d\d)\Z")
 _FORMAT = b"ocikit.registry/facts/1"
 
 
@@ -100,7 +93,7 @@ def take_snapshot(
     tags = {tag: digest for tag, (exists, digest) in zip(page.names, found) if exists}
     reading = _Reading(client, repository, cache.known)
     # What a signature is about may have lost its tags.
-    subjects = {subject for subject in map(companion_of, tags) if subject}
+    subjects = {subject for subject in map(subject_of_tag, tags) if subject}
     wanted = subjects.union(untagged, (digest for digest in tags.values() if digest))
     for _level in range(_MAX_NESTING):
         map_concurrent(reading.read, sorted(wanted), concurrency)
@@ -113,7 +106,7 @@ def take_snapshot(
     broken = _above(reading.unreadable | wanted, manifests)
 
     def readable(tag: str) -> bool:
-        return tags[tag] in manifests and broken.isdisjoint((tags[tag], companion_of(tag)))
+        return tags[tag] in manifests and broken.isdisjoint((tags[tag], subject_of_tag(tag)))
 
     return Snapshot({tag: digest if readable(tag) else None for tag, digest in tags.items()}, manifests)
 
@@ -180,23 +173,6 @@ class _Reading:
         return None
 
 
-def parse_time(text: t.Any) -> float | None:
-    """Return an RFC 3339 time in seconds since 1970, or None where it is none. Fractions of a second are dropped."""
-    found = _TIME.match(text) if isinstance(text, str) else None
-    if not found:
-        return None
-    zone = found.group(7)
-    offset = timedelta()
-    if zone not in "Zz":
-        hours, minutes = int(zone[1:3]), int(zone[-2:])
-        offset = timedelta(hours=hours, minutes=minutes) * (-1 if zone[0] == "-" else 1)
-    try:
-        moment = datetime(*(int(part) for part in found.groups()[:6]), tzinfo=timezone.utc)  # type: ignore[misc,arg-type]
-        return (moment - offset).timestamp()
-    except (ValueError, OverflowError):
-        return None
-
-
 def _digest(client: RegistryClient, repository: str, tag: str) -> tuple[bool, str | None]:
     """Return whether a tag exists, and its digest if it can be read."""
     try:
@@ -211,25 +187,6 @@ def _check_passing(error: RegistryError) -> None:
     """Raise an error that will pass, and tells nothing about a manifest; others, such as 500, a damaged one has as well."""
     if error.status in _OVERLOADED:
         raise error
-
-
-def created_time(manifest: Manifest, config: t.Mapping[str, t.Any] | None) -> float | None:
-    """Return when an image was made, by the first source that says it: annotation, config, label, history.
-
-    ``config`` is as image_config() returns it.
-    """
-    sources: list[t.Any] = [manifest.annotations.get(_CREATED)]
-    dates: list[t.Any] = []
-    if config:
-        sources += [config["created"], config["labels"].get(_CREATED)]
-        history = config["full"].get("history")
-        entries = history if isinstance(history, list) else []
-        dates = [entry.get("created") for entry in entries if isinstance(entry, dict)]
-    for source in sources:
-        created = parse_time(source)
-        if created is not None:
-            return created
-    return max((time for time in map(parse_time, dates) if time is not None), default=None)
 
 
 def _date_indexes(manifests: dict[str, ManifestRecord]) -> None:

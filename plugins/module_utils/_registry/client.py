@@ -186,8 +186,17 @@ class RegistryClient:
             )
         return fetched.manifest
 
-    def put_manifest(self, repository: str, reference: str, manifest: Manifest) -> Pushed:
-        """PUT the manifest's own bytes under a tag or its digest (end-7a), and check what was stored."""
+    def put_manifest(
+        self,
+        repository: str,
+        reference: str,
+        manifest: Manifest,
+        guard: t.Callable[[], None] | None = None,
+    ) -> Pushed:
+        """PUT the manifest's own bytes under a tag or its digest (end-7a), and check what was stored.
+
+        ``guard`` is called right before each time that the request is sent; what it raises ends that.
+        """
         if manifest.is_schema1:
             raise Unsupported(
                 f"{manifest.digest} is a schema 1 manifest, which today's registries do not store: push the image anew."
@@ -203,6 +212,7 @@ class RegistryClient:
                 scopes=[scope(repository, "pull", "push")],
                 headers={"Content-Type": manifest.media_type},
                 body=manifest.raw,
+                guard=guard,
             )
         )
         if response.status not in (200, 201, 202):
@@ -218,13 +228,19 @@ class RegistryClient:
             )
         return Pushed(manifest.digest, "OCI-Subject" in response.headers)
 
-    def delete_manifest(self, repository: str, reference: str) -> Deletion:
-        """DELETE a tag or a digest (end-9). A digest takes its tags along on most registries."""
+    def delete_manifest(
+        self, repository: str, reference: str, guard: t.Callable[[], None] | None = None
+    ) -> Deletion:
+        """DELETE a tag or a digest (end-9). A digest takes its tags along on most registries.
+
+        ``guard`` is called right before each time that the request is sent; what it raises ends that.
+        """
         response = self._send(
             Request(
                 "DELETE",
                 self._url(repository, "manifests", reference),
                 scopes=[scope(repository, "pull", "delete")],
+                guard=guard,
             )
         )
         if response.status in (200, 202, 204):

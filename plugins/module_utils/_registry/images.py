@@ -16,10 +16,13 @@ from .._oci.content import (
     Platform,
     parse_json_object,
 )
+from .._oci.quantities import parse_time
+from .._oci.verified_reader import read_blob
 from .._parallel import map_concurrent
-from .blobs import BlobDownload, read_blob
+from .blobs import BlobDownload
 from .client import RegistryClient
 
+_CREATED = "org.opencontainers.image.created"
 _MAX_DEPTH = 5
 _MAX_MANIFESTS = 10000
 _PRIVATE_HEADERS = frozenset(
@@ -184,3 +187,22 @@ def _layers(manifest: Manifest) -> list[dict[str, t.Any]]:
         {"digest": layer.digest, "size": layer.size, "media_type": layer.media_type}
         for layer in manifest.layers
     ]
+
+
+def created_time(manifest: Manifest, config: t.Mapping[str, t.Any] | None) -> float | None:
+    """Return when an image was made, by the first source that says it: annotation, config, label, history.
+
+    ``config`` is as image_config() returns it.
+    """
+    sources: list[t.Any] = [manifest.annotations.get(_CREATED)]
+    dates: list[t.Any] = []
+    if config:
+        sources += [config["created"], config["labels"].get(_CREATED)]
+        history = config["full"].get("history")
+        entries = history if isinstance(history, list) else []
+        dates = [entry.get("created") for entry in entries if isinstance(entry, dict)]
+    for source in sources:
+        created = parse_time(source)
+        if created is not None:
+            return created
+    return max((time for time in map(parse_time, dates) if time is not None), default=None)

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from .._errors import ProtocolError, RegistryError
 from .._oci.content import OCI_INDEX, Descriptor, Manifest
-from .._oci.reference import is_tag
+from .._oci.digest_tags import cosign_tag_names, fallback_tag
 from .._parallel import map_concurrent, sleep
 from .client import RegistryClient
 
@@ -23,7 +23,6 @@ FALLBACK_TAG = "fallback_tag"
 COSIGN_TAG = "cosign_tag"
 ATTESTATION = "attestation"
 
-_COSIGN_SUFFIXES = ("sig", "att", "sbom")
 _CHILD_UNKNOWN = frozenset(("MANIFEST_BLOB_UNKNOWN", "MANIFEST_UNKNOWN"))
 _TRIES = 5
 _PAUSE = 0.1
@@ -37,18 +36,6 @@ class Referrers(t.NamedTuple):
 
     descriptors: list[Descriptor]
     source: str
-
-
-def fallback_tag(digest: str) -> str:
-    """Return the tag that lists the referrers of ``digest`` (distribution-spec, "Referrers Tag Schema")."""
-    algorithm, _colon, encoded = digest.partition(":")
-    return f"{algorithm[:32]}-{encoded[:64]}"
-
-
-def cosign_tag_names(digest: str) -> list[str]:
-    """Return the tags under which cosign keeps signatures, attestations and SBOMs of ``digest``."""
-    names = (f"{digest.replace(':', '-')}.{suffix}" for suffix in _COSIGN_SUFFIXES)
-    return [name for name in names if is_tag(name)]
 
 
 def referrer_descriptor(manifest: Manifest) -> Descriptor:

@@ -40,8 +40,8 @@ from .._oci.content import (
     Manifest,
 )
 from .._oci.reference import is_digest
-from .._oci.stores import Source
-from .._registry.blobs import Reader
+from .._oci.stores import CopyPlan, Source
+from .._oci.verified_reader import Reader
 from .files import (
     check_space,
     receive,
@@ -55,9 +55,6 @@ from .oci_layout import (
     index_json,
     name_of,
 )
-
-if t.TYPE_CHECKING:
-    from .._transfer.copy import CopyPlan
 
 _DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 _TAR_BLOCK = 512

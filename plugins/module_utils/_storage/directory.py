@@ -21,8 +21,8 @@ from .._oci.content import (
     Manifest,
 )
 from .._oci.reference import is_digest
-from .._oci.stores import Source
-from .._registry.blobs import Reader
+from .._oci.stores import CopyPlan, Source
+from .._oci.verified_reader import Reader
 from .files import (
     INGEST,
     file_digest,
@@ -33,9 +33,6 @@ from .files import (
     storage_errors,
     write_all,
 )
-
-if t.TYPE_CHECKING:
-    from .._transfer.copy import CopyPlan
 
 MANIFEST = "manifest.json"
 

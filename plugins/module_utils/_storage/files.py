@@ -16,8 +16,8 @@ import typing as t
 from .._errors import InvalidInput, LocalStorageError
 from .._http.transport import BLOCK
 from .._oci.content import Descriptor
+from .._oci.verified_reader import Reader, VerifiedReader
 from .._parallel import check_stopped
-from .._registry.blobs import Reader, VerifiedReader
 
 INGEST = ".ocikit-ingest"
 

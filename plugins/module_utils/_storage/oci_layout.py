@@ -24,8 +24,8 @@ from .._oci.content import (
     parse_json_object,
 )
 from .._oci.reference import is_digest
-from .._oci.stores import Source
-from .._registry.blobs import Reader
+from .._oci.stores import CopyPlan, Source
+from .._oci.verified_reader import Reader
 from .files import (
     INGEST,
     file_digest,
@@ -36,9 +36,6 @@ from .files import (
     storage_errors,
     write_all,
 )
-
-if t.TYPE_CHECKING:
-    from .._transfer.copy import CopyPlan
 
 REF_NAME = "org.opencontainers.image.ref.name"
 IMAGE_NAME = "io.containerd.image.name"

@@ -34,8 +34,8 @@ from .._oci.content import (
     parse_json_object,
 )
 from .._oci.stores import Source
+from .._oci.verified_reader import Reader, read_blob
 from .._parallel import map_concurrent
-from .._registry.blobs import Reader, read_blob
 from .layer import Layer
 
 _OCI_LAYERS = {"gzip": OCI_LAYER_GZIP, "zstd": "application/vnd.oci.image.layer.v1.tar+zstd"}

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from .._errors import ProtocolError
 from .._oci.content import Manifest
-from .._oci.stores import Repository
 from .._parallel import map_concurrent
 from .._registry.referrers import cosign_tags, find_referrers
+from .._registry.repository import Repository
 
 _MAX_ROUNDS = 5
 
@@ -46,7 +46,7 @@ def companions(
 def _refer_to(
     store: Repository, digest: str, referrers: bool, signatures: bool
 ) -> list[tuple[Manifest, list[str]]]:
-    client, repository = store.client, store.repository
+    client, repository = store.client, store.name
     pairs: list[tuple[Manifest, list[str]]] = []
     if referrers:
         listed = find_referrers(client, repository, digest).descriptors

@@ -25,51 +25,13 @@ from .._oci.content import (
     parse_json_object,
     platform_child,
 )
-from .._oci.stores import Contents, Source, Store
+from .._oci.stores import Contents, CopyPlan, Source, Store
+from .._oci.verified_reader import Reader, read_blob
 from .._parallel import map_concurrent
-from .._registry.blobs import Reader, read_blob
 
 _MAX_NESTING = 6
 _MAX_CONTENTS = 100000
 _BLOBS_MISSING = frozenset(("MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_UNKNOWN"))
-
-
-@dataclass
-class CopyPlan:
-    """What a copy has to do, found without writing anything.
-
-    ``levels`` holds the manifests, the roots in the first, and ``here`` the digests of those that the destination has.
-    ``blobs`` are missing there, ``present`` ones are not. ``foreign`` layers stay at their URLs, and ``elsewhere`` is what
-    the user has in another place. ``sources`` tells for each digest where it comes from.
-    """
-
-    levels: list[list[Manifest]] = field(default_factory=list)
-    here: set[str] = field(default_factory=set)
-    blobs: list[Descriptor] = field(default_factory=list)
-    present: list[Descriptor] = field(default_factory=list)
-    foreign: list[Descriptor] = field(default_factory=list)
-    elsewhere: list[Descriptor] = field(default_factory=list)
-    sources: dict[str, Source] = field(default_factory=dict)
-
-    @property
-    def manifests(self) -> list[Manifest]:
-        """All manifests, the roots first."""
-        return [manifest for level in self.levels for manifest in level]
-
-    @property
-    def bytes(self) -> int:
-        """How many bytes of blobs are missing."""
-        return sum(blob.size for blob in self.blobs)
-
-    @property
-    def complete(self) -> bool:
-        """Whether the destination has everything already, names apart."""
-        return not self.blobs and all(manifest.digest in self.here for manifest in self.manifests)
-
-    def named(self, names: t.Mapping[str, t.Sequence[str]]) -> list[tuple[Manifest, str]]:
-        """Return the roots with each of their ``names``, in the order of these."""
-        manifests = {manifest.digest: manifest for manifest in self.manifests}
-        return [(manifests[digest], name) for digest, own in names.items() for name in own]
 
 
 @dataclass

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 
 from .._errors import NotFound, RegistryError
 from .._oci.content import Descriptor, Manifest
-from .._oci.stores import Mounting, Repository, Source
+from .._oci.stores import CopyPlan, Source
 from .._parallel import map_concurrent
 from .._registry.connection import RegistryClients
 from .._registry.referrers import find_referrers
-from .copy import CopyPlan, execute, plan
+from .._registry.repository import Mounting, Repository
+from .copy import execute, plan
 from .tagging import (
     GuardedStore,
     Target,
@@ -223,7 +224,7 @@ def _unlisted(store: Repository, work: CopyPlan, companions: t.Iterable[str]) ->
     listed: dict[str, set[str]] = {}
     for subject in {manifest.subject.digest for manifest in here if manifest.subject}:
         listed[subject] = {
-            one.digest for one in find_referrers(store.client, store.repository, subject).descriptors
+            one.digest for one in find_referrers(store.client, store.name, subject).descriptors
         }
     return {one.digest for one in here if one.subject and one.digest not in listed[one.subject.digest]}
 

@@ -29,7 +29,7 @@ from .._errors import (
     printable,
 )
 from .._http.transport import BLOCK
-from .._registry.blobs import Reader
+from .._oci.verified_reader import Reader
 from .._storage.files import storage_errors
 
 _LEVEL = 6

@@ -26,10 +26,10 @@ from .._oci.content import (
     Manifest,
 )
 from .._oci.reference import Reference, check_digest
-from .._oci.stores import Repository
 from .._parallel import map_concurrent
 from .._registry.client import RegistryClient
 from .._registry.connection import RegistryClients
+from .._registry.repository import Repository
 from .deliver import Delivery, Image, deliver
 from .tagging import (
     ABSENT,
@@ -235,9 +235,9 @@ def _store(
         source = Repository(here.client(move.source), move.source.repository)
         place = replace(move.target.reference, tag=None, digest=move.wanted)
         same_registry = source.client.endpoint.address == there.client(place).endpoint.address
-        if same_registry and source.repository == place.repository:
+        if same_registry and source.name == place.repository:
             continue
-        fetch = _fetching(source.client, source.repository, move.wanted)
+        fetch = _fetching(source.client, source.name, move.wanted)
         images[place] = Image(str(move.source), move.wanted, move.wanted, [Target(place)], source, fetch)
     try:
         return deliver(

@@ -23,10 +23,10 @@ from .._oci.content import (
     digest_diff,
 )
 from .._oci.reference import Reference, check_digest
-from .._oci.stores import Repository
 from .._parallel import map_concurrent
 from .._registry.client import RegistryClient
 from .._registry.connection import RegistryClients
+from .._registry.repository import Repository
 from .copy import copy_graph
 
 ABSENT = "absent"

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 import typing as t
 from dataclasses import dataclass, replace
@@ -30,18 +29,15 @@ from .._oci.content import (
     Platform,
     choose,
 )
+from .._oci.digest_tags import cosign_tag_names
+from .._oci.quantities import known_age, parse_duration, parse_size
 from .._oci.reference import Reference, check_digest
 from .._oci.tag_patterns import Patterns
 from .._parallel import map_concurrent
-from .._prune.policy import known_age, parse_duration
-from .._prune.snapshot import created_time
 from .._registry.client import RegistryClient
 from .._registry.connection import RegistryClients
-from .._registry.images import image_config, total_size
-from .._registry.referrers import (
-    cosign_tag_names,
-    find_referrers,
-)
+from .._registry.images import created_time, image_config, total_size
+from .._registry.referrers import find_referrers
 from .._storage.files import read_file, storage_errors
 
 try:
@@ -65,7 +61,6 @@ REQUIREMENTS: dict[str, dict[str, t.Any]] = {
 }
 COSIGN = "cosign"
 
-_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*(?:([kmgt])(i?))?b?\Z", re.IGNORECASE)
 _LOCK_LIMIT = 16 << 20
 _MAX_NESTING = 5
 # What these say is about one image; anything else means that nothing can be verified at all.
@@ -151,15 +146,6 @@ class Finding(t.NamedTuple):
     digest: str | None
     pinned: str | None
     violations: list[Violation]
-
-
-def parse_size(text: str) -> int:
-    """Return the bytes of a size such as ``500MB`` (powers of 1000) or ``1.5 GiB`` (of 1024). Raises InvalidInput."""
-    found = _SIZE.match(text.strip())
-    if not found:
-        raise InvalidInput(f"{printable(text)!r} is not a size: write bytes, or one such as 500MB or 1.5GiB.")
-    number, unit, binary = found.groups()
-    return int(float(number) * (1024 if binary else 1000) ** " kmgt".index((unit or " ").lower()))
 
 
 def read_checks(clients: RegistryClients, params: t.Mapping[str, t.Any]) -> list[Check]:

@@ -379,8 +379,8 @@ def test_interruption_rolls_back(connect: Connect) -> None:
         connection, client = connect(server.url, retries=0, concurrency=1)
         put = client.put_manifest
 
-        def interrupted(repository: str, reference: str, manifest: t.Any) -> t.Any:
-            pushed = put(repository, reference, manifest)
+        def interrupted(repository: str, reference: str, manifest: t.Any, guard: t.Any = None) -> t.Any:
+            pushed = put(repository, reference, manifest, guard)
             if reference == "two":
                 # As if a signal came while the answer was read.
                 client.put_manifest = put  # type: ignore[method-assign]

@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import DigestMismatch, ProtocolError
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Descriptor, digest_of
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.blobs import read_blob
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.verified_reader import read_blob
 
 
 class Slow(io.BytesIO):

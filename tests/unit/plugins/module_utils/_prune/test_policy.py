@@ -17,6 +17,8 @@ from ansible_collections.ocikit.registry.plugins.module_utils._oci.content impor
     OCI_MANIFEST,
     SCHEMA1_SIGNED,
 )
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.digest_tags import subject_of_tag
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.quantities import known_age, parse_duration
 from ansible_collections.ocikit.registry.plugins.module_utils._prune.policy import (
     ManifestRecord,
     Protection,
@@ -24,10 +26,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._prune.policy impo
     Snapshot,
     VersionRange,
     check_limits,
-    companion_of,
-    known_age,
     make_plan,
-    parse_duration,
     parse_rules,
 )
 
@@ -420,9 +419,9 @@ class TestParts:
     def test_companions(self) -> None:
         hexadecimal = f"{7:064x}"
         for name in (f"sha256-{hexadecimal}", f"sha256-{hexadecimal}.sig", f"sha256-{hexadecimal}.sbom"):
-            assert companion_of(name) == f"sha256:{hexadecimal}"
+            assert subject_of_tag(name) == f"sha256:{hexadecimal}"
         for name in ("latest", "sha256-12", f"sha256-{hexadecimal}.zip", f"sha1-{hexadecimal}"):
-            assert companion_of(name) is None
+            assert subject_of_tag(name) is None
 
 
 # What holds for every repository and policy.

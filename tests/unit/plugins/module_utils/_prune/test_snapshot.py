@@ -20,10 +20,10 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     RegistryError,
     ServerFault,
 )
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.quantities import parse_time
 from ansible_collections.ocikit.registry.plugins.module_utils._prune.policy import Snapshot
 from ansible_collections.ocikit.registry.plugins.module_utils._prune.snapshot import (
     SnapshotCache,
-    parse_time,
     take_snapshot,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient

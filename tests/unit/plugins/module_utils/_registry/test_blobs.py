@@ -22,12 +22,12 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     Unreachable,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Descriptor
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.verified_reader import VerifiedReader
 from ansible_collections.ocikit.registry.plugins.module_utils._registry import blobs as _blobs
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.blobs import (
     BlobBody,
     BlobDownload,
     BytesBody,
-    VerifiedReader,
     upload,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient

@@ -16,14 +16,16 @@ import pytest
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import ProtocolError, RegistryError
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Descriptor, Manifest
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.digest_tags import (
+    cosign_tag_names,
+    fallback_tag,
+)
 from ansible_collections.ocikit.registry.plugins.module_utils._registry import referrers as _referrers
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.referrers import (
     add_to_fallback_tag,
     attestations,
-    cosign_tag_names,
     cosign_tags,
-    fallback_tag,
     find_referrers,
     referrer_descriptor,
     remove_from_fallback_tag,

@@ -19,7 +19,7 @@ import pytest
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput, RegistryError
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Descriptor
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.blobs import read_blob
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.verified_reader import read_blob
 from ansible_collections.ocikit.registry.plugins.module_utils._storage.archive import ArchiveSource
 from tests.hostile import HostileRegistry
 from tests.registries import Registry, images, stored

@@ -16,7 +16,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     ProtocolError,
     Unsupported,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.stores import Repository
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.repository import Repository
 from ansible_collections.ocikit.registry.plugins.module_utils._storage.oci_layout import LayoutStore
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.copy import copy_graph
 from tests.hostile import HostileRegistry
