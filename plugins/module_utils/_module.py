@@ -13,11 +13,7 @@ from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_requ
 
 from ._errors import RegistryError
 from ._http.transport import REQUESTS_IMPORT_ERROR
-from ._registry.connection import (
-    OPTIONS,
-    RegistryClients,
-    environment_variable,
-)
+from ._registry.connection import OPTIONS, RegistryClients, environment_variable
 
 _LOG_VERBOSITY = 3
 _LOG_LIMIT = 10000

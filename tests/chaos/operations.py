@@ -27,17 +27,7 @@ from ansible_collections.ocikit.registry.plugins.modules.registry_tag import tag
 from tests.registries import images
 
 from .proxy import Proxy
-from .state import (
-    Plain,
-    Tags,
-    Wrong,
-    check_held,
-    digest,
-    read_local,
-    whole,
-    write_archive,
-    write_layout,
-)
+from .state import Plain, Tags, Wrong, check_held, digest, read_local, whole, write_archive, write_layout
 
 Result = t.Dict[str, t.Any]
 REMOVED = "ocikit.registry.removed"

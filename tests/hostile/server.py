@@ -946,7 +946,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         problem = (
             ""
             if not given
-            else "invalid_token" if not token or needed <= token.grants else "insufficient_scope"
+            else "invalid_token"
+            if not token or needed <= token.grants
+            else "insufficient_scope"
         )
         header = self.do.challenge or self.right_challenge(needed, problem)
         if self.do.challenge_at == "base" and self.route != "/v2/":
@@ -1020,7 +1022,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def token_answer(self, token: str) -> dict[str, t.Any]:
         """The answer of the token server for ``token_key`` and ``token_expires``."""
         keys = {"both": ["token", "access_token"], "empty": []}.get(self.do.token_key, [self.do.token_key])
-        answer: dict[str, t.Any] = {key: token for key in keys}
+        answer: dict[str, t.Any] = dict.fromkeys(keys, token)
         if self.do.token_expires is not None:
             answer["expires_in"] = self.do.token_expires
         return answer

@@ -18,14 +18,7 @@ import time
 import typing as t
 from dataclasses import dataclass, field
 
-from .._errors import (
-    DigestMismatch,
-    ProtocolError,
-    Refused,
-    RegistryError,
-    ServerFault,
-    Unsupported,
-)
+from .._errors import DigestMismatch, ProtocolError, Refused, RegistryError, ServerFault, Unsupported
 from .._oci.content import (
     DOCKER_CONFIG,
     DOCKER_LAYER_GZIP,

@@ -10,12 +10,7 @@ import socket
 import typing as t
 
 from .._errors import UnsafeTarget
-from .origin import (
-    LINK_LOCAL,
-    Origin,
-    inwardness,
-    is_listed,
-)
+from .origin import LINK_LOCAL, Origin, inwardness, is_listed
 
 
 class AddressGuard:

@@ -24,13 +24,7 @@ from .._errors import (
 )
 from .._parallel import SingleFlight
 from .credentials import Credentials
-from .origin import (
-    Origin,
-    check_hop,
-    is_listed,
-    origin_of,
-    safe_url,
-)
+from .origin import Origin, check_hop, is_listed, origin_of, safe_url
 
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 # Commas stand between parameters as well as between challenges, and some registries forget them.

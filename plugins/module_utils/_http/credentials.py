@@ -19,11 +19,7 @@ import subprocess
 import typing as t
 from dataclasses import dataclass, field
 
-from .._errors import (
-    InvalidInput,
-    RegistryError,
-    printable,
-)
+from .._errors import InvalidInput, RegistryError, printable
 from .._oci.reference import DOCKER_HUB, DOCKER_HUB_NAMES
 from .._parallel import SingleFlight
 

@@ -36,20 +36,9 @@ from .._errors import (
 from .._oci.reference import Endpoint, is_loopback
 from .._parallel import check_stopped, sleep
 from .address_guard import AddressGuard, guarded
-from .auth import (
-    Answer,
-    Authorizer,
-    parse_challenges,
-    wanted_access,
-)
+from .auth import Answer, Authorizer, parse_challenges, wanted_access
 from .credentials import Credentials
-from .origin import (
-    Origin,
-    check_hop,
-    origin_of,
-    resolve,
-    safe_url,
-)
+from .origin import Origin, check_hop, origin_of, resolve, safe_url
 
 REQUESTS_IMPORT_ERROR: str | None = None
 try:

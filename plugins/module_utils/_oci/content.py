@@ -13,13 +13,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from .._errors import (
-    DigestMismatch,
-    InvalidInput,
-    NotFound,
-    ProtocolError,
-    printable,
-)
+from .._errors import DigestMismatch, InvalidInput, NotFound, ProtocolError, printable
 from .reference import is_digest
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"

@@ -35,21 +35,11 @@ from .._errors import (
 )
 from .._oci.content import Descriptor, Manifest, digest_of
 from .._oci.digest_tags import subject_of_tag
-from .._oci.reference import (
-    is_digest,
-    is_repository,
-    is_tag,
-)
+from .._oci.reference import is_digest, is_repository, is_tag
 from .._parallel import map_concurrent
 from .._registry.client import RegistryClient
 from .._registry.images import image_config
-from .._storage.files import (
-    file_digest,
-    read_file,
-    replacing,
-    storage_errors,
-    write_all,
-)
+from .._storage.files import file_digest, read_file, replacing, storage_errors, write_all
 from .policy import Protection, RetentionPlan, Snapshot, Verdict
 
 PLAN_FORMAT = "ocikit.registry/prune-plan/1"

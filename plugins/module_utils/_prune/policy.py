@@ -23,11 +23,7 @@ from .._oci.digest_tags import subject_of_tag
 from .._oci.quantities import known_age, parse_duration
 from .._oci.reference import DOCKER_HUB
 from .._oci.tag_patterns import Patterns, regex
-from .._oci.tag_versions import (
-    Version,
-    parse_version,
-    version_key,
-)
+from .._oci.tag_versions import Version, parse_version, version_key
 
 _RANGE = re.compile(r"(>=|<=|>|<|=|\^|~)?\s*([^\s,<>=^~|]+)")
 
@@ -427,7 +423,7 @@ def _ordered(facts: Snapshot, digests: set[str]) -> list[str]:
         if subject and signature in digests:
             signatures.add(signature)
             named[signature].add(subject)
-    waiting = {digest: 0 for digest in digests}
+    waiting = dict.fromkeys(digests, 0)
     for digest in digests:
         named[digest] &= digests
         for other in named[digest]:

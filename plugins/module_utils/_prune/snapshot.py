@@ -12,23 +12,13 @@ import os
 import typing as t
 
 from .._deletion.tags import placeholder_tags
-from .._errors import (
-    DigestMismatch,
-    NotFound,
-    ProtocolError,
-    RegistryError,
-    ServerFault,
-)
+from .._errors import DigestMismatch, NotFound, ProtocolError, RegistryError, ServerFault
 from .._oci.content import Manifest
 from .._oci.digest_tags import subject_of_tag
 from .._parallel import map_concurrent
 from .._registry.client import RegistryClient
 from .._registry.images import created_time, image_config
-from .._storage.files import (
-    replacing,
-    storage_errors,
-    write_all,
-)
+from .._storage.files import replacing, storage_errors, write_all
 from .policy import ManifestRecord, Snapshot
 
 _MAX_NESTING = 6

@@ -13,13 +13,7 @@ import re
 import secrets
 import typing as t
 
-from .._errors import (
-    Denied,
-    ProtocolError,
-    ServerFault,
-    Unauthorized,
-    printable,
-)
+from .._errors import Denied, ProtocolError, ServerFault, Unauthorized, printable
 from .._http.auth import CATALOG_SCOPE, scope
 from .._http.transport import Response
 from .._oci.content import parse_json_object

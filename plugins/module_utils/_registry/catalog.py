@@ -9,14 +9,7 @@ from __future__ import annotations
 import fnmatch
 import typing as t
 
-from .._errors import (
-    Denied,
-    NotFound,
-    ProtocolError,
-    RegistryError,
-    Unauthorized,
-    Unsupported,
-)
+from .._errors import Denied, NotFound, ProtocolError, RegistryError, Unauthorized, Unsupported
 from .._parallel import map_concurrent
 from .client import RegistryClient
 

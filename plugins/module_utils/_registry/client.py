@@ -27,13 +27,7 @@ from .._errors import (
 )
 from .._http.auth import CATALOG_SCOPE, scope
 from .._http.origin import origin_of, resolve, safe_url
-from .._http.transport import (
-    Body,
-    Request,
-    Response,
-    Transport,
-    number,
-)
+from .._http.transport import Body, Request, Response, Transport, number
 from .._oci.content import (
     ACCEPT_MANIFESTS,
     MANIFEST_READ_LIMIT,
@@ -46,12 +40,7 @@ from .._oci.content import (
     parse_json_object,
     same_algorithm,
 )
-from .._oci.reference import (
-    Endpoint,
-    is_digest,
-    is_repository,
-    is_tag,
-)
+from .._oci.reference import Endpoint, is_digest, is_repository, is_tag
 
 PAGE_SIZE = 1000
 _MAX_PAGES = 10000
@@ -558,7 +547,7 @@ class RegistryClient:
         plain = re.match(rf"http://{re.escape(endpoint.host)}(?::\d+)?/", location)
         if plain and asked.scheme == "https":
             # Registries behind a TLS proxy often do not know of it.
-            location = f"https://{endpoint.netloc}/{location[plain.end():]}"
+            location = f"https://{endpoint.netloc}/{location[plain.end() :]}"
         elif endpoint.prefix and location.startswith("/v2/") and asked == self._transport.origin:
             # distribution 2.8 forgets its prefix in relative addresses.
             location = endpoint.prefix + location

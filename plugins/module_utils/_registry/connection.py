@@ -11,25 +11,10 @@ import typing as t
 from dataclasses import replace
 from urllib.parse import unquote
 
-from .._errors import (
-    InvalidInput,
-    printable,
-    without_secrets,
-)
-from .._http.credentials import (
-    Credentials,
-    Sources,
-    find_credentials,
-)
+from .._errors import InvalidInput, printable, without_secrets
+from .._http.credentials import Credentials, Sources, find_credentials
 from .._http.transport import Transport, TransportOptions
-from .._oci.reference import (
-    DOCKER_HUB,
-    Endpoint,
-    Reference,
-    endpoint,
-    parse,
-    parse_repository,
-)
+from .._oci.reference import DOCKER_HUB, Endpoint, Reference, endpoint, parse, parse_repository
 from .client import RegistryClient
 
 # The options of the documentation fragment, in its order.

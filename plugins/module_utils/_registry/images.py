@@ -9,13 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from .._errors import ProtocolError
-from .._oci.content import (
-    CONFIG_LIMIT,
-    CONFIG_TYPES,
-    Manifest,
-    Platform,
-    parse_json_object,
-)
+from .._oci.content import CONFIG_LIMIT, CONFIG_TYPES, Manifest, Platform, parse_json_object
 from .._oci.quantities import parse_time
 from .._oci.verified_reader import read_blob
 from .._parallel import map_concurrent

@@ -9,12 +9,7 @@ from __future__ import annotations
 import dataclasses
 
 from .._errors import NotFound, printable
-from .._oci.content import (
-    Descriptor,
-    Manifest,
-    Platform,
-    choose,
-)
+from .._oci.content import Descriptor, Manifest, Platform, choose
 from .._oci.reference import Reference
 from .client import RegistryClient
 from .images import image_config

@@ -22,13 +22,7 @@ import typing as t
 import zlib
 from dataclasses import dataclass
 
-from .._errors import (
-    InvalidInput,
-    NotFound,
-    ProtocolError,
-    RegistryError,
-    printable,
-)
+from .._errors import InvalidInput, NotFound, ProtocolError, RegistryError, printable
 from .._http.transport import BLOCK
 from .._oci.content import (
     CONFIG_LIMIT,
@@ -42,19 +36,8 @@ from .._oci.content import (
 from .._oci.reference import is_digest
 from .._oci.stores import CopyPlan, Source
 from .._oci.verified_reader import Reader
-from .files import (
-    check_space,
-    receive,
-    replacing,
-    storage_errors,
-)
-from .oci_layout import (
-    MARKER,
-    entries_in,
-    entry_of,
-    index_json,
-    name_of,
-)
+from .files import check_space, receive, replacing, storage_errors
+from .oci_layout import MARKER, entries_in, entry_of, index_json, name_of
 
 _DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 _TAR_BLOCK = 512

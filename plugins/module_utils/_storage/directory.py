@@ -10,29 +10,12 @@ import contextlib
 import os
 import typing as t
 
-from .._errors import (
-    InvalidInput,
-    NotFound,
-    ProtocolError,
-)
-from .._oci.content import (
-    MANIFEST_READ_LIMIT,
-    Descriptor,
-    Manifest,
-)
+from .._errors import InvalidInput, NotFound, ProtocolError
+from .._oci.content import MANIFEST_READ_LIMIT, Descriptor, Manifest
 from .._oci.reference import is_digest
 from .._oci.stores import CopyPlan, Source
 from .._oci.verified_reader import Reader
-from .files import (
-    INGEST,
-    file_digest,
-    ingest,
-    read_file,
-    receive,
-    replacing,
-    storage_errors,
-    write_all,
-)
+from .files import INGEST, file_digest, ingest, read_file, receive, replacing, storage_errors, write_all
 
 MANIFEST = "manifest.json"
 

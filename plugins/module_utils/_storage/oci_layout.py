@@ -11,31 +11,12 @@ import json
 import os
 import typing as t
 
-from .._errors import (
-    InvalidInput,
-    NotFound,
-    ProtocolError,
-)
-from .._oci.content import (
-    MANIFEST_READ_LIMIT,
-    OCI_INDEX,
-    Descriptor,
-    Manifest,
-    parse_json_object,
-)
+from .._errors import InvalidInput, NotFound, ProtocolError
+from .._oci.content import MANIFEST_READ_LIMIT, OCI_INDEX, Descriptor, Manifest, parse_json_object
 from .._oci.reference import is_digest
 from .._oci.stores import CopyPlan, Source
 from .._oci.verified_reader import Reader
-from .files import (
-    INGEST,
-    file_digest,
-    ingest,
-    read_file,
-    receive,
-    replacing,
-    storage_errors,
-    write_all,
-)
+from .files import INGEST, file_digest, ingest, read_file, receive, replacing, storage_errors, write_all
 
 REF_NAME = "org.opencontainers.image.ref.name"
 IMAGE_NAME = "io.containerd.image.name"

@@ -13,13 +13,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from .._errors import (
-    InvalidInput,
-    NotFound,
-    ProtocolError,
-    Unsupported,
-    printable,
-)
+from .._errors import InvalidInput, NotFound, ProtocolError, Unsupported, printable
 from .._oci.content import (
     CONFIG_LIMIT,
     DOCKER_LAYER_GZIP,

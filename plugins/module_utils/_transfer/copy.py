@@ -10,12 +10,7 @@ import json
 import typing as t
 from dataclasses import dataclass, field
 
-from .._errors import (
-    NotFound,
-    ProtocolError,
-    RegistryError,
-    Unsupported,
-)
+from .._errors import NotFound, ProtocolError, RegistryError, Unsupported
 from .._oci.content import (
     CONFIG_LIMIT,
     OCI_INDEX,

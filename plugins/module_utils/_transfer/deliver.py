@@ -17,14 +17,7 @@ from .._registry.connection import RegistryClients
 from .._registry.referrers import find_referrers
 from .._registry.repository import Mounting, Repository
 from .copy import execute, plan
-from .tagging import (
-    GuardedStore,
-    Target,
-    check_targets,
-    look_after_failure,
-    look_at,
-    targets_diff,
-)
+from .tagging import GuardedStore, Target, check_targets, look_after_failure, look_at, targets_diff
 
 
 @dataclass

@@ -22,12 +22,7 @@ import typing as t
 import zlib
 from dataclasses import dataclass
 
-from .._errors import (
-    InvalidInput,
-    LocalStorageError,
-    Unsupported,
-    printable,
-)
+from .._errors import InvalidInput, LocalStorageError, Unsupported, printable
 from .._http.transport import BLOCK
 from .._oci.verified_reader import Reader
 from .._storage.files import storage_errors
@@ -74,7 +69,7 @@ class Member:
     owner: int
     group: int
     size: int = 0
-    source: t.Union[str, bytes] = b""
+    source: str | bytes = b""
     link: str = ""
 
 

@@ -12,31 +12,15 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from .._deletion.tags import Remover
-from .._errors import (
-    InvalidInput,
-    NotFound,
-    ProtocolError,
-    Refused,
-    RegistryError,
-    Unsupported,
-)
-from .._oci.content import (
-    SCHEMA1_TYPES,
-    Descriptor,
-    Manifest,
-)
+from .._errors import InvalidInput, NotFound, ProtocolError, Refused, RegistryError, Unsupported
+from .._oci.content import SCHEMA1_TYPES, Descriptor, Manifest
 from .._oci.reference import Reference, check_digest
 from .._parallel import map_concurrent
 from .._registry.client import RegistryClient
 from .._registry.connection import RegistryClients
 from .._registry.repository import Repository
 from .deliver import Delivery, Image, deliver
-from .tagging import (
-    ABSENT,
-    Target,
-    check_targets,
-    condition,
-)
+from .tagging import ABSENT, Target, check_targets, condition
 
 
 @dataclass

@@ -9,19 +9,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .._errors import (
-    InvalidInput,
-    NotFound,
-    Refused,
-    RegistryError,
-    Unsupported,
-)
-from .._oci.content import (
-    SCHEMA1_TYPES,
-    Descriptor,
-    Manifest,
-    digest_diff,
-)
+from .._errors import InvalidInput, NotFound, Refused, RegistryError, Unsupported
+from .._oci.content import SCHEMA1_TYPES, Descriptor, Manifest, digest_diff
 from .._oci.reference import Reference, check_digest
 from .._parallel import map_concurrent
 from .._registry.client import RegistryClient

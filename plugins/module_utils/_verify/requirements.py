@@ -13,22 +13,8 @@ from dataclasses import dataclass, replace
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from .._errors import (
-    Denied,
-    DigestMismatch,
-    InvalidInput,
-    NotFound,
-    ProtocolError,
-    Unauthorized,
-    printable,
-)
-from .._oci.content import (
-    INDEX_TYPES,
-    Descriptor,
-    Manifest,
-    Platform,
-    choose,
-)
+from .._errors import Denied, DigestMismatch, InvalidInput, NotFound, ProtocolError, Unauthorized, printable
+from .._oci.content import INDEX_TYPES, Descriptor, Manifest, Platform, choose
 from .._oci.digest_tags import cosign_tag_names
 from .._oci.quantities import known_age, parse_duration, parse_size
 from .._oci.reference import Reference, check_digest
@@ -87,7 +73,7 @@ class Requirements:
     max_age: str
     max_seconds: float
     allow_unknown_age: bool
-    labels: t.Mapping[str, t.Optional[Pattern]]
+    labels: t.Mapping[str, Pattern | None]
     referrers: tuple[Pattern, ...]
     cosign: bool
 
@@ -369,7 +355,10 @@ class _Verification:
             if value is None:
                 yield "labels", f"{what} has no label {name}."
             elif pattern and not pattern.compiled.match(str(value)):
-                yield "labels", f"{what} has the label {name} {printable(value, 200)!r}, not {pattern.text!r}."
+                yield (
+                    "labels",
+                    f"{what} has the label {name} {printable(value, 200)!r}, not {pattern.text!r}.",
+                )
 
     def _age(self, what: str, created: float | None) -> t.Iterator[tuple[str, str]]:
         age = known_age(created, time.time())

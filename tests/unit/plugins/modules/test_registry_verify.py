@@ -45,7 +45,7 @@ DEFAULTS: dict[str, t.Any] = {
     "images": [],
     "lock": None,
     "report_only": False,
-    **{name: None for name in _verification.REQUIREMENTS},
+    **dict.fromkeys(_verification.REQUIREMENTS),
 }
 
 
@@ -79,7 +79,7 @@ def violations(
     assert found["passed"] is not found["violations"] or not found["violations"]
     prefix = f"{registry.host}/"
     assert all(one["image"].startswith(prefix) and "\n" not in one["message"] for one in found["violations"])
-    return [f"{one['image'][len(prefix):]} {one['demand']}: {one['message']}" for one in found["violations"]]
+    return [f"{one['image'][len(prefix) :]} {one['demand']}: {one['message']}" for one in found["violations"]]
 
 
 def test_everything_is_met_with_one_head_for_each(connect: Connect, shop: Registry) -> None:

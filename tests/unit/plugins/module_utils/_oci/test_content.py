@@ -256,27 +256,29 @@ def test_what_is_no_json_is_one_sentence(content: bytes) -> None:
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-        lambda inner: st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(
-                [
-                    "mediaType",
-                    "manifests",
-                    "layers",
-                    "config",
-                    "digest",
-                    "size",
-                    "platform",
-                    "subject",
-                    "annotations",
-                    "signatures",
-                    "protected",
-                    "fsLayers",
-                    "blobs",
-                ]
-            ),
-            inner,
-            max_size=4,
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(
+                    [
+                        "mediaType",
+                        "manifests",
+                        "layers",
+                        "config",
+                        "digest",
+                        "size",
+                        "platform",
+                        "subject",
+                        "annotations",
+                        "signatures",
+                        "protected",
+                        "fsLayers",
+                        "blobs",
+                    ]
+                ),
+                inner,
+                max_size=4,
+            )
         ),
     )
 )

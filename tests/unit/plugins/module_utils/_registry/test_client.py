@@ -372,16 +372,19 @@ def test_uploads_below_a_prefix(connect: t.Any, relative: bool) -> None:
         assert page is not None and page.names == ["x"]
 
 
-def test_a_prefix_that_is_there_is_not_put_there_twice(connect: t.Any) -> None:
-    for location, expected in (
+@pytest.mark.parametrize(
+    ("location", "expected"),
+    [
         ("/nested/v2/x?_state=1", "/nested/v2/x?_state=1"),
         ("/v2/x?_state=1", "/nested/v2/x?_state=1"),
         ("/v2x", "/v2x"),
         ("y", "/nested/v2/a/b/blobs/uploads/y"),
-    ):
-        with Stub(lambda server: server.reply(202, Location=location)) as stub:
-            _connection, client = connect(stub.url + "/nested")
-            assert client.start_upload("a/b") == stub.url + expected
+    ],
+)
+def test_a_prefix_that_is_there_is_not_put_there_twice(connect: t.Any, location: str, expected: str) -> None:
+    with Stub(lambda server: server.reply(202, Location=location)) as stub:
+        _connection, client = connect(stub.url + "/nested")
+        assert client.start_upload("a/b") == stub.url + expected
 
 
 def test_an_upload_address_on_another_host_gets_no_credentials(connect: t.Any) -> None:
