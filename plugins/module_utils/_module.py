@@ -14,19 +14,11 @@ from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_requ
 from ._errors import RegistryError
 from ._http.transport import REQUESTS_IMPORT_ERROR
 from ._registry.connection import OPTIONS, RegistryClients, environment_variable
+from ._registry.context import ModuleContext
 
 _LOG_VERBOSITY = 3
 _LOG_LIMIT = 10000
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-class ModuleContext:
-    """What a module's function works with: parameters, check mode, and the registries. It knows no AnsibleModule."""
-
-    def __init__(self, params: t.Mapping[str, t.Any], check_mode: bool, clients: RegistryClients) -> None:
-        self.params = params
-        self.check_mode = check_mode
-        self.clients = clients
 
 
 class _ModuleEvents:

@@ -357,9 +357,10 @@ error:
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
-from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext, run
+from ansible_collections.ocikit.registry.plugins.module_utils._module import run
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Platform
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_digest
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.repository import Repository
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.append import (
     Appended,
@@ -387,6 +388,55 @@ from ansible_collections.ocikit.registry.plugins.module_utils._transfer.tagging 
     read_targets,
     targets_diff,
 )
+
+_FILE_SPEC: dict[str, t.Any] = {
+    "src": {"type": "path"},
+    "content": {"type": "str"},
+    "dest": {"type": "str", "required": True},
+    "mode": {"type": "raw"},
+    "directory_mode": {"type": "raw"},
+    "owner": {"type": "int", "default": 0},
+    "group": {"type": "int", "default": 0},
+}
+_LAYER_SPEC: dict[str, t.Any] = {
+    "src": {"type": "path"},
+    "files": {
+        "type": "list",
+        "elements": "dict",
+        "options": _FILE_SPEC,
+        "required_one_of": [("src", "content")],
+        "mutually_exclusive": [("src", "content")],
+    },
+}
+ARGUMENT_SPEC: dict[str, t.Any] = {
+    "image": {"type": "str", "aliases": ["source"]},
+    "tags": {"type": "list", "elements": "str", "default": []},
+    "to": {"type": "list", "elements": "raw", "default": []},
+    "layers": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": _LAYER_SPEC,
+        "required_one_of": [("src", "files")],
+        "mutually_exclusive": [("src", "files")],
+    },
+    "platforms": {"type": "list", "elements": "str", "default": [], "aliases": ["platform"]},
+    "labels": {"type": "dict"},
+    "env": {"type": "dict"},
+    "entrypoint": {"type": "list", "elements": "str"},
+    "cmd": {"type": "list", "elements": "str", "aliases": ["command"]},
+    "user": {"type": "str"},
+    "workdir": {"type": "str", "aliases": ["working_dir"]},
+    "exposed_ports": {"type": "list", "elements": "str", "default": []},
+    "volumes": {"type": "list", "elements": "str", "default": []},
+    "annotations": {"type": "dict"},
+    "created": {"type": "str"},
+    "author": {"type": "str"},
+    "comment": {"type": "str"},
+    "overwrite": {"type": "bool", "default": True},
+    "expected_digest": {"type": "str", "no_log": False},
+    "if_digest": {"type": "str"},
+}
 
 
 def append_layers(context: ModuleContext) -> dict[str, t.Any]:
@@ -505,57 +555,7 @@ def _members(file: t.Mapping[str, t.Any]) -> list[Member]:
 
 
 def main() -> None:
-    file = {
-        "src": {"type": "path"},
-        "content": {"type": "str"},
-        "dest": {"type": "str", "required": True},
-        "mode": {"type": "raw"},
-        "directory_mode": {"type": "raw"},
-        "owner": {"type": "int", "default": 0},
-        "group": {"type": "int", "default": 0},
-    }
-    layer = {
-        "src": {"type": "path"},
-        "files": {
-            "type": "list",
-            "elements": "dict",
-            "options": file,
-            "required_one_of": [("src", "content")],
-            "mutually_exclusive": [("src", "content")],
-        },
-    }
-    run(
-        append_layers,
-        {
-            "image": {"type": "str", "aliases": ["source"]},
-            "tags": {"type": "list", "elements": "str", "default": []},
-            "to": {"type": "list", "elements": "raw", "default": []},
-            "layers": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": layer,
-                "required_one_of": [("src", "files")],
-                "mutually_exclusive": [("src", "files")],
-            },
-            "platforms": {"type": "list", "elements": "str", "default": [], "aliases": ["platform"]},
-            "labels": {"type": "dict"},
-            "env": {"type": "dict"},
-            "entrypoint": {"type": "list", "elements": "str"},
-            "cmd": {"type": "list", "elements": "str", "aliases": ["command"]},
-            "user": {"type": "str"},
-            "workdir": {"type": "str", "aliases": ["working_dir"]},
-            "exposed_ports": {"type": "list", "elements": "str", "default": []},
-            "volumes": {"type": "list", "elements": "str", "default": []},
-            "annotations": {"type": "dict"},
-            "created": {"type": "str"},
-            "author": {"type": "str"},
-            "comment": {"type": "str"},
-            "overwrite": {"type": "bool", "default": True},
-            "expected_digest": {"type": "str", "no_log": False},
-            "if_digest": {"type": "str"},
-        },
-    )
+    run(append_layers, ARGUMENT_SPEC)
 
 
 if __name__ == "__main__":

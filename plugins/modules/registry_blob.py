@@ -120,11 +120,12 @@ import os
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput, NotFound, Refused
-from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext, run
+from ansible_collections.ocikit.registry.plugins.module_utils._module import run
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Descriptor, digest_diff
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_digest
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.verified_reader import read_blob
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.blobs import BlobDownload
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
 from ansible_collections.ocikit.registry.plugins.module_utils._storage.files import (
     file_digest,
     receive,
@@ -134,6 +135,14 @@ from ansible_collections.ocikit.registry.plugins.module_utils._storage.files imp
 )
 
 _MEDIA_TYPE = "application/octet-stream"
+
+
+ARGUMENT_SPEC: dict[str, t.Any] = {
+    "image": {"type": "str", "required": True, "aliases": ["repository"]},
+    "digest": {"type": "str", "required": True},
+    "dest": {"type": "path"},
+    "max_size": {"type": "int", "default": 1 << 20},
+}
 
 
 def blob(context: ModuleContext) -> dict[str, t.Any]:
@@ -218,15 +227,7 @@ def _find(context: ModuleContext, reference: Reference, digest: str) -> tuple[Bl
 
 
 def main() -> None:
-    run(
-        blob,
-        {
-            "image": {"type": "str", "required": True, "aliases": ["repository"]},
-            "digest": {"type": "str", "required": True},
-            "dest": {"type": "path"},
-            "max_size": {"type": "int", "default": 1 << 20},
-        },
-    )
+    run(blob, ARGUMENT_SPEC)
 
 
 if __name__ == "__main__":

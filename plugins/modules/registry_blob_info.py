@@ -103,9 +103,15 @@ error:
 
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext, run
+from ansible_collections.ocikit.registry.plugins.module_utils._module import run
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import check_digest
 from ansible_collections.ocikit.registry.plugins.module_utils._parallel import map_concurrent
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
+
+ARGUMENT_SPEC: dict[str, t.Any] = {
+    "image": {"type": "str", "required": True, "aliases": ["repository"]},
+    "digests": {"type": "list", "elements": "str", "required": True},
+}
 
 
 def blob_info(context: ModuleContext) -> dict[str, t.Any]:
@@ -128,13 +134,7 @@ def blob_info(context: ModuleContext) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    run(
-        blob_info,
-        {
-            "image": {"type": "str", "required": True, "aliases": ["repository"]},
-            "digests": {"type": "list", "elements": "str", "required": True},
-        },
-    )
+    run(blob_info, ARGUMENT_SPEC)
 
 
 if __name__ == "__main__":

@@ -129,11 +129,19 @@ error:
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
-from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext, run
+from ansible_collections.ocikit.registry.plugins.module_utils._module import run
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.catalog import (
     count_tags,
     find_repositories,
 )
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
+
+ARGUMENT_SPEC: dict[str, t.Any] = {
+    "include": {"type": "list", "elements": "str", "default": [], "aliases": ["patterns"]},
+    "exclude": {"type": "list", "elements": "str", "default": []},
+    "limit": {"type": "int"},
+    "tag_counts": {"type": "bool", "default": False},
+}
 
 
 def list_repositories(context: ModuleContext) -> dict[str, t.Any]:
@@ -153,15 +161,7 @@ def list_repositories(context: ModuleContext) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    run(
-        list_repositories,
-        {
-            "include": {"type": "list", "elements": "str", "default": [], "aliases": ["patterns"]},
-            "exclude": {"type": "list", "elements": "str", "default": []},
-            "limit": {"type": "int"},
-            "tag_counts": {"type": "bool", "default": False},
-        },
-    )
+    run(list_repositories, ARGUMENT_SPEC)
 
 
 if __name__ == "__main__":

@@ -223,15 +223,12 @@ error:
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput, NotFound, Refused
-from ansible_collections.ocikit.registry.plugins.module_utils._module import (
-    ModuleContext,
-    destination_arguments,
-    run,
-)
+from ansible_collections.ocikit.registry.plugins.module_utils._module import destination_arguments, run
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Manifest, Platform
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_digest
 from ansible_collections.ocikit.registry.plugins.module_utils._parallel import map_concurrent
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.repository import Repository
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.companions import companions
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.copy import select
@@ -241,6 +238,27 @@ from ansible_collections.ocikit.registry.plugins.module_utils._transfer.deliver 
     delivered,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.tagging import Target
+
+ARGUMENT_SPEC: dict[str, t.Any] = {
+    "image": {"type": "str", "aliases": ["source"]},
+    "to": {"type": "str"},
+    "images": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "image": {"type": "str", "required": True},
+            "to": {"type": "str", "required": True},
+        },
+    },
+    **destination_arguments(),
+    "platforms": {"type": "list", "elements": "str", "default": [], "aliases": ["platform"]},
+    "overwrite": {"type": "bool", "default": True},
+    "foreign_layers": {"type": "bool", "default": False},
+    "expected_digest": {"type": "str"},
+    "referrers": {"type": "bool", "default": False},
+    "signatures": {"type": "bool", "default": False},
+}
 
 
 def copy(context: ModuleContext) -> dict[str, t.Any]:
@@ -318,29 +336,7 @@ def _image(
 
 
 def main() -> None:
-    run(
-        copy,
-        {
-            "image": {"type": "str", "aliases": ["source"]},
-            "to": {"type": "str"},
-            "images": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "image": {"type": "str", "required": True},
-                    "to": {"type": "str", "required": True},
-                },
-            },
-            **destination_arguments(),
-            "platforms": {"type": "list", "elements": "str", "default": [], "aliases": ["platform"]},
-            "overwrite": {"type": "bool", "default": True},
-            "foreign_layers": {"type": "bool", "default": False},
-            "expected_digest": {"type": "str"},
-            "referrers": {"type": "bool", "default": False},
-            "signatures": {"type": "bool", "default": False},
-        },
-    )
+    run(copy, ARGUMENT_SPEC)
 
 
 if __name__ == "__main__":

@@ -245,15 +245,24 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._http.credentials import Credentials
 from ansible_collections.ocikit.registry.plugins.module_utils._http.transport import Response
-from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext, run
+from ansible_collections.ocikit.registry.plugins.module_utils._module import run
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.capabilities import (
     Probe,
     rate_limit,
     shown_headers,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient, failure
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
 
 _CAPABILITIES = ("catalog", "tag_pages", "head_digest", "referrers", "delete_manifest", "delete_tag", "mount")
+
+
+ARGUMENT_SPEC: dict[str, t.Any] = {
+    "repository": {"type": "str", "aliases": ["image", "repo"]},
+    "probe_deletion": {"type": "bool", "default": False},
+    "probe_mount": {"type": "bool", "default": False},
+    "fail": {"type": "bool", "default": True},
+}
 
 
 def info(context: ModuleContext) -> dict[str, t.Any]:
@@ -326,15 +335,7 @@ def _authenticated(client: RegistryClient, credentials: Credentials) -> bool | N
 
 
 def main() -> None:
-    run(
-        info,
-        {
-            "repository": {"type": "str", "aliases": ["image", "repo"]},
-            "probe_deletion": {"type": "bool", "default": False},
-            "probe_mount": {"type": "bool", "default": False},
-            "fail": {"type": "bool", "default": True},
-        },
-    )
+    run(info, ARGUMENT_SPEC)
 
 
 if __name__ == "__main__":

@@ -325,10 +325,11 @@ error:
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import NotFound, Refused
-from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext, run
+from ansible_collections.ocikit.registry.plugins.module_utils._module import run
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Manifest, Platform
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_digest
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import Fetched, RegistryClient
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.images import (
     image_config,
     manifest_facts,
@@ -336,6 +337,14 @@ from ansible_collections.ocikit.registry.plugins.module_utils._registry.images i
     shown_headers,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.platforms import image_for
+
+ARGUMENT_SPEC: dict[str, t.Any] = {
+    "image": {"type": "str", "required": True},
+    "platform": {"type": "str"},
+    "config": {"type": "bool", "default": False},
+    "sizes": {"type": "bool", "default": False},
+    "expected_digest": {"type": "str", "no_log": False},
+}
 
 
 def manifest_info(context: ModuleContext) -> dict[str, t.Any]:
@@ -394,16 +403,7 @@ def _image(client: RegistryClient, reference: Reference, root: Fetched, platform
 
 
 def main() -> None:
-    run(
-        manifest_info,
-        {
-            "image": {"type": "str", "required": True},
-            "platform": {"type": "str"},
-            "config": {"type": "bool", "default": False},
-            "sizes": {"type": "bool", "default": False},
-            "expected_digest": {"type": "str", "no_log": False},
-        },
-    )
+    run(manifest_info, ARGUMENT_SPEC)
 
 
 if __name__ == "__main__":

@@ -221,11 +221,8 @@ error:
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
-from ansible_collections.ocikit.registry.plugins.module_utils._module import (
-    ModuleContext,
-    destination_arguments,
-    run,
-)
+from ansible_collections.ocikit.registry.plugins.module_utils._module import destination_arguments, run
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.promotion import (
     carry_out,
     outcome,
@@ -233,6 +230,29 @@ from ansible_collections.ocikit.registry.plugins.module_utils._transfer.promotio
     read_undo,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.tagging import targets_diff
+
+ARGUMENT_SPEC: dict[str, t.Any] = {
+    "images": {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "image": {"type": "str", "required": True, "aliases": ["source"]},
+            "to": {"type": "list", "elements": "str", "required": True},
+            "expected_digest": {"type": "str"},
+            "if_digest": {"type": "str"},
+        },
+    },
+    "undo": {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "image": {"type": "str", "required": True},
+            "digest_before": {"type": "raw", "required": True},
+            "digest": {"type": "str", "required": True},
+        },
+    },
+    **destination_arguments(),
+}
 
 
 def promote(context: ModuleContext) -> dict[str, t.Any]:
@@ -253,31 +273,7 @@ def promote(context: ModuleContext) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    run(
-        promote,
-        {
-            "images": {
-                "type": "list",
-                "elements": "dict",
-                "options": {
-                    "image": {"type": "str", "required": True, "aliases": ["source"]},
-                    "to": {"type": "list", "elements": "str", "required": True},
-                    "expected_digest": {"type": "str"},
-                    "if_digest": {"type": "str"},
-                },
-            },
-            "undo": {
-                "type": "list",
-                "elements": "dict",
-                "options": {
-                    "image": {"type": "str", "required": True},
-                    "digest_before": {"type": "raw", "required": True},
-                    "digest": {"type": "str", "required": True},
-                },
-            },
-            **destination_arguments(),
-        },
-    )
+    run(promote, ARGUMENT_SPEC)
 
 
 if __name__ == "__main__":

@@ -314,7 +314,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     Refused,
     RegistryError,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext, run
+from ansible_collections.ocikit.registry.plugins.module_utils._module import run
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.tag_patterns import Patterns, is_pattern
 from ansible_collections.ocikit.registry.plugins.module_utils._prune.apply import (
@@ -341,6 +341,44 @@ from ansible_collections.ocikit.registry.plugins.module_utils._prune.snapshot im
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.catalog import find_repositories
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
+
+_MATCH_SPEC: dict[str, t.Any] = {
+    "tags": {"type": "list", "elements": "str"},
+    "exclude": {"type": "list", "elements": "str"},
+    "version": {"type": "str"},
+    "prereleases": {"type": "str", "choices": ["any", "none", "only"], "default": "any"},
+    "orphans": {"type": "bool", "default": False, "aliases": ["untagged"]},
+}
+_RULE_SPEC: dict[str, t.Any] = {
+    "name": {"type": "str"},
+    "match": {"type": "dict", "required": True, "options": _MATCH_SPEC},
+    "keep": {"type": "bool", "default": False},
+    "delete": {"type": "bool", "default": False},
+    "keep_last": {"type": "int"},
+    "by": {"type": "str", "choices": ["created", "version"], "default": "created"},
+    "group": {"type": "str"},
+    "older_than": {"type": "str"},
+    "younger_than": {"type": "str"},
+}
+ARGUMENT_SPEC: dict[str, t.Any] = {
+    "repositories": {
+        "type": "list",
+        "elements": "str",
+        "default": [],
+        "aliases": ["images", "repository"],
+    },
+    "rules": {"type": "list", "elements": "dict", "default": [], "options": _RULE_SPEC},
+    "protect": {"type": "list", "elements": "str", "default": []},
+    "unknown_age": {"type": "str", "choices": ["keep", "delete"], "default": "keep"},
+    "max_delete": {"type": "int"},
+    "max_delete_percent": {"type": "float", "default": 50.0},
+    "plan": {"type": "path"},
+    "apply_plan": {"type": "path"},
+    "undo": {"type": "path"},
+    "restore": {"type": "path"},
+    "cache_dir": {"type": "path"},
+}
 
 
 def prune(context: ModuleContext) -> dict[str, t.Any]:
@@ -546,45 +584,7 @@ def _restore(context: ModuleContext) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    match = {
-        "tags": {"type": "list", "elements": "str"},
-        "exclude": {"type": "list", "elements": "str"},
-        "version": {"type": "str"},
-        "prereleases": {"type": "str", "choices": ["any", "none", "only"], "default": "any"},
-        "orphans": {"type": "bool", "default": False, "aliases": ["untagged"]},
-    }
-    rule = {
-        "name": {"type": "str"},
-        "match": {"type": "dict", "required": True, "options": match},
-        "keep": {"type": "bool", "default": False},
-        "delete": {"type": "bool", "default": False},
-        "keep_last": {"type": "int"},
-        "by": {"type": "str", "choices": ["created", "version"], "default": "created"},
-        "group": {"type": "str"},
-        "older_than": {"type": "str"},
-        "younger_than": {"type": "str"},
-    }
-    run(
-        prune,
-        {
-            "repositories": {
-                "type": "list",
-                "elements": "str",
-                "default": [],
-                "aliases": ["images", "repository"],
-            },
-            "rules": {"type": "list", "elements": "dict", "default": [], "options": rule},
-            "protect": {"type": "list", "elements": "str", "default": []},
-            "unknown_age": {"type": "str", "choices": ["keep", "delete"], "default": "keep"},
-            "max_delete": {"type": "int"},
-            "max_delete_percent": {"type": "float", "default": 50.0},
-            "plan": {"type": "path"},
-            "apply_plan": {"type": "path"},
-            "undo": {"type": "path"},
-            "restore": {"type": "path"},
-            "cache_dir": {"type": "path"},
-        },
-    )
+    run(prune, ARGUMENT_SPEC)
 
 
 if __name__ == "__main__":

@@ -188,13 +188,14 @@ import os
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput, NotFound, Refused
-from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext, run
+from ansible_collections.ocikit.registry.plugins.module_utils._module import run
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import (
     Manifest,
     Platform,
     digest_diff,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_digest
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.repository import Repository
 from ansible_collections.ocikit.registry.plugins.module_utils._storage.files import tidy
 from ansible_collections.ocikit.registry.plugins.module_utils._storage.local import (
@@ -209,6 +210,17 @@ from ansible_collections.ocikit.registry.plugins.module_utils._transfer.copy imp
     plan,
     select,
 )
+
+ARGUMENT_SPEC: dict[str, t.Any] = {
+    "image": {"type": "list", "elements": "str", "required": True, "aliases": ["images"]},
+    "dest": {"type": "path", "required": True, "aliases": ["path"]},
+    "format": {"type": "str", "choices": list(FORMATS), "default": "oci"},
+    "platforms": {"type": "list", "elements": "str", "default": [], "aliases": ["platform"]},
+    "name": {"type": "str"},
+    "expected_digest": {"type": "str"},
+    "without": {"type": "list", "elements": "path", "default": []},
+    "foreign_layers": {"type": "bool", "default": False},
+}
 
 
 class Image(t.NamedTuple):
@@ -341,19 +353,7 @@ def _shown(image: Image) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    run(
-        pull,
-        {
-            "image": {"type": "list", "elements": "str", "required": True, "aliases": ["images"]},
-            "dest": {"type": "path", "required": True, "aliases": ["path"]},
-            "format": {"type": "str", "choices": list(FORMATS), "default": "oci"},
-            "platforms": {"type": "list", "elements": "str", "default": [], "aliases": ["platform"]},
-            "name": {"type": "str"},
-            "expected_digest": {"type": "str"},
-            "without": {"type": "list", "elements": "path", "default": []},
-            "foreign_layers": {"type": "bool", "default": False},
-        },
-    )
+    run(pull, ARGUMENT_SPEC)
 
 
 if __name__ == "__main__":

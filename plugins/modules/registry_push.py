@@ -197,9 +197,10 @@ error:
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
-from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext, run
+from ansible_collections.ocikit.registry.plugins.module_utils._module import run
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Platform
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
 from ansible_collections.ocikit.registry.plugins.module_utils._storage.local import image_in, open_source
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.copy import select
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.deliver import (
@@ -208,6 +209,18 @@ from ansible_collections.ocikit.registry.plugins.module_utils._transfer.deliver 
     delivered,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.tagging import Target, condition
+
+ARGUMENT_SPEC: dict[str, t.Any] = {
+    "src": {"type": "path", "required": True, "aliases": ["path"]},
+    "name": {"type": "str"},
+    "image": {"type": "str", "required": True, "aliases": ["to"]},
+    "tags": {"type": "list", "elements": "str", "default": []},
+    "platforms": {"type": "list", "elements": "str", "default": [], "aliases": ["platform"]},
+    "overwrite": {"type": "bool", "default": True},
+    "foreign_layers": {"type": "bool", "default": False},
+    "if_digest": {"type": "str"},
+    "mount_from": {"type": "list", "elements": "str", "default": []},
+}
 
 
 def push(context: ModuleContext) -> dict[str, t.Any]:
@@ -254,20 +267,7 @@ def _mountable(context: ModuleContext, target: Reference, name: str) -> str:
 
 
 def main() -> None:
-    run(
-        push,
-        {
-            "src": {"type": "path", "required": True, "aliases": ["path"]},
-            "name": {"type": "str"},
-            "image": {"type": "str", "required": True, "aliases": ["to"]},
-            "tags": {"type": "list", "elements": "str", "default": []},
-            "platforms": {"type": "list", "elements": "str", "default": [], "aliases": ["platform"]},
-            "overwrite": {"type": "bool", "default": True},
-            "foreign_layers": {"type": "bool", "default": False},
-            "if_digest": {"type": "str"},
-            "mount_from": {"type": "list", "elements": "str", "default": []},
-        },
-    )
+    run(push, ARGUMENT_SPEC)
 
 
 if __name__ == "__main__":

@@ -133,10 +133,11 @@ error:
 
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext, run
+from ansible_collections.ocikit.registry.plugins.module_utils._module import run
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Descriptor
 from ansible_collections.ocikit.registry.plugins.module_utils._parallel import map_concurrent
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.referrers import (
     ATTESTATION,
     COSIGN_TAG,
@@ -144,6 +145,12 @@ from ansible_collections.ocikit.registry.plugins.module_utils._registry.referrer
     cosign_tags,
     find_referrers,
 )
+
+ARGUMENT_SPEC: dict[str, t.Any] = {
+    "image": {"type": "str", "required": True},
+    "artifact_type": {"type": "str"},
+    "children": {"type": "bool", "default": False},
+}
 
 
 def referrers_info(context: ModuleContext) -> dict[str, t.Any]:
@@ -196,14 +203,7 @@ def _entry(subject: str, descriptor: Descriptor, source: str) -> dict[str, t.Any
 
 
 def main() -> None:
-    run(
-        referrers_info,
-        {
-            "image": {"type": "str", "required": True},
-            "artifact_type": {"type": "str"},
-            "children": {"type": "bool", "default": False},
-        },
-    )
+    run(referrers_info, ARGUMENT_SPEC)
 
 
 if __name__ == "__main__":

@@ -170,14 +170,22 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     RegistryError,
     printable,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext, run
+from ansible_collections.ocikit.registry.plugins.module_utils._module import run
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import digest_diff
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_digest
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
 
 _NOTES = {
     True: "The registry still keeps the blobs: only its garbage collection frees the space. On distribution run"
     " 'registry garbage-collect' while nothing is pushed.",
     False: "The registry serves the blobs no more: there is nothing left to do.",
+}
+
+
+ARGUMENT_SPEC: dict[str, t.Any] = {
+    "repository": {"type": "str", "required": True, "aliases": ["image", "repo"]},
+    "confirm": {"type": "str", "required": True},
+    "digests": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -227,14 +235,7 @@ def _before(reference: Reference, removal: Removal) -> dict[str, str | None]:
 
 
 def main() -> None:
-    run(
-        remove_repository,
-        {
-            "repository": {"type": "str", "required": True, "aliases": ["image", "repo"]},
-            "confirm": {"type": "str", "required": True},
-            "digests": {"type": "list", "elements": "str", "default": []},
-        },
-    )
+    run(remove_repository, ARGUMENT_SPEC)
 
 
 if __name__ == "__main__":

@@ -134,10 +134,17 @@ import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._deletion.tags import STRATEGIES, Remover
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput, RegistryError
-from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext, run
+from ansible_collections.ocikit.registry.plugins.module_utils._module import run
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import digest_diff
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_tag
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.tag_patterns import Patterns
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
+
+ARGUMENT_SPEC: dict[str, t.Any] = {
+    "image": {"type": "str", "required": True, "aliases": ["repository", "repo"]},
+    "tags": {"type": "list", "elements": "str", "default": [], "aliases": ["tag"]},
+    "strategy": {"type": "str", "choices": list(STRATEGIES), "default": "auto"},
+}
 
 
 def remove(context: ModuleContext) -> dict[str, t.Any]:
@@ -189,14 +196,7 @@ def _is_pattern(entry: str) -> bool:
 
 
 def main() -> None:
-    run(
-        remove,
-        {
-            "image": {"type": "str", "required": True, "aliases": ["repository", "repo"]},
-            "tags": {"type": "list", "elements": "str", "default": [], "aliases": ["tag"]},
-            "strategy": {"type": "str", "choices": list(STRATEGIES), "default": "auto"},
-        },
-    )
+    run(remove, ARGUMENT_SPEC)
 
 
 if __name__ == "__main__":

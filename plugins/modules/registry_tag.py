@@ -136,14 +136,24 @@ error:
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
-from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext, run
+from ansible_collections.ocikit.registry.plugins.module_utils._module import run
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_digest
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.tagging import (
     Target,
     read_targets,
     retag,
     targets_diff,
 )
+
+ARGUMENT_SPEC: dict[str, t.Any] = {
+    "image": {"type": "str", "required": True, "aliases": ["source"]},
+    "tags": {"type": "list", "elements": "str", "default": []},
+    "to": {"type": "list", "elements": "raw", "default": []},
+    "overwrite": {"type": "bool", "default": True},
+    "expected_digest": {"type": "str", "no_log": False},
+    "if_digest": {"type": "str"},
+}
 
 
 def tag(context: ModuleContext) -> dict[str, t.Any]:
@@ -182,17 +192,7 @@ def _check_registry(source: Reference, targets: t.Sequence[Target]) -> None:
 
 
 def main() -> None:
-    run(
-        tag,
-        {
-            "image": {"type": "str", "required": True, "aliases": ["source"]},
-            "tags": {"type": "list", "elements": "str", "default": []},
-            "to": {"type": "list", "elements": "raw", "default": []},
-            "overwrite": {"type": "bool", "default": True},
-            "expected_digest": {"type": "str", "no_log": False},
-            "if_digest": {"type": "str"},
-        },
-    )
+    run(tag, ARGUMENT_SPEC)
 
 
 if __name__ == "__main__":

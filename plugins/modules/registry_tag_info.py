@@ -184,12 +184,23 @@ error:
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
-from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext, run
+from ansible_collections.ocikit.registry.plugins.module_utils._module import run
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Descriptor
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import check_tag, is_digest
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.tag_patterns import Patterns
 from ansible_collections.ocikit.registry.plugins.module_utils._parallel import map_concurrent
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
+
+ARGUMENT_SPEC: dict[str, t.Any] = {
+    "image": {"type": "str", "required": True, "aliases": ["repository", "repo"]},
+    "digests": {"type": "bool", "default": False},
+    "include": {"type": "list", "elements": "str", "default": []},
+    "exclude": {"type": "list", "elements": "str", "default": []},
+    "limit": {"type": "int", "aliases": ["count"]},
+    "last": {"type": "str"},
+    "same_as": {"type": "str"},
+}
 
 
 def tag_info(context: ModuleContext) -> dict[str, t.Any]:
@@ -250,18 +261,7 @@ def _details(descriptor: Descriptor) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    run(
-        tag_info,
-        {
-            "image": {"type": "str", "required": True, "aliases": ["repository", "repo"]},
-            "digests": {"type": "bool", "default": False},
-            "include": {"type": "list", "elements": "str", "default": []},
-            "exclude": {"type": "list", "elements": "str", "default": []},
-            "limit": {"type": "int", "aliases": ["count"]},
-            "last": {"type": "str"},
-            "same_as": {"type": "str"},
-        },
-    )
+    run(tag_info, ARGUMENT_SPEC)
 
 
 if __name__ == "__main__":

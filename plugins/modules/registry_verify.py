@@ -210,12 +210,24 @@ error:
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import Refused
-from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext, run
+from ansible_collections.ocikit.registry.plugins.module_utils._module import run
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
 from ansible_collections.ocikit.registry.plugins.module_utils._verify.requirements import (
     REQUIREMENTS,
     read_checks,
     verify,
 )
+
+_DEFAULTS: dict[str, t.Any] = {"bool": False, "list": [], "dict": {}}
+ARGUMENT_SPEC: dict[str, t.Any] = {
+    "images": {"type": "list", "elements": "raw", "default": []},
+    "lock": {"type": "raw"},
+    **{
+        name: {**spec, "default": _DEFAULTS[spec["type"]]} if spec["type"] in _DEFAULTS else spec
+        for name, spec in REQUIREMENTS.items()
+    },
+    "report_only": {"type": "bool", "default": False},
+}
 
 
 def verify_images(context: ModuleContext) -> dict[str, t.Any]:
@@ -245,20 +257,7 @@ def verify_images(context: ModuleContext) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    defaults: dict[str, t.Any] = {"bool": False, "list": [], "dict": {}}
-    demands = {
-        name: {**spec, "default": defaults[spec["type"]]} if spec["type"] in defaults else spec
-        for name, spec in REQUIREMENTS.items()
-    }
-    run(
-        verify_images,
-        {
-            "images": {"type": "list", "elements": "raw", "default": []},
-            "lock": {"type": "raw"},
-            **demands,
-            "report_only": {"type": "bool", "default": False},
-        },
-    )
+    run(verify_images, ARGUMENT_SPEC)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import subprocess
 import tarfile
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
 from ansible_collections.ocikit.registry.plugins.modules.registry_copy import copy
 from ansible_collections.ocikit.registry.plugins.modules.registry_pull import pull
 from ansible_collections.ocikit.registry.plugins.modules.registry_push import push

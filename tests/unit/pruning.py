@@ -9,7 +9,7 @@ import datetime
 import subprocess
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
 from ansible_collections.ocikit.registry.plugins.modules.registry_prune import prune
 from tests.hostile import HostileRegistry
 from tests.registries import images

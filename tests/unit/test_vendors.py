@@ -17,8 +17,8 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     Unauthorized,
     Unsupported,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Manifest
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
 from tests.hostile import HostileRegistry
 from tests.hostile.profiles import OPERATIONS, PROFILES
 from tests.registries import Registry

@@ -10,7 +10,7 @@ import pathlib
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import RateLimited, RegistryError
-from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
 from ansible_collections.ocikit.registry.plugins.modules.registry_catalog_info import list_repositories
 from ansible_collections.ocikit.registry.plugins.modules.registry_info import info
 from ansible_collections.ocikit.registry.plugins.modules.registry_manifest_info import manifest_info

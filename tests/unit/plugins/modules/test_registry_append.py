@@ -23,9 +23,9 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     Refused,
     Unsupported,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
 from ansible_collections.ocikit.registry.plugins.modules.registry_append import append_layers
 from tests.registries import Registry, images
 

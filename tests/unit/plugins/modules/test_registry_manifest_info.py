@@ -17,7 +17,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     ProtocolError,
     Refused,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.images import shown_headers
 from ansible_collections.ocikit.registry.plugins.modules.registry_manifest_info import manifest_info
 from tests.hostile import HostileRegistry

@@ -18,10 +18,10 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     Refused,
     RegistryError,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._module import ModuleContext
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.quantities import parse_size
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
 from ansible_collections.ocikit.registry.plugins.module_utils._verify import requirements as _verification
 from ansible_collections.ocikit.registry.plugins.modules.registry_verify import verify_images
 from tests.hostile import HostileRegistry
