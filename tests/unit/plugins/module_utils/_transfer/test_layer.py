@@ -358,6 +358,7 @@ def test_an_archive_without_entries(tmp_path: pathlib.Path) -> None:
         (bz2.compress(TAR), "compressed with bzip2"),
         (b"\xfd7zXZ\0", "compressed with xz"),
     ],
+    ids=range(11),
 )
 def test_what_is_no_tarball(tmp_path: pathlib.Path, raw: bytes, message: str) -> None:
     (tmp_path / "file").write_bytes(raw)
