@@ -148,7 +148,7 @@ def list_repositories(context: ModuleContext) -> dict[str, t.Any]:
     params = context.params
     if params["limit"] is not None and params["limit"] < 1:
         raise InvalidInput("limit must be at least 1; leave it out to list all repositories.")
-    client = context.clients.home()
+    client = context.clients.default()
     names, truncated = find_repositories(client, params["include"], params["exclude"], params["limit"])
     registry = client.endpoint.name
     repositories: list[dict[str, t.Any]] = [

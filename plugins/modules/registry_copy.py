@@ -263,7 +263,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
 
 def copy(context: ModuleContext) -> dict[str, t.Any]:
     params, here = context.params, context.clients
-    there = here if params["destination"] is None else here.beside(params["destination"])
+    there = here if params["destination"] is None else here.for_destination(params["destination"])
     pairs = [_pair(here, there, entry["image"], entry["to"]) for entry in _entries(params)]
     for _source, target in pairs:
         if [other for _source, other in pairs].count(target) > 1:

@@ -272,7 +272,7 @@ def info(context: ModuleContext) -> dict[str, t.Any]:
     for option in ("probe_deletion", "probe_mount"):
         if params[option] and not repository:
             raise InvalidInput(f"{option} needs repository.")
-    client = clients.client(reference) if reference else clients.home()
+    client = clients.client(reference) if reference else clients.default()
     credentials = clients.credentials(client.endpoint.name, repository or "")
     result: dict[str, t.Any] = {
         "changed": False,

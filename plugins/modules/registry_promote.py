@@ -257,7 +257,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
 
 def promote(context: ModuleContext) -> dict[str, t.Any]:
     params, here = context.params, context.clients
-    there = here if params["destination"] is None else here.beside(params["destination"])
+    there = here if params["destination"] is None else here.for_destination(params["destination"])
     if (params["images"] is None) == (params["undo"] is None):
         raise InvalidInput("Set either images or undo.")
     if params["undo"] is None:

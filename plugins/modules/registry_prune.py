@@ -423,7 +423,7 @@ def _repositories(context: ModuleContext) -> list[Reference]:
     if patterns:
         if not context.params["registry"]:
             raise InvalidInput(f"{patterns[0]} is a pattern over a catalog: set registry to say whose.")
-        client = context.clients.home()
+        client = context.clients.default()
         wanted = Patterns([_without_registry(one, client.endpoint.name) for one in patterns], "repositories")
         names, _more = find_repositories(client, [], [], None)
         found += [Reference(client.endpoint.name, name) for name in names if wanted.match(name)]

@@ -166,7 +166,7 @@ class Operation:
         try:
             return type(self).function(ModuleContext({**self.params, "registry": None}, False, connection))
         finally:
-            connection.home()._transport.close()
+            connection.default()._transport.close()
 
     def check_tags(self, plain: Plain, repository: str) -> Tags:
         """Return the tags of a repository; all they lead to is complete."""

@@ -132,7 +132,7 @@ def connect(
     def make(url: str, **options: t.Any) -> tuple[RegistryClients, RegistryClient]:
         defaults = {name: spec.get("default") for name, spec in OPTIONS.items()}
         connection = RegistryClients({**defaults, "registry": url, **options}, events)
-        client = connection.home()
+        client = connection.default()
         clients.append(client)
         return connection, client
 

@@ -31,7 +31,7 @@ def connect(url: str, **options: t.Any) -> tuple[RegistryClients, RegistryClient
     _transport._FIRST_PAUSE = 0.001
     defaults = {name: spec.get("default") for name, spec in OPTIONS.items()}
     connection = RegistryClients({**defaults, "registry": url, **options}, _Silent())
-    return connection, connection.home()
+    return connection, connection.default()
 
 
 def move(what: str, **arguments: t.Any) -> None:

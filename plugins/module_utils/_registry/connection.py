@@ -16,6 +16,7 @@ from .._http.credentials import Credentials, Sources, find_credentials
 from .._http.transport import Transport, TransportOptions
 from .._oci.reference import DOCKER_HUB, Endpoint, Reference, endpoint, parse, parse_repository
 from .client import RegistryClient
+from .repository import Repository
 
 # The options of the documentation fragment, in its order.
 OPTIONS: dict[str, dict[str, t.Any]] = {
@@ -83,7 +84,7 @@ class RegistryClients:
     def concurrency(self) -> int:
         return t.cast(int, self._options["concurrency"] or OPTIONS["concurrency"]["default"])
 
-    def beside(self, options: t.Mapping[str, t.Any]) -> RegistryClients:
+    def for_destination(self, options: t.Mapping[str, t.Any]) -> RegistryClients:
         """Return the connection to another side: ``options``, and for what they leave out those of this one.
 
         What proves who asks, and where, is never taken over.
@@ -108,7 +109,11 @@ class RegistryClients:
         """Return the client of the registry that ``reference`` names."""
         return self._client(reference.registry)
 
-    def home(self) -> RegistryClient:
+    def repository_of(self, reference: Reference) -> Repository:
+        """Return the repository that ``reference`` names, to work on it."""
+        return Repository(self.client(reference), reference.repository, self.concurrency)
+
+    def default(self) -> RegistryClient:
         """Return the client of the registry that references without a host belong to."""
         return self._client(self._home.name if self._home else DOCKER_HUB)
 

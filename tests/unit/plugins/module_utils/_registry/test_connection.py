@@ -106,11 +106,11 @@ def test_credentials_of_an_auth_file_are_hidden_and_bound_to_their_path(
         auth_file = tmp_path / "auth.json"
         auth_file.write_text(json.dumps({"auths": {f"{server.host}/a": {"auth": ALICE}}}), encoding="utf-8")
         them = connection(events, registry=server.url, auth_file=str(auth_file))
-        assert them.home().resolve("a/b", "x") is not None
+        assert them.default().resolve("a/b", "x") is not None
         assert events.hidden == {"secret", ALICE}
         server.requests.clear()
         with pytest.raises(Unauthorized):
-            them.home().resolve("c/d", "x")
+            them.default().resolve("c/d", "x")
         assert sent(server) == {None}
 
 
@@ -120,7 +120,7 @@ def test_credentials_of_the_home_directory(events: t.Any, nobody: pathlib.Path) 
         (nobody / ".docker").mkdir()
         config = {"auths": {server.host: {"auth": ALICE}}}
         (nobody / ".docker" / "config.json").write_text(json.dumps(config), encoding="utf-8")
-        assert connection(events, registry=server.url).home().resolve("a/b", "x") is not None
+        assert connection(events, registry=server.url).default().resolve("a/b", "x") is not None
         assert "secret" in events.hidden
 
 
@@ -212,7 +212,7 @@ def test_options_that_are_refused(events: t.Any, options: dict[str, t.Any], says
 def test_options_that_are_left_out_have_their_defaults(events: t.Any) -> None:
     with HostileRegistry() as server:
         them = RegistryClients({**dict.fromkeys(OPTIONS), "registry": server.url}, events)
-        assert them.concurrency == 8 and them.home().ping().status == 200
+        assert them.concurrency == 8 and them.default().ping().status == 200
 
 
 def test_secrets_of_options_are_hidden(events: t.Any) -> None:
@@ -303,8 +303,8 @@ def test_an_error_is_cut_after_its_secrets_are_gone(connect: t.Any) -> None:
 
 def test_each_registry_has_one_client(events: t.Any) -> None:
     them = connection(events, registry="x.y")
-    assert them.client(them.reference("a/b:1")) is them.client(them.reference("x.y/c/d")) is them.home()
-    assert them.client(them.reference("z.y/a")) is not them.home()
+    assert them.client(them.reference("a/b:1")) is them.client(them.reference("x.y/c/d")) is them.default()
+    assert them.client(them.reference("z.y/a")) is not them.default()
 
 
 @pytest.mark.parametrize(
@@ -352,4 +352,4 @@ def test_plain_http_is_for_registries_that_name_no_scheme(events: t.Any) -> None
     them = connection(events, plain_http=True)
     assert str(them.client(them.reference("x.y/a")).endpoint) == "http://x.y"
     them = connection(events, registry="https://127.0.0.1:5000")
-    assert str(them.home().endpoint) == "https://127.0.0.1:5000"
+    assert str(them.default().endpoint) == "https://127.0.0.1:5000"
