@@ -42,6 +42,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._http.origin impor
     safe_url,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._http.transport import (
+    Body,
     Response,
     number,
     retry_after,
@@ -61,11 +62,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference imp
     is_repository,
     is_tag,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.blobs import (
-    BytesBody,
-    _arrived,
-    upload,
-)
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.blobs import _arrived, upload
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.capabilities import _quota
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import (
     RegistryClient,
@@ -331,15 +328,15 @@ def _referrers(client: RegistryClient) -> t.Any:
 
 
 def _blob(client: RegistryClient) -> t.Any:
-    reader = client.open_blob("team/app", _BLOB.digest, 1)
+    response = client.open_blob("team/app", _BLOB.digest, 1)
     try:
-        reader.readinto(memoryview(bytearray(100)))
+        response.stream.read(100)
     finally:
-        reader.close()
+        response.close()
 
 
 def _upload(client: RegistryClient) -> t.Any:
-    upload(client, "team/app", _BLOB, BytesBody(b"{}"))
+    upload(client, "team/app", _BLOB, Body.of(b"{}"))
 
 
 OPERATIONS: dict[str, t.Callable[[RegistryClient], t.Any]] = {

@@ -19,6 +19,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._errors import DigestMismatch, ProtocolError, Refused, RegistryError, ServerFault, Unsupported
+from .._http.transport import Body
 from .._oci.content import (
     DOCKER_CONFIG,
     DOCKER_LAYER_GZIP,
@@ -33,7 +34,7 @@ from .._oci.content import (
 )
 from .._oci.digest_tags import fallback_tag
 from .._parallel import map_concurrent, sleep
-from .._registry.blobs import BytesBody, upload
+from .._registry.blobs import upload
 from .._registry.client import RegistryClient
 from .._registry.referrers import remove_from_fallback_tag
 
@@ -416,7 +417,7 @@ class Remover:
         ):
             descriptor = Descriptor(media_type, digest_of(content), len(content))
             if not self._client.has_blob(self._repository, descriptor.digest):
-                upload(self._client, self._repository, descriptor, BytesBody(content))
+                upload(self._client, self._repository, descriptor, Body.of(content))
             descriptors.append(
                 {"mediaType": media_type, "digest": descriptor.digest, "size": descriptor.size}
             )

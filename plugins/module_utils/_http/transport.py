@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import email.utils
 import http.client
+import io
 import math
 import os
 import random
@@ -34,6 +35,7 @@ from .._errors import (
     without_secrets,
 )
 from .._oci.reference import Endpoint, is_loopback
+from .._oci.verified_reader import BytesReader
 from .._parallel import check_stopped, sleep
 from .address_guard import AddressGuard, guarded
 from .auth import Answer, Authorizer, parse_challenges, wanted_access
@@ -89,7 +91,10 @@ class TransportOptions:
 
 
 class Response:
-    """One final answer. ``body`` is there unless the request asked for a stream; header names are case-insensitive."""
+    """One final answer; header names are case-insensitive.
+
+    ``body`` holds the content, ``stream`` reads it where the request asked for a stream.
+    """
 
     def __init__(self, raw: t.Any, method: str, url: str, attempts: int, body: bytes = b"") -> None:
         self._raw = raw
@@ -99,6 +104,7 @@ class Response:
         self.url = url
         self.attempts = attempts
         self.body = body
+        self.stream: io.RawIOBase = BytesReader(body)
 
     @property
     def content_type(self) -> str:
@@ -108,26 +114,42 @@ class Response:
         """Return each header called ``name`` by itself: ``headers`` joins repeated ones."""
         return list(self._raw.raw.headers.getlist(name))
 
-    def readinto(self, buffer: memoryview) -> int:
-        """Read the next bytes of a streamed body as they were sent; 0 at its end. Raises Unreachable."""
-        try:
-            chunk = self._raw.raw.read(len(buffer), decode_content=False)
-        except _FAULTS as error:
-            raise _fault(error, self.method, self.url) from error
-        buffer[: len(chunk)] = chunk
-        return len(chunk)
-
     def close(self) -> None:
         """Give the connection up: what is left of the body is not read."""
         self._raw.close()
 
 
-class Body(t.Protocol):
-    """What is uploaded: a size in bytes and a way to read it from the start, once for each try."""
+class _ResponseStream(io.RawIOBase):
+    """The body of a response as it was sent, without decoding. Reading raises Unreachable."""
+
+    def __init__(self, raw: t.Any, method: str, url: str) -> None:
+        self._raw = raw
+        self._method = method
+        self._url = url
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: t.Any) -> int:
+        try:
+            chunk = self._raw.raw.read(len(buffer), decode_content=False)
+        except _FAULTS as error:
+            raise _fault(error, self._method, self._url) from error
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
+
+
+@dataclass(frozen=True)
+class Body:
+    """What is uploaded: its size in bytes, and a function that opens it at its start, called for each try."""
 
     size: int
+    open: t.Callable[[], io.RawIOBase]
 
-    def open(self) -> t.BinaryIO: ...
+    @classmethod
+    def of(cls, content: bytes) -> Body:
+        """Return ``content`` as a body."""
+        return cls(len(content), lambda: BytesReader(content))
 
 
 @dataclass
@@ -317,16 +339,17 @@ class Transport:
         started = time.monotonic()
         status: object = "failed"
         body = request.body
-        data: bytes | _Sized | None
-        if body is None or isinstance(body, bytes):
-            data = body
-        else:
-            # Of an empty stream requests would make one of unknown length.
-            data = _Sized(body) if body.size else b""
+        source: io.RawIOBase | None = None
+        data = body if isinstance(body, bytes) else None
+        if isinstance(body, Body):
+            headers["Content-Length"] = str(body.size)
         try:
             prepared = self._session.prepare_request(
                 requests.Request(method, url, headers=headers, data=data)
             )
+            if isinstance(body, Body):
+                # Given to requests earlier it would be measured, and sent in its own way.
+                prepared.body = source = body.open()  # type: ignore[assignment]
             # requests spells URLs anew, but a server that signed a path or query compares bytes.
             prepared.url = url if url.isascii() else prepared.url
             answer = self._session.send(
@@ -343,7 +366,9 @@ class Transport:
             if status == 416:
                 # Never read: distribution 2.8 announces a body that it does not send.
                 answer.close()
-            elif not (request.stream and status in (200, 206)):
+            elif request.stream and status in (200, 206):
+                response.stream = _ResponseStream(answer, method, url)
+            else:
                 response.body = _read(answer, url, request.limit if status < 400 else SMALL_LIMIT)
                 if status >= 400:
                     quoted = headers.get("Authorization", "").rpartition(" ")[2]
@@ -354,8 +379,8 @@ class Transport:
         except _FAULTS as error:
             raise _fault(error, method, url, self._options) from error
         finally:
-            if isinstance(data, _Sized):
-                data.close()
+            if source is not None:
+                source.close()
             if self._log:
                 self._log(f"{method} {safe_url(url)} {status} {(time.monotonic() - started) * 1000:.0f} ms")
 
@@ -386,30 +411,6 @@ class Transport:
                 found = requests.utils.get_environ_proxies(url, no_proxy=None)
             self._proxies[origin] = found
         return self._proxies[origin]
-
-
-class _Sized:
-    """A body of known size as http.client takes it, opened when the first bytes are wanted."""
-
-    def __init__(self, body: Body) -> None:
-        self._body = body
-        self._file: t.BinaryIO | None = None
-
-    def __len__(self) -> int:
-        return self._body.size
-
-    def __iter__(self) -> t.Iterator[bytes]:
-        return iter(lambda: self.read(BLOCK), b"")
-
-    def read(self, size: int = -1) -> bytes:
-        check_stopped()
-        if self._file is None:
-            self._file = self._body.open()
-        return self._file.read(size)
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
 
 
 def number(text: str | None) -> int | None:

@@ -6,11 +6,11 @@
 
 from __future__ import annotations
 
+import io
 import typing as t
 from dataclasses import dataclass, field
 
 from .content import Descriptor, Manifest
-from .verified_reader import Reader
 
 
 class Contents(t.Protocol):
@@ -19,7 +19,7 @@ class Contents(t.Protocol):
     def fetch_manifest(self, descriptor: Descriptor) -> Manifest:
         """Return a manifest whose bytes have the descriptor's digest."""
 
-    def open_blob(self, descriptor: Descriptor) -> Reader:
+    def open_blob(self, descriptor: Descriptor) -> io.RawIOBase:
         """Return the bytes of a blob as they are stored; whoever reads them verifies them."""
 
 

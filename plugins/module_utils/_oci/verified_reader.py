@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import typing as t
 
 from .._errors import DigestMismatch, ProtocolError
@@ -14,28 +15,42 @@ from .._parallel import check_stopped
 from .content import Descriptor
 
 
-class Reader(t.Protocol):
-    """A stream of bytes that is read once, from the start."""
+class BytesReader(io.RawIOBase):
+    """Reads bytes that are in memory."""
 
-    def readinto(self, buffer: memoryview) -> int: ...
+    def __init__(self, content: bytes) -> None:
+        self._rest = memoryview(content)
 
-    def close(self) -> None: ...
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: t.Any) -> int:
+        count = min(len(buffer), len(self._rest))
+        buffer[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
 
 
-class VerifiedReader:
-    """Passes the bytes of ``reader`` on, and raises DigestMismatch unless they are what ``descriptor`` names."""
+class VerifiedReader(io.RawIOBase):
+    """Passes the bytes of ``source`` on, and raises DigestMismatch unless they are what ``descriptor`` names.
 
-    def __init__(self, reader: Reader, descriptor: Descriptor) -> None:
-        self._reader = reader
+    Closing it closes ``source``.
+    """
+
+    def __init__(self, source: io.RawIOBase, descriptor: Descriptor) -> None:
+        self._source = source
         self._descriptor = descriptor
         self._hash = hashlib.new(descriptor.digest.partition(":")[0])
         self._count = 0
 
-    def readinto(self, buffer: memoryview) -> int:
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: t.Any) -> int:
         """Read on; the end is reported only after the digest was found right."""
         check_stopped()
-        count = self._reader.readinto(buffer)
-        self._hash.update(buffer[:count])
+        count = self._source.readinto(buffer) or 0
+        self._hash.update(memoryview(buffer)[:count])
         self._count += count
         expected = self._descriptor
         if self._count > expected.size or (not count and self._count < expected.size):
@@ -49,15 +64,18 @@ class VerifiedReader:
         return count
 
     def close(self) -> None:
-        self._reader.close()
+        self._source.close()
+        super().close()
 
 
-def read_blob(reader: Reader, descriptor: Descriptor, limit: int) -> bytes:
-    """Return all bytes of ``reader``, which are what ``descriptor`` names, and close it.
+def read_blob(source: io.RawIOBase, descriptor: Descriptor, limit: int) -> bytes:
+    """Return all bytes of ``source``, which are what ``descriptor`` names, and close it.
 
-    Raises ProtocolError for a blob of more than ``limit`` bytes, before one is read, and DigestMismatch.
+    Raises:
+        ProtocolError: the blob has more than ``limit`` bytes; none is read.
+        DigestMismatch: the bytes are not those that ``descriptor`` names.
     """
-    source = VerifiedReader(reader, descriptor)
+    verified = VerifiedReader(source, descriptor)
     try:
         if descriptor.size > limit:
             raise ProtocolError(
@@ -66,9 +84,9 @@ def read_blob(reader: Reader, descriptor: Descriptor, limit: int) -> bytes:
         # The byte too many is room to find the end, or a blob that is too long.
         content, count = memoryview(bytearray(descriptor.size + 1)), 0
         while True:
-            part = source.readinto(content[count:])
+            part = verified.readinto(content[count:])
             if not part:
                 return bytes(content[:count])
             count += part
     finally:
-        source.close()
+        verified.close()

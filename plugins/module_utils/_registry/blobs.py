@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import re
 import typing as t
@@ -13,7 +14,7 @@ import typing as t
 from .._errors import RegistryError, Unreachable
 from .._http.transport import BLOCK, Body, Response
 from .._oci.content import Descriptor
-from .._oci.verified_reader import Reader, VerifiedReader
+from .._oci.verified_reader import VerifiedReader
 from .client import RegistryClient, failure
 
 CHUNK = 16 << 20
@@ -21,7 +22,7 @@ _MAX_CHUNK = 512 << 20
 _MAX_STALLS = 5
 
 
-class BlobDownload:
+class BlobDownload(io.RawIOBase):
     """The bytes of a blob of a registry. A broken connection is taken up again with ``Range`` where it ended.
 
     Progress decides how often: only a number of interruptions in a row without a single new byte is final.
@@ -36,7 +37,11 @@ class BlobDownload:
         self._stalls = 0
         self._response: Response | None = None
 
-    def readinto(self, buffer: memoryview) -> int:
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: t.Any) -> int:
+        view = memoryview(buffer)
         while True:
             if self._response is None:
                 # When this fails the transport has tried often enough.
@@ -45,15 +50,15 @@ class BlobDownload:
                 )
                 self._skip = 0 if self._response.status == 206 else self._offset
             try:
-                self._pass_over(self._response, buffer)
-                count = self._response.readinto(buffer)
+                self._pass_over(self._response.stream, view)
+                count = self._response.stream.readinto(view) or 0
                 if not count and self._offset < self._descriptor.size:
                     raise Unreachable(
                         f"The connection ended after {self._offset} of the {self._descriptor.size} bytes of"
                         f" {self._descriptor.digest}."
                     )
             except Unreachable:
-                self.close()
+                self._give_up()
                 if self._offset and self._offset == self._descriptor.size:
                     return 0
                 self._stalls += 1
@@ -66,14 +71,18 @@ class BlobDownload:
             return count
 
     def close(self) -> None:
+        self._give_up()
+        super().close()
+
+    def _give_up(self) -> None:
         if self._response is not None:
             self._response.close()
             self._response = None
 
-    def _pass_over(self, response: Response, buffer: memoryview) -> None:
+    def _pass_over(self, stream: io.RawIOBase, buffer: memoryview) -> None:
         """Skip what is known already, where the registry knows no ranges and sends the whole again."""
         while self._skip:
-            count = response.readinto(buffer[: self._skip])
+            count = stream.readinto(buffer[: self._skip])
             if not count:
                 raise Unreachable(
                     f"The connection ended again before byte {self._offset} of {self._descriptor.digest}."
@@ -81,31 +90,9 @@ class BlobDownload:
             self._skip -= count
 
 
-class _File:
-    """A reader as the file that HTTP sends from."""
-
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
-
-    def read(self, size: int = BLOCK) -> bytes:
-        buffer = bytearray(BLOCK if size < 0 else min(size, BLOCK))
-        count = self._reader.readinto(memoryview(buffer))
-        return bytes(memoryview(buffer)[:count])
-
-    def close(self) -> None:
-        self._reader.close()
-
-
-class BlobBody:
-    """A blob as the body of an upload, opened anew for each try."""
-
-    def __init__(self, descriptor: Descriptor, open_reader: t.Callable[[], Reader]) -> None:
-        self.size = descriptor.size
-        self._descriptor = descriptor
-        self._open_reader = open_reader
-
-    def open(self) -> t.BinaryIO:
-        return t.cast(t.BinaryIO, _File(VerifiedReader(self._open_reader(), self._descriptor)))
+def blob_body(descriptor: Descriptor, open_source: t.Callable[[], io.RawIOBase]) -> Body:
+    """Return the body of an upload of the blob that ``open_source`` opens, verified while it is sent."""
+    return Body(descriptor.size, lambda: VerifiedReader(open_source(), descriptor))
 
 
 def upload(
@@ -137,80 +124,71 @@ def upload(
         raise second from error
 
 
-class _Stream:
-    """The content of a body, from any place on: what was passed by is read once more, so that nothing has to be kept."""
+class _Rereadable:
+    """The content of a body, from any byte on: it is opened once more to go back, so that no chunk is kept in memory."""
 
     def __init__(self, body: Body) -> None:
         self._body = body
-        self._file: t.BinaryIO | None = None
+        self._source: io.RawIOBase | None = None
         self._position = 0
         self.failed = False
 
-    def read(self, position: int, size: int) -> bytes:
-        """Return up to ``size`` bytes from ``position`` on; none at the end. An error of the source sets ``failed``."""
+    def readinto(self, position: int, buffer: memoryview) -> int:
+        """Read from ``position`` on; 0 at the end. An error of the source sets ``failed``."""
         try:
-            if self._file is None or position < self._position:
+            if self._source is None or position < self._position:
                 self.close()
-                self._file, self._position = self._body.open(), 0
+                self._source, self._position = self._body.open(), 0
             while self._position < position:
-                passed = self._file.read(min(position - self._position, BLOCK))
+                passed = self._source.read(min(position - self._position, BLOCK))
                 if not passed:
-                    return b""
+                    return 0
                 self._position += len(passed)
-            part = self._file.read(min(size, BLOCK))
+            count = self._source.readinto(buffer) or 0
         except (RegistryError, OSError):
             self.failed = True
             raise
-        self._position += len(part)
-        return part
+        self._position += count
+        return count
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        if self._source is not None:
+            self._source.close()
+            self._source = None
 
 
-class _Chunk:
-    """A part of a stream as the body of a request."""
+class _Chunk(io.RawIOBase):
+    """The bytes from ``start`` to ``end`` of a body. What closes it leaves the body open for the next chunk."""
 
-    def __init__(self, stream: _Stream, start: int, size: int) -> None:
-        self.size = size
-        self._stream = stream
-        self._start = start
-
-    def open(self) -> t.BinaryIO:
-        return t.cast(t.BinaryIO, _ChunkFile(self._stream, self._start, self._start + self.size))
-
-
-class _ChunkFile:
-    def __init__(self, stream: _Stream, position: int, end: int) -> None:
-        self._stream = stream
-        self._position = position
+    def __init__(self, content: _Rereadable, start: int, end: int) -> None:
+        self._content = content
+        self._position = start
         self._end = end
 
-    def read(self, size: int = BLOCK) -> bytes:
-        left = self._end - self._position
-        part = self._stream.read(self._position, left if size < 0 else min(size, left)) if left else b""
-        self._position += len(part)
-        return part
+    def readable(self) -> bool:
+        return True
 
-    def close(self) -> None:
-        """The stream is read on by the next chunk."""
+    def readinto(self, buffer: t.Any) -> int:
+        view = memoryview(buffer)[: self._end - self._position]
+        count = self._content.readinto(self._position, view) if view else 0
+        self._position += count
+        return count
 
 
 def _upload_chunks(client: RegistryClient, repository: str, descriptor: Descriptor, body: Body) -> None:
     """Send a blob in chunks (distribution-spec, "Pushing a blob in chunks"), going on from where the registry is."""
     session = client.start_upload(repository)
     size = max(CHUNK, min(client.chunk_minimum, _MAX_CHUNK))
-    stream, sent, stalls = _Stream(body), 0, 0
+    content, sent, stalls = _Rereadable(body), 0, 0
     try:
         while sent < descriptor.size:
             end = min(descriptor.size, sent + size)
             try:
-                response = client.send_chunk(repository, session, sent, _Chunk(stream, sent, end - sent))
+                chunk = Body(end - sent, functools.partial(_Chunk, content, sent, end))
+                response = client.send_chunk(repository, session, sent, chunk)
                 arrived = end if response.status in (201, 202, 204) else None
             except Unreachable:
-                if stream.failed:
+                if content.failed:
                     raise
                 response, arrived = client.upload_status(repository, session), None
             if arrived is None:
@@ -224,7 +202,7 @@ def _upload_chunks(client: RegistryClient, repository: str, descriptor: Descript
             session = client.session_url(response, session)
             sent = arrived
         # A source is verified where it ends.
-        stream.read(sent, 1)
+        content.readinto(sent, memoryview(bytearray(1)))
         response = client.finish_upload(repository, session, descriptor.digest)
         if response.status not in (201, 204):
             raise failure(response, f"The blob {descriptor.digest} cannot be stored in {repository}")
@@ -232,7 +210,7 @@ def _upload_chunks(client: RegistryClient, repository: str, descriptor: Descript
         client.cancel_upload(repository, session)
         raise
     finally:
-        stream.close()
+        content.close()
 
 
 def _arrived(response: Response) -> int:
@@ -240,14 +218,3 @@ def _arrived(response: Response) -> int:
     found = re.match(r"(?:bytes=)?0-(-?[0-9]{1,18})\Z", response.headers.get("Range", ""))
     last = int(found.group(1)) if found else 0
     return last + 1 if last > 0 else 0
-
-
-class BytesBody:
-    """Bytes in memory as the body of an upload."""
-
-    def __init__(self, content: bytes) -> None:
-        self.size = len(content)
-        self._content = content
-
-    def open(self) -> t.BinaryIO:
-        return io.BytesIO(self._content)

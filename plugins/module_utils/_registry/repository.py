@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import typing as t
 
 from .._errors import Denied, Unauthorized
@@ -14,9 +15,9 @@ from .._http.transport import Body
 from .._oci.content import Descriptor, Manifest
 from .._oci.reference import is_digest
 from .._oci.stores import CopyPlan, Source
-from .._oci.verified_reader import Reader, read_blob
+from .._oci.verified_reader import read_blob
 from .._parallel import map_concurrent
-from .blobs import BlobBody, BlobDownload, upload
+from .blobs import BlobDownload, blob_body, upload
 from .client import Deletion, Fetched, Page, Pushed, RegistryClient
 from .referrers import add_to_fallback_tag, referrer_descriptor
 
@@ -114,7 +115,7 @@ class Repository:
     def fetch_manifest(self, descriptor: Descriptor) -> Manifest:
         return self.manifest(descriptor.digest)
 
-    def open_blob(self, descriptor: Descriptor) -> Reader:
+    def open_blob(self, descriptor: Descriptor) -> io.RawIOBase:
         return BlobDownload(self.client, self.name, descriptor)
 
     def origin(self, descriptor: Descriptor) -> Source:
@@ -135,7 +136,7 @@ class Repository:
             session = self.client.mount_blob(self.name, descriptor.digest, origin)
             if session is None:
                 return False
-        self.upload(descriptor, BlobBody(descriptor, lambda: source.open_blob(descriptor)), session)
+        self.upload(descriptor, blob_body(descriptor, lambda: source.open_blob(descriptor)), session)
         return True
 
     def mountable(self, origin: Source) -> str | None:
@@ -183,7 +184,7 @@ class Mounting:
     def fetch_manifest(self, descriptor: Descriptor) -> Manifest:
         return self._source.fetch_manifest(descriptor)
 
-    def open_blob(self, descriptor: Descriptor) -> Reader:
+    def open_blob(self, descriptor: Descriptor) -> io.RawIOBase:
         return self._source.open_blob(descriptor)
 
     def origin(self, descriptor: Descriptor) -> Source:

@@ -35,7 +35,6 @@ from .._oci.content import (
 )
 from .._oci.reference import is_digest
 from .._oci.stores import CopyPlan, Source
-from .._oci.verified_reader import Reader
 from .files import check_space, receive, replacing, storage_errors
 from .oci_layout import MARKER, entries_in, entry_of, index_json, name_of
 
@@ -92,7 +91,7 @@ class _Shared(io.RawIOBase):
         return len(chunk)
 
 
-class _Section:
+class _Section(io.RawIOBase):
     """The bytes of one member, with a file handle of its own."""
 
     def __init__(self, file: t.BinaryIO, place: _Place) -> None:
@@ -100,7 +99,10 @@ class _Section:
         self._left = place.size
         file.seek(place.offset)
 
-    def readinto(self, buffer: memoryview) -> int:
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: t.Any) -> int:
         try:
             chunk = self._file.read(min(len(buffer), self._left))
         except _DAMAGES as error:
@@ -111,6 +113,7 @@ class _Section:
 
     def close(self) -> None:
         self._file.close()
+        super().close()
 
 
 class _Headers:
@@ -169,7 +172,7 @@ class ArchiveSource:
             raise NotFound(f"{self.path} does not hold {descriptor.digest}.")
         return Manifest.parse(raw, descriptor.media_type, descriptor.digest)
 
-    def open_blob(self, descriptor: Descriptor) -> Reader:
+    def open_blob(self, descriptor: Descriptor) -> io.RawIOBase:
         place = self._members.get(_member(descriptor.digest))
         if place is None:
             raise NotFound(f"{self.path} does not hold {descriptor.digest}.")
@@ -309,7 +312,7 @@ class ArchiveStore:
     def fetch_manifest(self, descriptor: Descriptor) -> Manifest:
         return self._reading().fetch_manifest(descriptor)
 
-    def open_blob(self, descriptor: Descriptor) -> Reader:
+    def open_blob(self, descriptor: Descriptor) -> io.RawIOBase:
         return self._reading().open_blob(descriptor)
 
     def origin(self, descriptor: Descriptor) -> Source:

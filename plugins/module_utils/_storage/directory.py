@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import typing as t
 
@@ -14,7 +15,6 @@ from .._errors import InvalidInput, NotFound, ProtocolError
 from .._oci.content import MANIFEST_READ_LIMIT, Descriptor, Manifest
 from .._oci.reference import is_digest
 from .._oci.stores import CopyPlan, Source
-from .._oci.verified_reader import Reader
 from .files import INGEST, file_digest, ingest, read_file, receive, replacing, storage_errors, write_all
 
 MANIFEST = "manifest.json"
@@ -91,12 +91,12 @@ class DirectoryStore:
                     return Manifest.parse(raw, descriptor.media_type, descriptor.digest)
         raise NotFound(f"{self.path} does not hold {descriptor.digest}.")
 
-    def open_blob(self, descriptor: Descriptor) -> Reader:
+    def open_blob(self, descriptor: Descriptor) -> io.RawIOBase:
         path = self._find(descriptor.digest)
         if path is None:
             raise NotFound(f"{self.path} does not hold {descriptor.digest}.")
         with storage_errors(path):
-            return t.cast(Reader, open(path, "rb", buffering=0))
+            return open(path, "rb", buffering=0)
 
     def origin(self, descriptor: Descriptor) -> Source:
         return self

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import io
 import os
 import shutil
 import typing as t
@@ -16,7 +17,7 @@ import typing as t
 from .._errors import InvalidInput, LocalStorageError
 from .._http.transport import BLOCK
 from .._oci.content import Descriptor
-from .._oci.verified_reader import Reader, VerifiedReader
+from .._oci.verified_reader import VerifiedReader
 from .._parallel import check_stopped
 
 INGEST = ".ocikit-ingest"
@@ -56,9 +57,9 @@ def file_digest(path: str, like: str) -> str:
             digest.update(buffer[:count])
 
 
-def receive(reader: Reader, descriptor: Descriptor, write: t.Callable[[memoryview], t.Any]) -> None:
-    """Hand all bytes of ``reader`` to ``write``, verified against ``descriptor``, and close it."""
-    verified = VerifiedReader(reader, descriptor)
+def receive(source: io.RawIOBase, descriptor: Descriptor, write: t.Callable[[memoryview], t.Any]) -> None:
+    """Hand all bytes of ``source`` to ``write``, verified against ``descriptor``, and close it."""
+    verified = VerifiedReader(source, descriptor)
     buffer = memoryview(bytearray(min(BLOCK, descriptor.size + 1)))
     try:
         while True:

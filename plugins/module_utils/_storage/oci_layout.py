@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import typing as t
@@ -15,7 +16,6 @@ from .._errors import InvalidInput, NotFound, ProtocolError
 from .._oci.content import MANIFEST_READ_LIMIT, OCI_INDEX, Descriptor, Manifest, parse_json_object
 from .._oci.reference import is_digest
 from .._oci.stores import CopyPlan, Source
-from .._oci.verified_reader import Reader
 from .files import INGEST, file_digest, ingest, read_file, receive, replacing, storage_errors, write_all
 
 REF_NAME = "org.opencontainers.image.ref.name"
@@ -81,12 +81,12 @@ class LayoutStore:
             raw = read_file(path, MANIFEST_READ_LIMIT)
         return Manifest.parse(raw, descriptor.media_type, descriptor.digest)
 
-    def open_blob(self, descriptor: Descriptor) -> Reader:
+    def open_blob(self, descriptor: Descriptor) -> io.RawIOBase:
         path = self.blob_path(descriptor.digest)
         with storage_errors(path):
             if not os.path.exists(path):
                 raise NotFound(f"{self.path} does not hold {descriptor.digest}.")
-            return t.cast(Reader, open(path, "rb", buffering=0))
+            return open(path, "rb", buffering=0)
 
     def origin(self, descriptor: Descriptor) -> Source:
         return self

@@ -28,7 +28,7 @@ from .._oci.content import (
     parse_json_object,
 )
 from .._oci.stores import Source
-from .._oci.verified_reader import Reader, read_blob
+from .._oci.verified_reader import BytesReader, read_blob
 from .._parallel import map_concurrent
 from .layer import Layer
 
@@ -65,12 +65,12 @@ class Overlay:
     def __init__(self, below: Source | None) -> None:
         self._below = below
         self._manifests: dict[str, Manifest] = {}
-        self._blobs: dict[str, t.Callable[[], Reader]] = {}
+        self._blobs: dict[str, t.Callable[[], io.RawIOBase]] = {}
 
     def add_manifest(self, manifest: Manifest) -> None:
         self._manifests[manifest.digest] = manifest
 
-    def add_blob(self, digest: str, open_blob: t.Callable[[], Reader]) -> None:
+    def add_blob(self, digest: str, open_blob: t.Callable[[], io.RawIOBase]) -> None:
         self._blobs[digest] = open_blob
 
     def resolve(self, name: str) -> Descriptor | None:
@@ -82,7 +82,7 @@ class Overlay:
     def fetch_manifest(self, descriptor: Descriptor) -> Manifest:
         return self._manifests.get(descriptor.digest) or self._source(descriptor).fetch_manifest(descriptor)
 
-    def open_blob(self, descriptor: Descriptor) -> Reader:
+    def open_blob(self, descriptor: Descriptor) -> io.RawIOBase:
         own = self._blobs.get(descriptor.digest)
         return own() if own else self._source(descriptor).open_blob(descriptor)
 
@@ -150,7 +150,7 @@ def from_nothing(change: Change, platform: Platform) -> Appended:
     descriptor = {"mediaType": OCI_CONFIG, "digest": digest_of(raw), "size": len(raw)}
     empty = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": descriptor, "layers": []}
     below = Overlay(None)
-    below.add_blob(digest_of(raw), lambda: _reader(raw))
+    below.add_blob(digest_of(raw), lambda: BytesReader(raw))
     return append(below, Manifest.parse(_serialised(empty), OCI_MANIFEST), change, (), "The new image", 1)
 
 
@@ -229,7 +229,7 @@ class _Work:
         if config_after != config:
             raw = _serialised(config_after)
             data["config"] = _pointing_to(data["config"], raw)
-            self.overlay.add_blob(digest_of(raw), lambda: _reader(raw))
+            self.overlay.add_blob(digest_of(raw), lambda: BytesReader(raw))
         if missing:
             data["layers"] = data["layers"] + [_layer_entry(layer, manifest.media_type) for layer in missing]
         for layer in missing:
@@ -335,10 +335,6 @@ def _serialised(data: Data) -> bytes:
         return json.dumps(data, separators=(",", ":"), allow_nan=False).encode()
     except ValueError:
         raise ProtocolError("The image config or manifest holds a number that JSON does not know.") from None
-
-
-def _reader(raw: bytes) -> Reader:
-    return t.cast(Reader, io.BytesIO(raw))
 
 
 def _object(data: Data, key: str) -> Data:

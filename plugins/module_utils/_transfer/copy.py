@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import typing as t
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from .._oci.content import (
     platform_child,
 )
 from .._oci.stores import Contents, CopyPlan, Source, Store
-from .._oci.verified_reader import Reader, read_blob
+from .._oci.verified_reader import read_blob
 from .._parallel import map_concurrent
 
 _MAX_NESTING = 6
@@ -218,7 +219,7 @@ class FallbackSource:
     def fetch_manifest(self, descriptor: Descriptor) -> Manifest:
         return self._holder(descriptor).fetch_manifest(descriptor)
 
-    def open_blob(self, descriptor: Descriptor) -> Reader:
+    def open_blob(self, descriptor: Descriptor) -> io.RawIOBase:
         return self._holder(descriptor).open_blob(descriptor)
 
     def _holder(self, descriptor: Descriptor) -> Contents:

@@ -24,7 +24,6 @@ from dataclasses import dataclass
 
 from .._errors import InvalidInput, LocalStorageError, Unsupported, printable
 from .._http.transport import BLOCK
-from .._oci.verified_reader import Reader
 from .._storage.files import storage_errors
 
 _LEVEL = 6
@@ -54,9 +53,9 @@ class Layer:
     diff_id: str
     make: t.Callable[[], Blocks]
 
-    def open(self) -> Reader:
+    def open(self) -> io.RawIOBase:
         """Return the bytes from the start."""
-        return t.cast(Reader, _BlockFile(self.make()))
+        return _BlockFile(self.make())
 
 
 @dataclass(frozen=True)

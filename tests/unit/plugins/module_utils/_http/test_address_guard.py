@@ -97,8 +97,7 @@ def answering() -> Stub:
 def read_blob(client: t.Any) -> bytes:
     response = client.open_blob("a/b", DIGEST)
     try:
-        buffer = bytearray(100)
-        return bytes(buffer[: response.readinto(memoryview(buffer))])
+        return bytes(response.stream.read(100) or b"")
     finally:
         response.close()
 

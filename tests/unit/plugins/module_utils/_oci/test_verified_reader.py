@@ -4,23 +4,26 @@
 
 from __future__ import annotations
 
-import io
+import typing as t
 
 import pytest
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import DigestMismatch, ProtocolError
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Descriptor, digest_of
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.verified_reader import read_blob
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.verified_reader import (
+    BytesReader,
+    read_blob,
+)
 
 
-class Slow(io.BytesIO):
+class Slow(BytesReader):
     """Gives one byte at a time, and tells whether it was read."""
 
     was_read = False
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+    def readinto(self, buffer: t.Any) -> int:
         self.was_read = True
-        return super().readinto(buffer[:1])
+        return super().readinto(memoryview(buffer)[:1])
 
 
 def descriptor(content: bytes, size: int | None = None, algorithm: str = "sha256:") -> Descriptor:

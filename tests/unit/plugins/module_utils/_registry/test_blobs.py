@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import typing as t
 
 import pytest
@@ -21,13 +20,16 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     Unauthorized,
     Unreachable,
 )
+from ansible_collections.ocikit.registry.plugins.module_utils._http.transport import Body
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Descriptor
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.verified_reader import VerifiedReader
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.verified_reader import (
+    BytesReader,
+    VerifiedReader,
+)
 from ansible_collections.ocikit.registry.plugins.module_utils._registry import blobs as _blobs
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.blobs import (
-    BlobBody,
     BlobDownload,
-    BytesBody,
+    blob_body,
     upload,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
@@ -162,23 +164,23 @@ def test_other_content_is_never_taken(connect: t.Any, content: bytes) -> None:
 
 
 def test_a_connection_that_breaks_after_the_last_byte(connect: t.Any) -> None:
-    class Broken:
+    class Broken(BytesReader):
         status = 200
 
-        def readinto(self, buffer: memoryview) -> int:
-            if self.status == 0:
+        def readinto(self, buffer: t.Any) -> int:
+            count = super().readinto(buffer)
+            if not count:
                 raise Unreachable("broken")
-            self.status = 0
-            buffer[: len(CONTENT)] = CONTENT
-            return len(CONTENT)
+            return count
 
-        def close(self) -> None:
-            """Nothing to close."""
+        @property
+        def stream(self) -> t.Any:
+            return self
 
     with HostileRegistry() as server:
         _connection, client = connect(holding(server).url)
         reader = BlobDownload(client, "a/b", DESCRIPTOR)
-        reader._response = t.cast(t.Any, Broken())
+        reader._response = t.cast(t.Any, Broken(CONTENT))
         buffer = memoryview(bytearray(1 << 20))
         assert (reader.readinto(buffer), reader.readinto(buffer)) == (len(CONTENT), 0)
         assert server.requests == []
@@ -186,7 +188,7 @@ def test_a_connection_that_breaks_after_the_last_byte(connect: t.Any) -> None:
 
 def test_an_empty_blob(connect: t.Any, registry: Registry) -> None:
     _connection, client = connect(registry.url)
-    upload(client, "a/b", EMPTY, BytesBody(b""))
+    upload(client, "a/b", EMPTY, Body.of(b""))
     assert images.get_blob(registry.url, "a/b", EMPTY.digest) == b""
     assert download(client, EMPTY) == b""
 
@@ -203,7 +205,7 @@ def test_a_blob_that_does_not_exist(connect: t.Any, registry: Registry) -> None:
 def test_an_upload_in_one_piece(connect: t.Any, registry: Registry) -> None:
     _connection, client = connect(registry.url)
     registry.clear_requests()
-    upload(client, "a/one", DESCRIPTOR, BytesBody(CONTENT))
+    upload(client, "a/one", DESCRIPTOR, Body.of(CONTENT))
     assert [method for method, _path, _status in registry.requests()] == ["POST", "PUT"]
     assert images.get_blob(registry.url, "a/one", BLOB) == CONTENT
 
@@ -212,19 +214,8 @@ def test_a_large_upload(connect: t.Any, registry: Registry) -> None:
     content = bytes(1 << 20) * 9 + b"end"
     descriptor = Descriptor("x", "sha256:" + hashlib.sha256(content).hexdigest(), len(content))
     _connection, client = connect(registry.url)
-    upload(client, "a/large", descriptor, BlobBody(descriptor, lambda: Memory(content)))
+    upload(client, "a/large", descriptor, blob_body(descriptor, lambda: BytesReader(content)))
     assert images.get_blob(registry.url, "a/large", descriptor.digest) == content
-
-
-class Memory:
-    def __init__(self, content: bytes) -> None:
-        self._file = io.BytesIO(content)
-
-    def readinto(self, buffer: memoryview) -> int:
-        return self._file.readinto(buffer)
-
-    def close(self) -> None:
-        self._file.close()
 
 
 @pytest.mark.parametrize("content", [CONTENT[:-1], CONTENT + b"x", b"x" + CONTENT[1:]])
@@ -232,7 +223,7 @@ def test_what_is_read_is_verified_before_it_counts(connect: t.Any, content: byte
     with HostileRegistry() as server:
         _connection, client = connect(server.url)
         with pytest.raises(DigestMismatch):
-            upload(client, "a/b", DESCRIPTOR, BlobBody(DESCRIPTOR, lambda: Memory(content)))
+            upload(client, "a/b", DESCRIPTOR, blob_body(DESCRIPTOR, lambda: BytesReader(content)))
         assert BLOB not in server.repository("a/b").blobs and server.uploads == {}
 
 
@@ -242,7 +233,7 @@ def test_what_is_read_is_verified_before_it_counts(connect: t.Any, content: byte
 def test_chunks_where_one_piece_is_refused(connect: t.Any, behaviour: dict[str, t.Any]) -> None:
     with HostileRegistry(monolithic="405", **behaviour) as server:
         _connection, client = connect(server.url)
-        upload(client, "a/b", DESCRIPTOR, BytesBody(CONTENT))
+        upload(client, "a/b", DESCRIPTOR, Body.of(CONTENT))
         assert server.repositories["a/b"].blobs == {BLOB: CONTENT} and server.uploads == {}
         sent = [request.headers["Content-Range"] for request in server.requests if request.method == "PATCH"]
         assert sent == ["0-3999", "4000-7999", "8000-10239"]
@@ -250,9 +241,9 @@ def test_chunks_where_one_piece_is_refused(connect: t.Any, behaviour: dict[str, 
 
 def test_chunks_to_a_real_registry(connect: t.Any, registry: Registry) -> None:
     _connection, client = connect(registry.url)
-    _blobs._upload_chunks(client, "a/chunks", DESCRIPTOR, BytesBody(CONTENT))
+    _blobs._upload_chunks(client, "a/chunks", DESCRIPTOR, Body.of(CONTENT))
     assert images.get_blob(registry.url, "a/chunks", BLOB) == CONTENT
-    _blobs._upload_chunks(client, "a/chunks", EMPTY, BytesBody(b""))
+    _blobs._upload_chunks(client, "a/chunks", EMPTY, Body.of(b""))
     assert images.get_blob(registry.url, "a/chunks", EMPTY.digest) == b""
 
 
@@ -260,7 +251,7 @@ def test_the_least_size_of_a_chunk(connect: t.Any) -> None:
     # A chunk that is too short is the last one that this registry takes.
     with HostileRegistry(monolithic="405", chunk_min=5000) as server:
         _connection, client = connect(server.url)
-        upload(client, "a/b", DESCRIPTOR, BytesBody(CONTENT))
+        upload(client, "a/b", DESCRIPTOR, Body.of(CONTENT))
         assert server.repositories["a/b"].blobs == {BLOB: CONTENT}
         assert [request.size for request in server.requests if request.method == "PATCH"] == [5000, 5000, 240]
 
@@ -269,7 +260,7 @@ def test_the_least_size_of_a_chunk(connect: t.Any) -> None:
 def test_a_chunk_that_did_not_arrive_is_sent_again(connect: t.Any, first: int) -> None:
     with HostileRegistry(monolithic="405", drop_first=first, drop_on="^PATCH ") as server:
         _connection, client = connect(server.url)
-        upload(client, "a/b", DESCRIPTOR, BytesBody(CONTENT))
+        upload(client, "a/b", DESCRIPTOR, Body.of(CONTENT))
         assert server.repositories["a/b"].blobs == {BLOB: CONTENT}
         assert server.count("^PATCH ") == 3 + first
 
@@ -286,7 +277,7 @@ def test_a_registry_that_is_further_on_or_back(connect: t.Any) -> None:
 
         server.before = half
         _connection, client = connect(server.url)
-        upload(client, "a/b", DESCRIPTOR, BytesBody(CONTENT))
+        upload(client, "a/b", DESCRIPTOR, Body.of(CONTENT))
         assert server.repositories["a/b"].blobs == {BLOB: CONTENT}
         sent = [request.headers["Content-Range"] for request in server.requests if request.method == "PATCH"]
         assert sent == ["0-3999", "4000-7999", "6000-9999", "10000-10239"]
@@ -297,9 +288,9 @@ def test_a_chunk_that_was_refused_is_read_once_more(connect: t.Any, status: int)
     """Nothing of a source is kept in memory, so it is read again up to where the registry is."""
     opened = []
 
-    def source() -> Memory:
+    def source() -> BytesReader:
         opened.append(1)
-        return Memory(CONTENT)
+        return BytesReader(CONTENT)
 
     with HostileRegistry(monolithic="405") as server:
 
@@ -309,7 +300,7 @@ def test_a_chunk_that_was_refused_is_read_once_more(connect: t.Any, status: int)
 
         server.before, server.behaviour.fail_status = refuse_the_second, status
         _connection, client = connect(server.url)
-        _blobs._upload_chunks(client, "a/b", DESCRIPTOR, BlobBody(DESCRIPTOR, source))
+        _blobs._upload_chunks(client, "a/b", DESCRIPTOR, blob_body(DESCRIPTOR, source))
         assert server.repositories["a/b"].blobs == {BLOB: CONTENT}
         assert len(opened) == 2 and server.count("^PATCH ") == 4
 
@@ -319,7 +310,9 @@ def test_chunks_of_what_is_wrong_are_not_completed(connect: t.Any, content: byte
     with HostileRegistry(monolithic="405") as server:
         _connection, client = connect(server.url)
         with pytest.raises(DigestMismatch):
-            _blobs._upload_chunks(client, "a/b", DESCRIPTOR, BlobBody(DESCRIPTOR, lambda: Memory(content)))
+            _blobs._upload_chunks(
+                client, "a/b", DESCRIPTOR, blob_body(DESCRIPTOR, lambda: BytesReader(content))
+            )
         assert server.count("^PUT ") == 0 and server.uploads == {}
 
 
@@ -333,9 +326,9 @@ def test_chunks_of_what_is_wrong_are_not_completed(connect: t.Any, content: byte
 def test_a_source_that_breaks_is_no_fault_of_the_registry(
     connect: t.Any, error: Exception, says: str
 ) -> None:
-    class Broken(Memory):
-        def readinto(self, buffer: memoryview) -> int:
-            count = super().readinto(buffer[:3000])
+    class Broken(BytesReader):
+        def readinto(self, buffer: t.Any) -> int:
+            count = super().readinto(memoryview(buffer)[:3000])
             if not count or bytes(buffer[:1]) != CONTENT[:1]:
                 raise error
             return count
@@ -343,7 +336,7 @@ def test_a_source_that_breaks_is_no_fault_of_the_registry(
     with HostileRegistry(monolithic="405") as server:
         _connection, client = connect(server.url)
         with pytest.raises(Unreachable, match=says):
-            _blobs._upload_chunks(client, "a/b", DESCRIPTOR, BlobBody(DESCRIPTOR, lambda: Broken(CONTENT)))
+            _blobs._upload_chunks(client, "a/b", DESCRIPTOR, blob_body(DESCRIPTOR, lambda: Broken(CONTENT)))
         assert server.uploads == {} and server.count("^GET ") == 0
 
 
@@ -351,7 +344,7 @@ def test_a_registry_that_takes_no_chunk_at_all(connect: t.Any) -> None:
     with HostileRegistry(monolithic="405", fail_first=-1, fail_status=416, fail_on="^PATCH ") as server:
         _connection, client = connect(server.url)
         with pytest.raises(RegistryError, match=f"The blob {BLOB} cannot be stored in a/b"):
-            upload(client, "a/b", DESCRIPTOR, BytesBody(CONTENT))
+            upload(client, "a/b", DESCRIPTOR, Body.of(CONTENT))
         assert server.count("^PATCH ") <= 6 and server.uploads == {}
 
 
@@ -359,7 +352,7 @@ def test_a_registry_that_takes_no_chunk_at_all(connect: t.Any) -> None:
 def test_a_connection_that_breaks_during_the_upload(connect: t.Any, when: str) -> None:
     with HostileRegistry(drop_first=1, drop_on="^PUT ", drop_when=when) as server:
         _connection, client = connect(server.url)
-        upload(client, "a/b", DESCRIPTOR, BytesBody(CONTENT))
+        upload(client, "a/b", DESCRIPTOR, Body.of(CONTENT))
         assert server.repositories["a/b"].blobs == {BLOB: CONTENT} and server.uploads == {}
 
 
@@ -372,7 +365,7 @@ def test_an_upload_that_fails_leaves_nothing_open(
     with HostileRegistry(fail_first=-1, fail_status=status, fail_on="^(PUT|PATCH) ") as server:
         _connection, client = connect(server.url, token="t")
         with pytest.raises((kind, Unauthorized)):
-            upload(client, "a/b", DESCRIPTOR, BytesBody(CONTENT))
+            upload(client, "a/b", DESCRIPTOR, Body.of(CONTENT))
         assert server.uploads == {} and server.repository("a/b").blobs == {}
         # Rights do not come by asking in smaller pieces.
         assert server.count("^PATCH ") == (0 if status in (401, 403) else 1)
@@ -381,7 +374,7 @@ def test_an_upload_that_fails_leaves_nothing_open(
 def test_too_many_requests_is_no_reason_for_chunks(connect: t.Any) -> None:
     with HostileRegistry(fail_first=2, fail_status=429, fail_on="^PUT ") as server:
         _connection, client = connect(server.url)
-        upload(client, "a/b", DESCRIPTOR, BytesBody(CONTENT))
+        upload(client, "a/b", DESCRIPTOR, Body.of(CONTENT))
         assert server.repositories["a/b"].blobs == {BLOB: CONTENT} and server.count("^PATCH ") == 0
 
 
@@ -389,7 +382,7 @@ def test_content_that_the_registry_finds_wrong(connect: t.Any) -> None:
     with HostileRegistry() as server:
         _connection, client = connect(server.url)
         with pytest.raises(RegistryError, match="DIGEST_INVALID") as caught:
-            upload(client, "a/b", DESCRIPTOR, BytesBody(b"x" + CONTENT[1:]))
+            upload(client, "a/b", DESCRIPTOR, Body.of(b"x" + CONTENT[1:]))
         assert caught.value.code == "DIGEST_INVALID"
         assert server.count("^PUT ") == 1 and server.count("^PATCH ") == 0 and server.uploads == {}
 
