@@ -10,10 +10,12 @@ import contextlib
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 import typing as t
 
 from .kinds import KINDS, chosen_kind
@@ -98,13 +100,19 @@ def variables(registries: dict[str, Registry]) -> dict[str, str]:
     return facts
 
 
+def write_variables(path: str, facts: dict[str, str]) -> None:
+    """Write the facts, and the traits of the registry, to a file that ansible-test reads, complete or not at all."""
+    text = json.dumps({**facts, "registry_traits": sorted(traits())}, indent=2) + "\n"
+    pathlib.Path(f"{path}.part").write_text(text, encoding="utf-8")
+    os.replace(f"{path}.part", path)
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Run the command with the registries around it and return its exit code."""
     with started(arguments.registry) as registries:
         facts = variables(registries)
         if arguments.vars:
-            written = {**facts, "registry_traits": sorted(traits())}
-            pathlib.Path(arguments.vars).write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
+            write_variables(arguments.vars, facts)
         environment = dict(os.environ, **{name.upper(): value for name, value in facts.items()})
         with subprocess.Popen(arguments.command, env=environment) as process:
             try:
@@ -123,7 +131,40 @@ def serve(arguments: argparse.Namespace) -> int:
     """Run the registries until a signal comes."""
     with started(arguments.registry) as registries:
         print(json.dumps(variables(registries), indent=2), flush=True)
+        if arguments.vars:
+            write_variables(arguments.vars, variables(registries))
         signal.pause()
+    return 0
+
+
+def keep(arguments: argparse.Namespace) -> int:
+    """Start registries in the background, in place of those that were kept before, and write the file of their facts."""
+    stop(arguments)
+    state = pathlib.Path(arguments.state)
+    state.mkdir(parents=True)
+    command = [sys.executable, "-m", "tests.registries", "serve", "--vars", arguments.vars]
+    for text in arguments.registry_texts:
+        command += ["--registry", text]
+    with open(state / "log", "wb") as log:
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
+        )
+    state.joinpath("pid").write_text(str(process.pid), encoding="utf-8")
+    while not os.path.exists(arguments.vars):
+        if process.poll() is not None:
+            raise RegistryFailed(state.joinpath("log").read_text(encoding="utf-8"))
+        time.sleep(0.05)
+    return 0
+
+
+def stop(arguments: argparse.Namespace) -> int:
+    """End the registries that were kept."""
+    state = pathlib.Path(arguments.state)
+    with contextlib.suppress(OSError, ValueError):
+        pid = int(state.joinpath("pid").read_text(encoding="utf-8"))
+        if b"tests.registries" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(pid, signal.SIGTERM)
+    shutil.rmtree(state, ignore_errors=True)
     return 0
 
 
@@ -174,9 +215,19 @@ def main(argv: list[str] | None = None) -> int:
     running.add_argument("command", nargs="+", metavar="COMMAND", help="the command, after --")
     running.set_defaults(function=run)
     serving = commands.add_parser("serve", help="run registries until a signal comes")
+    serving.add_argument("--vars", metavar="FILE", help="write the facts to FILE as well")
     serving.set_defaults(function=serve)
-    for command in (running, serving):
-        command.add_argument("--registry", action="append", type=parse_spec, metavar="SPEC", help=SPEC_HELP)
+    keeping = commands.add_parser(
+        "keep", help="run registries in the background until stop, and write their facts"
+    )
+    keeping.add_argument("--vars", metavar="FILE", required=True)
+    keeping.set_defaults(function=keep)
+    stopping = commands.add_parser("stop", help="end registries that were kept")
+    stopping.set_defaults(function=stop)
+    for command in (keeping, stopping):
+        command.add_argument("--state", metavar="FOLDER", required=True, help="where is noted what runs")
+    for command in (running, serving, keeping):
+        command.add_argument("--registry", action="append", metavar="SPEC", help=SPEC_HELP)
     seeding = commands.add_parser("seed", help="push the sample images")
     seeding.add_argument("--registry", required=True, metavar="URL")
     seeding.add_argument("--repository", default="demo/app")
@@ -192,8 +243,12 @@ def main(argv: list[str] | None = None) -> int:
     describing = commands.add_parser("traits", help="print what the registry does of what not every one does")
     describing.set_defaults(function=show_traits)
     arguments = parser.parse_args(argv)
-    if arguments.action in ("run", "serve"):
-        arguments.registry = arguments.registry or [parse_spec(text) for text in DEFAULT_REGISTRIES]
+    if arguments.action in ("run", "serve", "keep"):
+        arguments.registry_texts = arguments.registry or DEFAULT_REGISTRIES
+        try:
+            arguments.registry = [parse_spec(text) for text in arguments.registry_texts]
+        except argparse.ArgumentTypeError as error:
+            parser.error(str(error))
     for number in STOP_SIGNALS:
         signal.signal(number, _stop)
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import re
+import signal
 import typing as t
 
 import pytest
@@ -27,7 +28,9 @@ STORING = {"change_type", "docker", "foreign_layers"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the markers of tests about what not every registry server does."""
+    """Declare the markers of tests about what not every registry server does, and let signals interrupt."""
+    # Who runs the tests in the background, or with nohup, hands them an ignored SIGINT.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "registry_does(*names): the registry must have these traits")
     config.addinivalue_line(
         "markers", "registry_does_not(*names): the registry must have none of these traits"
