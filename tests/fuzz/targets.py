@@ -65,7 +65,7 @@ TARGETS = {
         Target("pattern", words.read_pattern, (InvalidInput,)),
         Target("quantities", words.read_quantities),
         Target("policy", words.read_policy, (InvalidInput,)),
-        Target("demands", words.read_demands, (InvalidInput,)),
+        Target("requirements", words.read_requirements, (InvalidInput,)),
         Target("challenge", answers.read_challenges),
         Target("token", answers.read_token, (Unauthorized, ProtocolError, UnsafeTarget)),
         Target("link", answers.read_link),

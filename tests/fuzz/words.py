@@ -45,7 +45,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._registry.connecti
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.append import read_created, read_port
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.layer import read_mode
-from ansible_collections.ocikit.registry.plugins.module_utils._verify.requirements import read_checks
+from ansible_collections.ocikit.registry.plugins.module_utils._verify.checks import read_checks
 
 NOW = 1_800_000_000.0
 # A regular expression of the user's may take as long as it likes: names this short keep that bounded.
@@ -206,8 +206,8 @@ class _Silent:
         """There is no output."""
 
 
-def read_demands(data: bytes) -> None:
-    """Read the images, demands and lock file that registry_verify is given. No lock is read from a path."""
+def read_requirements(data: bytes) -> None:
+    """Read the images, requirements and lock file that registry_verify is given. No lock is read from a path."""
     options = _options("registry_verify", data)
     if options is None:
         return
@@ -215,5 +215,5 @@ def read_demands(data: bytes) -> None:
     if isinstance(lock, str) and "\n" not in lock and not lock.startswith("["):
         return
     connection = RegistryClients({name: spec.get("default") for name, spec in OPTIONS.items()}, _Silent())
-    for subject in read_checks(connection, options):
-        assert subject.locked is None or subject.locked == "" or is_digest(subject.locked)
+    for check in read_checks(connection, options):
+        assert check.locked is None or check.locked == "" or is_digest(check.locked)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ocikit.registry contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""registry_verify lists every demand that is not met, and asks only for what it has to know."""
+"""registry_verify lists every requirement that is not met, and sends only the requests that these need."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.quantities import parse_size
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
-from ansible_collections.ocikit.registry.plugins.module_utils._verify import requirements as _verification
-from ansible_collections.ocikit.registry.plugins.modules.registry_verify import verify_images
+from ansible_collections.ocikit.registry.plugins.module_utils._verify import lock as _lock
+from ansible_collections.ocikit.registry.plugins.modules import registry_verify
 from tests.hostile import HostileRegistry
 from tests.registries import Registry, images
+from tests.unit.task import task
 
 Connect = t.Callable[..., t.Tuple[RegistryClients, RegistryClient]]
 
@@ -41,12 +41,6 @@ MULTI = images.index([YOUNG, ARM], attestations=True)
 EPOCH = images.image({"a": "c"}, created="1970-01-01T00:00:00Z")
 SBOM = images.artifact("application/vnd.example.sbom", b"s", "text/plain", subject=YOUNG)
 COSIGN = images.artifact("application/vnd.example.cosign", b"c", "text/plain")
-DEFAULTS: dict[str, t.Any] = {
-    "images": [],
-    "lock": None,
-    "report_only": False,
-    **dict.fromkeys(_verification.REQUIREMENTS),
-}
 
 
 def size_of(image: images.Image) -> int:
@@ -68,7 +62,7 @@ def shop(registry: Registry) -> Registry:
 
 def verify(connect: Connect, url: str, **params: t.Any) -> dict[str, t.Any]:
     connection, _client = connect(url, retries=0)
-    return verify_images(ModuleContext({**DEFAULTS, "report_only": True, **params}, False, connection))
+    return task(registry_verify, connection, **{"report_only": True, **params})
 
 
 def violations(
@@ -272,7 +266,7 @@ def test_lock_as_a_file_and_as_text(connect: Connect, shop: Registry, tmp_path: 
 def test_json_lock_needs_no_yaml(
     connect: Connect, shop: Registry, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_verification, "HAS_YAML", False)
+    monkeypatch.setattr(_lock, "HAS_YAML", False)
     (tmp_path / "lock.json").write_text(json.dumps(lock_of(young=YOUNG.digest)))
     assert violations(connect, shop, lock=str(tmp_path / "lock.json")) == []
     with pytest.raises(InvalidInput, match="no PyYAML: install it"):
