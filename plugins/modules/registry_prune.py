@@ -328,13 +328,9 @@ from ansible_collections.ocikit.registry.plugins.module_utils._prune.apply impor
     restore,
     write_document,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._prune.policy import (
-    Protection,
-    Rule,
-    check_limits,
-    make_plan,
-    parse_rules,
-)
+from ansible_collections.ocikit.registry.plugins.module_utils._prune.policy import check_limits, make_plan
+from ansible_collections.ocikit.registry.plugins.module_utils._prune.protection import Protection
+from ansible_collections.ocikit.registry.plugins.module_utils._prune.rules import Rule, parse_rules
 from ansible_collections.ocikit.registry.plugins.module_utils._prune.snapshot import (
     SnapshotCache,
     take_snapshot,

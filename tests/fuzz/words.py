@@ -33,12 +33,12 @@ from ansible_collections.ocikit.registry.plugins.module_utils._oci.tag_patterns 
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.tag_versions import version_key
 from ansible_collections.ocikit.registry.plugins.module_utils._prune.policy import (
     ManifestRecord,
-    Protection,
     Snapshot,
-    VersionRange,
     make_plan,
-    parse_rules,
 )
+from ansible_collections.ocikit.registry.plugins.module_utils._prune.protection import Protection
+from ansible_collections.ocikit.registry.plugins.module_utils._prune.rules import parse_rules
+from ansible_collections.ocikit.registry.plugins.module_utils._prune.version_ranges import VersionRange
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import (
     OPTIONS,
     RegistryClients,

@@ -28,7 +28,15 @@ ROOMS = (
     ("_module",),
 )
 # Rooms and files whose imports, also through others, never lead to what sends.
-WITHOUT_HTTP = ("_errors", "_parallel", "_oci", "_prune.policy")
+WITHOUT_HTTP = (
+    "_errors",
+    "_parallel",
+    "_oci",
+    "_prune.policy",
+    "_prune.protection",
+    "_prune.rules",
+    "_prune.version_ranges",
+)
 FILES = {".".join(path.relative_to(UTILS).with_suffix("").parts): path for path in UTILS.rglob("*.py")}
 
 

@@ -40,7 +40,8 @@ from .._parallel import map_concurrent
 from .._registry.client import RegistryClient
 from .._registry.images import image_config
 from .._storage.files import file_digest, read_file, replacing, storage_errors, write_all
-from .policy import Protection, RetentionPlan, Snapshot, Verdict
+from .policy import RetentionPlan, Snapshot, Verdict
+from .protection import Protection
 
 PLAN_FORMAT = "ocikit.registry/prune-plan/1"
 UNDO_FORMAT = "ocikit.registry/prune-undo/1"
@@ -62,7 +63,7 @@ def plan_document(
     return {
         "registry": client.endpoint.name,
         "repository": repository,
-        "delete": [_shown(verdict) for verdict in plan.victims],
+        "delete": [_shown(verdict) for verdict in plan.candidates],
         "keep": [_shown(verdict) for verdict in plan.kept],
         "digests": _with_referrers(client, repository, facts, plan, protection, concurrency),
         "bytes": plan.bytes,

@@ -21,14 +21,14 @@ from ansible_collections.ocikit.registry.plugins.module_utils._oci.digest_tags i
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.quantities import known_age, parse_duration
 from ansible_collections.ocikit.registry.plugins.module_utils._prune.policy import (
     ManifestRecord,
-    Protection,
     RetentionPlan,
     Snapshot,
-    VersionRange,
     check_limits,
     make_plan,
-    parse_rules,
 )
+from ansible_collections.ocikit.registry.plugins.module_utils._prune.protection import Protection
+from ansible_collections.ocikit.registry.plugins.module_utils._prune.rules import parse_rules
+from ansible_collections.ocikit.registry.plugins.module_utils._prune.version_ranges import VersionRange
 
 NOW = 1_800_000_000.0
 DAY = 86400.0
@@ -70,7 +70,7 @@ def plan(
 
 
 def deleted(made: RetentionPlan) -> list[str]:
-    return [verdict.tag for verdict in made.victims]
+    return [verdict.tag for verdict in made.candidates]
 
 
 def reasons(made: RetentionPlan) -> dict[str, str]:
