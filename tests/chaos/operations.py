@@ -18,9 +18,9 @@ from ansible_collections.ocikit.registry.plugins.module_utils._registry.connecti
     RegistryClients,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
+from ansible_collections.ocikit.registry.plugins.module_utils._transfer.pull import pull
 from ansible_collections.ocikit.registry.plugins.modules.registry_copy import copy
 from ansible_collections.ocikit.registry.plugins.modules.registry_prune import prune
-from ansible_collections.ocikit.registry.plugins.modules.registry_pull import pull
 from ansible_collections.ocikit.registry.plugins.modules.registry_push import push
 from ansible_collections.ocikit.registry.plugins.modules.registry_rmtag import remove
 from ansible_collections.ocikit.registry.plugins.modules.registry_tag import tag

@@ -11,45 +11,14 @@ import os
 import pathlib
 import subprocess
 import tarfile
+import types
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
-from ansible_collections.ocikit.registry.plugins.modules.registry_copy import copy
-from ansible_collections.ocikit.registry.plugins.modules.registry_pull import pull
-from ansible_collections.ocikit.registry.plugins.modules.registry_push import push
+from ansible_collections.ocikit.registry.plugins.modules import registry_copy, registry_pull, registry_push
 from tests.registries import Registry, find_tool, images
+from tests.unit.task import task
 
 Result = t.Dict[str, t.Any]
-
-PULL: dict[str, t.Any] = {
-    "format": "oci",
-    "platforms": [],
-    "name": None,
-    "expected_digest": None,
-    "without": [],
-    "foreign_layers": False,
-}
-PUSH: dict[str, t.Any] = {
-    "name": None,
-    "tags": [],
-    "platforms": [],
-    "overwrite": True,
-    "foreign_layers": False,
-    "if_digest": None,
-    "mount_from": [],
-}
-COPY: dict[str, t.Any] = {
-    "image": None,
-    "to": None,
-    "images": [],
-    "destination": None,
-    "platforms": [],
-    "overwrite": True,
-    "foreign_layers": False,
-    "expected_digest": None,
-    "referrers": False,
-    "signatures": False,
-}
 
 
 class Mover:
@@ -59,25 +28,17 @@ class Mover:
         self._connect = connect
 
     def pull(self, url: str, image: str | list[str], dest: t.Any, **params: t.Any) -> Result:
-        image = [image] if isinstance(image, str) else image
-        return self._run(pull, url, {**PULL, "image": image, "dest": str(dest)}, params)
+        return self._task(registry_pull, url, image=image, dest=str(dest), **params)
 
     def push(self, url: str, src: t.Any, image: str, **params: t.Any) -> Result:
-        return self._run(push, url, {**PUSH, "src": str(src), "image": image}, params)
+        return self._task(registry_push, url, src=str(src), image=image, **params)
 
     def copy(self, url: str, image: str | None = None, to: str | None = None, **params: t.Any) -> Result:
-        return self._run(copy, url, {**COPY, "image": image, "to": to}, params)
+        return self._task(registry_copy, url, image=image, to=to, **params)
 
-    def _run(
-        self,
-        function: t.Callable[[ModuleContext], Result],
-        url: str,
-        defaults: dict[str, t.Any],
-        params: dict[str, t.Any],
-    ) -> Result:
-        check_mode, options = params.pop("check_mode", False), params.pop("options", {})
-        connection, _client = self._connect(url, **{"retries": 0, **options})
-        return function(ModuleContext({**defaults, **params}, check_mode, connection))
+    def _task(self, module: types.ModuleType, url: str, **params: t.Any) -> Result:
+        connection, _client = self._connect(url, **{"retries": 0, **params.pop("options", {})})
+        return task(module, connection, **params)
 
 
 def digest(data: bytes) -> str:

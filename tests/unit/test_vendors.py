@@ -18,11 +18,11 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     Unsupported,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Manifest
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
+from ansible_collections.ocikit.registry.plugins.modules import registry_pull, registry_push
 from tests.hostile import HostileRegistry
 from tests.hostile.profiles import OPERATIONS, PROFILES
 from tests.registries import Registry
-from tests.unit.copying import PULL, PUSH, pull, push
+from tests.unit.task import task
 from tests.unit.vendors import APP, EXPECTED, MULTI, ONE, REAL, SBOM, TAGS, TWO, Played, Real, Round, table
 
 DOCUMENT = pathlib.Path(__file__).resolve().parents[2] / "docs" / "compatibility.md"
@@ -72,17 +72,12 @@ def test_a_push_makes_no_repository_at_ecr(connect: t.Callable[..., t.Any], tmp_
     with HostileRegistry() as other:
         other.add("x/y", MULTI, "multi")
         connection, _client = connect(other.url)
-        pull(
-            ModuleContext(
-                {**PULL, "image": ["x/y:multi"], "dest": str(tmp_path / "layout")}, False, connection
-            )
-        )
+        task(registry_pull, connection, image=["x/y:multi"], dest=str(tmp_path / "layout"))
     with HostileRegistry.vendor("ecr") as server:
         place = Played(server)
         connection, _client = connect(server.url, **place.options)
-        params = {**PUSH, "src": str(tmp_path / "layout"), "image": f"{APP}:multi"}
         with pytest.raises(NotFound, match="NAME_UNKNOWN"):
-            push(ModuleContext(params, False, connection))
+            task(registry_push, connection, src=str(tmp_path / "layout"), image=f"{APP}:multi")
         assert not server.repositories
         place.assert_safe()
 

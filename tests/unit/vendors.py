@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import pathlib
+import types
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import RateLimited, RegistryError
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
+from ansible_collections.ocikit.registry.plugins.modules import registry_copy, registry_pull, registry_push
 from ansible_collections.ocikit.registry.plugins.modules.registry_catalog_info import list_repositories
 from ansible_collections.ocikit.registry.plugins.modules.registry_info import info
 from ansible_collections.ocikit.registry.plugins.modules.registry_manifest_info import manifest_info
@@ -22,9 +24,10 @@ from ansible_collections.ocikit.registry.plugins.modules.registry_tag_info impor
 from tests.hostile import HostileRegistry, Request
 from tests.hostile.profiles import ASSUMED, DOCUMENTED, OPERATIONS, PROFILES, REPORTED
 from tests.registries import Registry, images
-from tests.unit.copying import COPY, PULL, PUSH, assert_layout, assert_whole, copy, pull, push
+from tests.unit.copying import assert_layout, assert_whole
 from tests.unit.pruning import PARAMS as PRUNE
 from tests.unit.pruning import aged, prune, sbom
+from tests.unit.task import task
 
 Result = t.Dict[str, t.Any]
 
@@ -357,13 +360,11 @@ class Round:
             other.add("x/y", MULTI, "multi")
             self._pull_from(other, "x/y:multi", source)
         self.place.make(self.app)
-        result = self._do(
-            push, {**PUSH, "src": str(source), "image": f"{self.app}:multi", "tags": ["latest"]}
-        )
+        result = self._task(registry_push, src=str(source), image=f"{self.app}:multi", tags=["latest"])
         assert result["changed"]
         self.place.assert_whole(self.app, MULTI)
         assert self.place.state(self.app) == dict.fromkeys(("latest", "multi"), MULTI.digest)
-        again = self._do(push, {**PUSH, "src": str(source), "image": f"{self.app}:multi", "tags": ["latest"]})
+        again = self._task(registry_push, src=str(source), image=f"{self.app}:multi", tags=["latest"])
         return "yes, changed each time" if again["changed"] else "yes"
 
     def retag(self) -> str:
@@ -397,7 +398,7 @@ class Round:
         target = f"{self.app}-mounted"
         self.place.make(target)
         before = self.place.count("PUT|PATCH", "/blobs/uploads/")
-        self._do(copy, {**COPY, "image": f"{self.app}:multi", "to": f"{target}:multi"})
+        self._task(registry_copy, image=f"{self.app}:multi", to=f"{target}:multi")
         self.place.assert_whole(target, MULTI)
         assert self.place.state(target) == {"multi": MULTI.digest}
         return "upload" if self.place.count("PUT|PATCH", "/blobs/uploads/") > before else "yes"
@@ -475,6 +476,12 @@ class Round:
         self._assert_no_secret(json.dumps(result, default=str))
         return result
 
+    def _task(self, module: types.ModuleType, **params: t.Any) -> Result:
+        connection, _client = self._connect(self.place.url, **{**self.place.options, "retries": 1})
+        result = task(module, connection, **params)
+        self._assert_no_secret(json.dumps(result, default=str))
+        return result
+
     def _failure(self, do: t.Callable[[], Result]) -> RegistryError:
         """Return the error of what must fail."""
         try:
@@ -528,20 +535,16 @@ class Round:
         return self._do(manifest_info, {"image": f"{self.app}:{name}", **params})
 
     def _pull(self, image: str, dest: pathlib.Path) -> Result:
-        return self._do(pull, {**PULL, "image": [image], "dest": str(dest)})
+        return self._task(registry_pull, image=[image], dest=str(dest))
 
     def _pull_from(self, other: HostileRegistry, image: str, dest: pathlib.Path) -> None:
         connection, _client = self._connect(other.url)
-        pull(ModuleContext({**PULL, "image": [image], "dest": str(dest)}, False, connection))
+        task(registry_pull, connection, image=[image], dest=str(dest))
 
     def _copy_from(self, other: HostileRegistry, image: str, to: str, **params: t.Any) -> None:
         destination = {"registry": self.place.url, **self.place.options}
         connection, _client = self._connect(other.url)
-        copy(
-            ModuleContext(
-                {**COPY, "image": image, "to": to, "destination": destination, **params}, False, connection
-            )
-        )
+        task(registry_copy, connection, image=image, to=to, destination=destination, **params)
 
     def _copy_to(self, other: HostileRegistry, image: str, to: str) -> None:
-        self._do(copy, {**COPY, "image": image, "to": to, "destination": {"registry": other.url}})
+        self._task(registry_copy, image=image, to=to, destination={"registry": other.url})
