@@ -27,6 +27,7 @@ options:
       - Keep the tags that match one of these patterns. All are kept if there is none.
       - Patterns are those of a shell, such as V(1.4.*), or regular expressions after V(regex:), such as
         V(regex:[0-9]+\\.[0-9]+). They have to match the whole tag, and case counts.
+      - A pattern that can match no tag, such as V(^v.*) or V(a|b), is refused.
     type: list
     elements: str
     default: []
@@ -100,7 +101,7 @@ from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import NotFound
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.tag_patterns import Patterns
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.tag_patterns import TAGS, Patterns
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.tag_versions import version_key
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.plugin_utils._lookup import Question, run
@@ -108,7 +109,7 @@ from ansible_collections.ocikit.registry.plugins.plugin_utils._lookup import Que
 
 def tags(question: Question) -> list[t.Any]:
     options = question.options
-    include, exclude = (Patterns(map(str, options[name]), name) for name in ("include", "exclude"))
+    include, exclude = (Patterns(map(str, options[name]), name, TAGS) for name in ("include", "exclude"))
     references = [question.clients.repository(term) for term in question.terms]
     results = []
     for found in question.ask(references, _names):

@@ -23,8 +23,9 @@ extends_documentation_fragment:
 options:
   include:
     description:
-      - Shell patterns of the repositories to be listed, such as V(team/*). One of them must match the whole name, without
-        the registry. A V(*) matches slashes as well.
+      - Patterns of the repositories to list. They are shell patterns such as V(team/*), or regular expressions after
+        V(regex:), such as V(regex:team/[^/]+). One of them must match the whole name, without the registry.
+      - V(*) in a shell pattern matches slashes as well. A pattern that can match no repository is refused.
       - Without patterns all repositories are listed.
     type: list
     elements: str
@@ -32,7 +33,7 @@ options:
     aliases: [patterns]
   exclude:
     description:
-      - Shell patterns of the repositories to be left out.
+      - Patterns of the repositories to leave out, written as in O(include).
     type: list
     elements: str
     default: []

@@ -316,7 +316,11 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._module import run
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.tag_patterns import Patterns, is_pattern
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.tag_patterns import (
+    REPOSITORIES,
+    Patterns,
+    is_pattern,
+)
 from ansible_collections.ocikit.registry.plugins.module_utils._prune.apply import (
     PLAN_FORMAT,
     UNDO_FORMAT,
@@ -420,7 +424,9 @@ def _repositories(context: ModuleContext) -> list[Reference]:
         if not context.params["registry"]:
             raise InvalidInput(f"{patterns[0]} is a pattern over a catalog: set registry to say whose.")
         client = context.clients.default()
-        wanted = Patterns([_without_registry(one, client.endpoint.name) for one in patterns], "repositories")
+        wanted = Patterns(
+            [_without_registry(one, client.endpoint.name) for one in patterns], "repositories", REPOSITORIES
+        )
         names, _more = find_repositories(client, [], [], None)
         found += [Reference(client.endpoint.name, name) for name in names if wanted.match(name)]
     return list(dict.fromkeys(found))

@@ -137,7 +137,11 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import Inv
 from ansible_collections.ocikit.registry.plugins.module_utils._module import run
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import digest_diff
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_tag
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.tag_patterns import Patterns
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.tag_patterns import (
+    TAGS,
+    Patterns,
+    is_pattern,
+)
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
@@ -188,11 +192,9 @@ def _wanted(reference: Reference, tags: t.Sequence[str]) -> dict[str, Patterns]:
     wanted = ([reference.tag] if reference.tag else []) + list(tags)
     if not wanted:
         raise InvalidInput(f"No tag of {reference} is named: set tags.")
-    return {entry: Patterns([entry if _is_pattern(entry) else check_tag(entry)], "tags") for entry in wanted}
-
-
-def _is_pattern(entry: str) -> bool:
-    return entry.startswith("regex:") or any(character in entry for character in "*?[")
+    return {
+        entry: Patterns([entry if is_pattern(entry) else check_tag(entry)], "tags", TAGS) for entry in wanted
+    }
 
 
 def main() -> None:

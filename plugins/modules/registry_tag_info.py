@@ -33,15 +33,16 @@ options:
     default: false
   include:
     description:
-      - Patterns; only tags that match one of them are returned. Without any pattern all tags are.
-      - A pattern is a shell glob such as V(1.4.*), or a regular expression after V(regex:), such as
+      - Patterns of the tags to return. Without any pattern all tags are returned.
+      - A pattern is a shell pattern such as V(1.4.*), or a regular expression after V(regex:), such as
         V(regex:\\d+\\.\\d+\\.\\d+). Both have to match the whole tag, and case counts.
+      - A pattern that can match no tag, such as V(^v.*) or V(a|b), is refused.
     type: list
     elements: str
     default: []
   exclude:
     description:
-      - Patterns like those of O(include); tags that match one of them are not returned.
+      - Patterns of the tags to leave out, written as in O(include).
     type: list
     elements: str
     default: []
@@ -187,7 +188,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import Inv
 from ansible_collections.ocikit.registry.plugins.module_utils._module import run
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Descriptor
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import check_tag, is_digest
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.tag_patterns import Patterns
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.tag_patterns import TAGS, Patterns
 from ansible_collections.ocikit.registry.plugins.module_utils._parallel import map_concurrent
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
@@ -207,7 +208,7 @@ def tag_info(context: ModuleContext) -> dict[str, t.Any]:
     params = context.params
     reference = context.clients.repository(params["image"])
     same_as = _check(params)
-    include, exclude = Patterns(params["include"], "include"), Patterns(params["exclude"], "exclude")
+    include, exclude = (Patterns(params[name], name, TAGS) for name in ("include", "exclude"))
     client = context.clients.client(reference)
     page = client.tags(reference.repository, params["limit"], params["last"])
     listed = page.names if page else []

@@ -29,7 +29,11 @@ from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference imp
     is_tag,
     parse,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.tag_patterns import Patterns, is_pattern
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.tag_patterns import (
+    TAGS,
+    Patterns,
+    is_pattern,
+)
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.tag_versions import version_key
 from ansible_collections.ocikit.registry.plugins.module_utils._prune.policy import (
     ManifestRecord,
@@ -100,7 +104,9 @@ def read_version_range(data: bytes) -> None:
 def read_pattern(data: bytes) -> None:
     """Read a pattern, on the first line, and match names with it. A plain name matches itself alone."""
     first, *names = text_of(data).split("\n")
-    patterns = Patterns([first], "tags")
+    with contextlib.suppress(InvalidInput):
+        Patterns([first], "tags", TAGS)
+    patterns = Patterns([first], "tags", None)
     for name in names:
         found = patterns.match(name[:SHORT])
         assert is_pattern(first) or found == (first == name[:SHORT])

@@ -31,6 +31,16 @@ _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
 _HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:.]+\])(?::[0-9]{{1,5}})?\Z")
 _PREFIX = re.compile(r"(?:/[a-zA-Z0-9_~-][a-zA-Z0-9._~-]*)*/?\Z")
 _NAME_LIMIT = 255
+# What has no width: joiners, marks of direction, the mark that some editors put before a text.
+_INVISIBLE = "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
+
+
+def trimmed(text: str) -> str:
+    """Return ``text`` without the blanks, line ends and invisible characters around it, as lines of a file have them."""
+    before = None
+    while text != before:
+        before, text = text, text.strip().strip(_INVISIBLE)
+    return text
 
 
 def is_digest(text: t.Any) -> bool:
@@ -221,7 +231,7 @@ def parse(text: str, registry: str | None = None) -> Reference:
     A reference without a host belongs to ``registry`` (a host or URL) when that is given, else to Docker Hub.
     Follows the rules of distribution/reference. Raises InvalidInput with what is wrong.
     """
-    written = text.strip()
+    written = trimmed(text)
     if not written:
         raise InvalidInput(
             "The image reference is empty: write one such as registry.example.com/team/app:1.4.2."

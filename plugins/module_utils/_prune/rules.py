@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from .._errors import InvalidInput, printable
 from .._oci.quantities import parse_duration
-from .._oci.tag_patterns import Patterns, regex
+from .._oci.tag_patterns import TAGS, Patterns, regex
 from .._oci.tag_versions import Version, parse_version
 from .version_ranges import VersionRange
 
@@ -105,8 +105,9 @@ def _parse_rule(rule: t.Mapping[str, t.Any], position: int) -> Rule:
         include=Patterns(
             tags if tags is not None else ([] if orphans and not match.get("version") else ["*"]),
             "match.tags",
+            TAGS,
         ),
-        exclude=Patterns(match.get("exclude") or [], "match.exclude"),
+        exclude=Patterns(match.get("exclude") or [], "match.exclude", TAGS),
         versions=VersionRange(match["version"]) if match.get("version") else None,
         prereleases=match.get("prereleases") or "any",
         orphans=orphans,

@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
-import fnmatch
 import typing as t
 
 from .._errors import Denied, NotFound, ProtocolError, RegistryError, Unauthorized, Unsupported
+from .._oci.tag_patterns import REPOSITORIES, Patterns
 from .._parallel import map_concurrent
 from .client import RegistryClient
 
@@ -21,12 +21,17 @@ def find_repositories(
 ) -> tuple[list[str], bool]:
     """Return the repositories that match, sorted, and whether there are more than ``limit`` of them.
 
-    ``include`` (nothing: all) and ``exclude`` are shell patterns. No page is read that ``limit`` makes superfluous; the
-    repositories are then the first ones of the registry's own order. Raises Unsupported where there is no catalog.
+    ``include`` (nothing: all) and ``exclude`` are patterns. No page is read that ``limit`` makes superfluous; the
+    repositories are then the first ones of the registry's own order. Raises Unsupported where there is no catalog, and
+    InvalidInput for a pattern that can match no repository.
     """
+    included = Patterns(include or ["*"], "include", REPOSITORIES)
+    excluded = Patterns(exclude, "exclude", REPOSITORIES)
     found: dict[str, None] = {}
     for page in _catalog(client):
-        found.update(dict.fromkeys(name for name in page if _matches(name, include or ["*"], exclude)))
+        found.update(
+            dict.fromkeys(name for name in page if included.match(name) and not excluded.match(name))
+        )
         if limit and len(found) > limit:
             return sorted(list(found)[:limit]), True
     return sorted(found), False
@@ -46,11 +51,6 @@ def count_tags(client: RegistryClient, repositories: t.Sequence[str], concurrenc
         return len(page.names) if page else 0
 
     return map_concurrent(count, repositories, concurrency)
-
-
-def _matches(name: str, include: t.Sequence[str], exclude: t.Sequence[str]) -> bool:
-    wanted = any(fnmatch.fnmatchcase(name, pattern) for pattern in include)
-    return wanted and not any(fnmatch.fnmatchcase(name, pattern) for pattern in exclude)
 
 
 def _catalog(client: RegistryClient) -> t.Iterator[list[str]]:

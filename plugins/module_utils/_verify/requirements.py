@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from .._oci.content import Platform
 from .._oci.quantities import parse_duration, parse_size
-from .._oci.tag_patterns import Patterns
+from .._oci.tag_patterns import TAGS, Patterns
 
 # Options of the module, and keys of an entry of its images.
 REQUIREMENTS: dict[str, dict[str, t.Any]] = {
@@ -60,7 +60,7 @@ class Requirements:
         return cls(
             pinned=bool(options["pinned"]),
             allow_moved_tags=bool(options["allow_moved_tags"]),
-            forbidden_tags=Patterns(options["forbidden_tags"] or (), "forbidden_tags"),
+            forbidden_tags=Patterns(options["forbidden_tags"] or (), "forbidden_tags", TAGS),
             platforms=tuple(Platform.parse(platform) for platform in options["platforms"] or ()),
             max_size=options["max_size"] or "",
             max_bytes=parse_size(options["max_size"]) if options["max_size"] else 0,
@@ -84,7 +84,7 @@ class Requirements:
 
 
 def _pattern(text: str, option: str) -> Pattern:
-    return Pattern(text, Patterns([text], option))
+    return Pattern(text, Patterns([text], option, None))
 
 
 def _text(value: t.Any) -> str | None:

@@ -235,6 +235,7 @@ def test_tags_are_given_for_each_repository(locked: Registry, digests: dict[str,
         TAGS.format(f"{versions}, sort='version', exclude='*-*', include=['1.1*', 'regex:1[.]9.*']"),
         TAGS.format(f"{versions}, include='none*'"),
         TAGS.format(f"{versions}, include='regex:('"),
+        TAGS.format(f"{versions}, exclude='1.9|1.10'"),
         TAGS.format(f"'{locked.host}/demo/app:1.4.2'"),
         variables=GOOD,
     )
@@ -246,7 +247,8 @@ def test_tags_are_given_for_each_repository(locked: Registry, digests: dict[str,
         [],
     ]
     assert "'regex:(' in include is not a regular expression" in str(answers.errors[5])
-    assert "must be a repository: leave out the tag and the digest." in str(answers.errors[6])
+    assert "'1.9|1.10' in exclude can match no tag" in str(answers.errors[6])
+    assert "must be a repository: leave out the tag and the digest." in str(answers.errors[7])
 
 
 # What is sent

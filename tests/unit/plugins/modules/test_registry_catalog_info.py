@@ -66,13 +66,23 @@ def test_all_pages(connect: Connect, paged: Registry) -> None:
         (["team/*", "z?o"], ["*/cache"], ["team/app", "team/lib", "zoo"]),
         ([], ["*[!o]"], ["zoo"]),
         (["app"], [], []),
-        (["TEAM/*"], [], []),
+        (["regex:team/(app|lib)"], ["regex:.*b"], ["team/app"]),
     ],
 )
 def test_patterns(
     connect: Connect, paged: Registry, include: list[str], exclude: list[str], expected: list[str]
 ) -> None:
     assert names(catalog(connect, paged.url, include=include, exclude=exclude)) == expected
+
+
+@pytest.mark.parametrize("option", ["include", "exclude"])
+def test_patterns_that_match_no_repository_are_refused(connect: Connect, option: str) -> None:
+    with HostileRegistry() as server:
+        with pytest.raises(
+            InvalidInput, match=f"'TEAM/\\*' in {option} can match no repository.*in lower case"
+        ):
+            catalog(connect, server.url, None, **{option: ["TEAM/*"]})
+        assert not server.requests
 
 
 def test_limit_reads_no_more_pages_than_it_takes(connect: Connect, paged: Registry) -> None:

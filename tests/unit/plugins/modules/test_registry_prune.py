@@ -380,6 +380,12 @@ class TestInput:
             ({"restore": "x", "undo": "y"}, "leave undo out"),
             ({"repositories": ["a:tag"], "rules": RULES}, "leave out the tag"),
             ({"repositories": ["regex:("], "rules": RULES}, "not a regular expression"),
+            ({"repositories": ["^team/.*"], "rules": RULES}, "in repositories can match no repository"),
+            ({"repositories": ["a/*|b/*"], "rules": RULES}, "one entry for each repository"),
+            (
+                {"repositories": ["a/b"], "rules": [{"match": {"tags": ["^v.*"]}, "keep": True}]},
+                "in match.tags can match no tag",
+            ),
         ],
     )
     def test_bad_options_are_refused_before_any_request(

@@ -279,7 +279,6 @@ def test_tags_of_the_same_image_as_a_tag(
         (["1.4.[12]", "l*"], [], ["1.4.1", "1.4.2", "latest"]),
         ([r"regex:\d+\.\d+\.\d+"], [], ["1.4.1", "1.4.2"]),
         (["regex:1|.*test"], [], ["Latest", "latest"]),
-        ([""], [], []),
         (["*"], ["*"], []),
     ],
 )
@@ -305,6 +304,8 @@ def test_patterns(read: Read, include: list[str], exclude: list[str], expected: 
         ({"same_as": "sha256:123"}, "'sha256:123' is not a valid tag"),
         ({"include": ["regex:("]}, r"'regex:\(' in include is not a regular expression"),
         ({"exclude": ["regex:*"]}, r"'regex:\*' in exclude is not a regular expression"),
+        ({"include": ["^v.*"]}, r"'\^v\.\*' in include can match no tag: .* Write regex:\^v\.\*"),
+        ({"exclude": ["1.0,2.0"]}, "'1.0,2.0' in exclude can match no tag: .* one entry for each tag"),
     ],
 )
 def test_bad_input_sends_nothing(read: Read, parameters: dict[str, t.Any], sentence: str) -> None:

@@ -288,6 +288,8 @@ def test_json_lock_needs_no_yaml(
         ({"images": ["a/b"], "platforms": ["arm"]}, "is not a platform"),
         ({"images": ["a/b"], "labels": {"a": "regex:("}}, "in labels is not a regular expression"),
         ({"images": ["a/b"], "forbidden_tags": ["regex:("]}, "in forbidden_tags is not a regular expression"),
+        ({"images": ["a/b"], "forbidden_tags": ["{latest,3.0}"]}, "in forbidden_tags can match no tag"),
+        ({"images": [{"image": "a/b", "forbidden_tags": ["^v.*"]}]}, "can match no tag: .* Write regex:"),
         ({"images": ["a/b"], "referrers": ["regex:("]}, "in referrers is not a regular expression"),
         ({"lock": {"image": "a/b"}}, "is no lock file"),
         ({"lock": "one: two\nthree: four\n"}, "is no lock file"),

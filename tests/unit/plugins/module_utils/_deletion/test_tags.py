@@ -737,6 +737,7 @@ def test_check_mode_only_reads(connect: Connect, strategy: str) -> None:
         ({"tags": ["1:0"]}, "'1:0' is not a valid tag"),
         ({"tags": [""]}, "'' is not a valid tag"),
         ({"tags": ["regex:("]}, "in tags is not a regular expression"),
+        ({"tags": ["^v.*"]}, "'\\^v\\.\\*' in tags can match no tag: .* Write regex:"),
         ({"image": f"a/b@{ONE.digest}"}, "names a digest: registry_rmtag removes tags"),
         ({"image": "a/b:1@sha256:1"}, "not a valid digest"),
     ],

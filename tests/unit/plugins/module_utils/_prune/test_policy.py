@@ -198,6 +198,8 @@ class TestRules:
             ({"match": {"tags": ["*"]}, "delete": True, "keep_last": -1}, "negative"),
             ({"match": {}, "delete": True}, "does not say what it matches"),
             ({"match": {"tags": ["regex:("]}, "delete": True}, "regular expression"),
+            ({"match": {"tags": ["^v.*"]}, "keep": True}, "in match.tags can match no tag.* Write regex:"),
+            ({"match": {"tags": ["*"], "exclude": ["a,b"]}, "delete": True}, "in match.exclude .* one entry"),
             ({"match": {"tags": ["*"]}, "delete": True, "group": "major"}, "keep_last"),
             ({"match": {"tags": ["*"]}, "delete": True, "keep_last": 1, "group": "("}, "regular expression"),
             ({"match": {"version": "newest"}, "delete": True}, "version range"),
