@@ -19,7 +19,6 @@ import requests
 import urllib3
 from requests.structures import CaseInsensitiveDict
 
-from ansible_collections.ocikit.registry.plugins.module_utils._deletion.tags import placeholder_tags
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     DigestMismatch,
     RegistryError,
@@ -78,6 +77,10 @@ from ansible_collections.ocikit.registry.plugins.module_utils._registry.images i
     manifest_facts,
     total_size,
 )
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.placeholder import (
+    make_placeholder,
+    removed_tags,
+)
 from tests.fuzz.wire import Wire
 
 HOST = "registry.example.com"
@@ -91,6 +94,7 @@ IMAGE = Manifest.parse(
     b'{"schemaVersion":2,"config":{"mediaType":"a/b","digest":"sha256:%s","size":2},"layers":[]}'
     % (b"0" * 64)
 )
+PLACEHOLDER = make_placeholder({"1": ""}, docker=False).manifest
 
 
 def lines(data: bytes, count: int) -> tuple[list[str], bytes]:
@@ -190,7 +194,7 @@ def read_config(data: bytes) -> None:
     takes(facts)
     created = created_time(IMAGE, facts)
     assert created is None or math.isfinite(created)
-    placeholder_tags(facts["labels"])
+    removed_tags(PLACEHOLDER, facts["full"])
 
 
 def read_error(data: bytes) -> None:

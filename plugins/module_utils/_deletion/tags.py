@@ -11,38 +11,23 @@ tells whether digests can be deleted at all, and every failure after it is rolle
 
 from __future__ import annotations
 
-import gzip
-import json
 import secrets
-import time
 import typing as t
 from dataclasses import dataclass, field
 
 from .._errors import DigestMismatch, ProtocolError, Refused, RegistryError, ServerFault, Unsupported
 from .._http.transport import Body
-from .._oci.content import (
-    DOCKER_CONFIG,
-    DOCKER_LAYER_GZIP,
-    DOCKER_MANIFEST,
-    INDEX_TYPES,
-    OCI_CONFIG,
-    OCI_LAYER_GZIP,
-    OCI_MANIFEST,
-    Descriptor,
-    Manifest,
-    digest_of,
-)
+from .._oci.content import INDEX_TYPES, Descriptor, Manifest
 from .._oci.digest_tags import fallback_tag
 from .._parallel import map_concurrent, sleep
 from .._registry.blobs import upload
 from .._registry.client import RegistryClient
+from .._registry.placeholder import make_placeholder
 from .._registry.referrers import remove_from_fallback_tag
 
 STRATEGIES = ("auto", "tag", "placeholder", "manifest")
-_REMOVED_LABEL = "ocikit.registry.removed"
 # How registries say that a manifest is still tagged or needed, besides the statuses for what they cannot do.
 _REFUSALS = frozenset((403, 409, 412))
-_EMPTY_TAR = bytes(1024)
 _PAUSES = (0, 0.5, 1, 2)
 
 
@@ -118,14 +103,6 @@ def wait_until_gone(
         if not left:
             break
     return left
-
-
-def placeholder_tags(labels: t.Mapping[str, t.Any]) -> tuple[str, ...]:
-    """Return the tags that an interrupted removal left at the placeholder with these labels; of other images, nothing."""
-    try:
-        return tuple(json.loads(labels[_REMOVED_LABEL]).keys())
-    except (KeyError, ValueError, TypeError, AttributeError, RecursionError):
-        return ()
 
 
 def look_up(
@@ -395,40 +372,11 @@ class Remover:
         docker = all(
             removal.descriptor.media_type.startswith("application/vnd.docker.") for removal in removals
         )
-        layer = gzip.compress(_EMPTY_TAR, mtime=0)
-        labels = {
-            # For whoever finds it after a crash: what the tags pointed to.
-            "ocikit.registry.placeholder": secrets.token_hex(16),
-            _REMOVED_LABEL: json.dumps({removal.tag: removal.digest for removal in removals}),
-        }
-        config = json.dumps(
-            {
-                "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-                "architecture": "amd64",
-                "os": "linux",
-                "config": {"Labels": labels},
-                "rootfs": {"type": "layers", "diff_ids": [digest_of(_EMPTY_TAR)]},
-            }
-        ).encode()
-        descriptors = []
-        for media_type, content in (
-            (DOCKER_CONFIG if docker else OCI_CONFIG, config),
-            (DOCKER_LAYER_GZIP if docker else OCI_LAYER_GZIP, layer),
-        ):
-            descriptor = Descriptor(media_type, digest_of(content), len(content))
+        placeholder = make_placeholder({removal.tag: removal.digest for removal in removals}, docker)
+        for descriptor, content in placeholder.blobs.items():
             if not self._client.has_blob(self._repository, descriptor.digest):
                 upload(self._client, self._repository, descriptor, Body.of(content))
-            descriptors.append(
-                {"mediaType": media_type, "digest": descriptor.digest, "size": descriptor.size}
-            )
-        media_type = DOCKER_MANIFEST if docker else OCI_MANIFEST
-        data = {
-            "schemaVersion": 2,
-            "mediaType": media_type,
-            "config": descriptors[0],
-            "layers": descriptors[1:],
-        }
-        return Manifest.parse(json.dumps(data).encode(), media_type)
+        return placeholder.manifest
 
     def _roll_back(
         self,

@@ -13,19 +13,10 @@ import os
 import typing as t
 from datetime import datetime, timezone
 
-from .._deletion.tags import (
-    Remover,
-    check_deletable,
-    look_up,
-    placeholder_tags,
-    poll,
-    try_delete,
-    wait_until_gone,
-)
+from .._deletion.tags import Remover, check_deletable, look_up, poll, try_delete, wait_until_gone
 from .._errors import (
     DigestMismatch,
     InvalidInput,
-    NotFound,
     ProtocolError,
     Refused,
     RegistryError,
@@ -38,7 +29,8 @@ from .._oci.digest_tags import subject_of_tag
 from .._oci.reference import is_digest, is_repository, is_tag
 from .._parallel import map_concurrent
 from .._registry.client import RegistryClient
-from .._registry.images import image_config
+from .._registry.placeholder import read_removed_tags
+from .._registry.repository import Repository
 from .._storage.files import file_digest, read_file, replacing, storage_errors, write_all
 from .policy import RetentionPlan, Snapshot, Verdict
 from .protection import Protection
@@ -219,11 +211,11 @@ class PlanApplier:
 
     def _is_left_over(self, tag: str, digest: str) -> bool:
         try:
-            fetched = self._client.find_manifest(self._repository, digest)
-            config = image_config(self._client, self._repository, fetched.manifest) if fetched else None
-        except (DigestMismatch, NotFound, ProtocolError, ServerFault):
+            repository = Repository(self._client, self._repository)
+            fetched = repository.find_manifest(digest)
+            return fetched is not None and tag in read_removed_tags(repository, fetched.manifest)
+        except (DigestMismatch, ProtocolError, ServerFault):
             return False
-        return config is not None and tag in placeholder_tags(config["labels"])
 
     def _free(self, digests: list[str]) -> list[str]:
         """Return the digests that exist and that no tag outside the plan leads to."""

@@ -11,19 +11,20 @@ import json
 import os
 import typing as t
 
-from .._deletion.tags import placeholder_tags
 from .._errors import DigestMismatch, NotFound, ProtocolError, RegistryError, ServerFault
 from .._oci.content import Manifest
 from .._oci.digest_tags import subject_of_tag
 from .._parallel import map_concurrent
 from .._registry.client import RegistryClient
 from .._registry.images import created_time, image_config
+from .._registry.placeholder import removed_tags
 from .._storage.files import replacing, storage_errors, write_all
 from .policy import ManifestRecord, Snapshot
 
 _MAX_NESTING = 6
 _OVERLOADED = frozenset((502, 503, 504))
-_FORMAT = b"ocikit.registry/facts/1"
+# The number changes with what a record says: what an older release wrote is read anew.
+_FORMAT = b"ocikit.registry/facts/2"
 
 
 class SnapshotCache:
@@ -148,7 +149,7 @@ class _Reading:
             tuple(child.digest for child in manifest.children),
             manifest.subject.digest if manifest.subject else None,
             tuple((one.digest, one.size) for one in manifest.successors() if not one.is_manifest),
-            placeholder_tags(config["labels"]) if config else (),
+            tuple(removed_tags(manifest, config["full"])) if config else (),
         )
 
     def _config(self, manifest: Manifest) -> dict[str, t.Any] | None:

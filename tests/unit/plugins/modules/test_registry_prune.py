@@ -984,6 +984,17 @@ class TestKilled:
             pruned(server.url, restore=tmp_path / "undo")
             assert tags == before
 
+    def test_the_label_of_a_placeholder_deletes_no_other_image(self, pruned: Pruner) -> None:
+        """Every image that is built FROM one with the label inherits it."""
+        claim = {"ocikit.registry.removed": json.dumps({"stable": OLD.digest, "b-40": OLD.digest})}
+        with HostileRegistry() as server:
+            for tag in ("stable", "b-40"):
+                server.add("a/app", images.image({"file": tag}, labels=claim), tag)
+            server.add("a/app", NEW, "other")
+            result = pruned(server.url, "a/app", rules=[{"match": {"tags": ["other"]}, "delete": True}])
+            assert result["repositories"][0]["deleted_tags"] == ["other"]
+            assert server.state("a/app").keys() == {"stable", "b-40"}
+
     @pytest.mark.parametrize("seed_number", range(4))
     def test_on_a_real_registry(
         self, pruned: Pruner, registry: Registry, tmp_path: pathlib.Path, seed_number: int
