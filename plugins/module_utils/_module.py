@@ -18,6 +18,7 @@ from ._registry.context import ModuleContext
 
 _LOG_VERBOSITY = 3
 _LOG_LIMIT = 10000
+_stopped_by: list[int] = []
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -69,9 +70,10 @@ def run(
     )
     if REQUESTS_IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
+    _stopped_by.clear()
     for number in _STOPPING:
         if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, _interrupt)
+            signal.signal(number, _stop)
     events = _ModuleEvents(module)
     try:
         result = function(
@@ -86,7 +88,17 @@ def run(
     module.exit_json(**_shown(result, module, events))
 
 
-def _interrupt(_number: int, _frame: t.Any) -> None:
+def stopped_by() -> int | None:
+    """Return the signal that interrupted the last run(), None where none did."""
+    return _stopped_by[0] if _stopped_by else None
+
+
+def _stop(number: int, frame: t.Any) -> None:
+    _stopped_by.append(number)
+    interrupt(number, frame)
+
+
+def interrupt(_number: int, _frame: t.Any) -> None:
     """Stop the task so that it still cleans up and rolls back; a second signal must not stop that."""
     for number in _STOPPING:
         signal.signal(number, signal.SIG_IGN)
