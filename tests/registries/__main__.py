@@ -100,9 +100,13 @@ def variables(registries: dict[str, Registry]) -> dict[str, str]:
     return facts
 
 
-def write_variables(path: str, facts: dict[str, str]) -> None:
-    """Write the facts, and the traits of the registry, to a file that ansible-test reads, complete or not at all."""
-    text = json.dumps({**facts, "registry_traits": sorted(traits())}, indent=2) + "\n"
+def write_variables(path: str, facts: dict[str, str], others: t.Iterable[str] = ()) -> None:
+    """Write the facts, the traits of the registry, and ``others`` (NAME=VALUE) to a file that ansible-test reads.
+
+    It appears complete or not at all.
+    """
+    named = dict(text.split("=", 1) for text in others)
+    text = json.dumps({**facts, "registry_traits": sorted(traits()), **named}, indent=2) + "\n"
     pathlib.Path(f"{path}.part").write_text(text, encoding="utf-8")
     os.replace(f"{path}.part", path)
 
@@ -112,7 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
     with started(arguments.registry) as registries:
         facts = variables(registries)
         if arguments.vars:
-            write_variables(arguments.vars, facts)
+            write_variables(arguments.vars, facts, arguments.variable)
         environment = dict(os.environ, **{name.upper(): value for name, value in facts.items()})
         with subprocess.Popen(arguments.command, env=environment) as process:
             try:
@@ -132,7 +136,7 @@ def serve(arguments: argparse.Namespace) -> int:
     with started(arguments.registry) as registries:
         print(json.dumps(variables(registries), indent=2), flush=True)
         if arguments.vars:
-            write_variables(arguments.vars, variables(registries))
+            write_variables(arguments.vars, variables(registries), arguments.variable)
         signal.pause()
     return 0
 
@@ -145,6 +149,8 @@ def keep(arguments: argparse.Namespace) -> int:
     command = [sys.executable, "-m", "tests.registries", "serve", "--vars", arguments.vars]
     for text in arguments.registry_texts:
         command += ["--registry", text]
+    for text in arguments.variable:
+        command += ["--variable", text]
     with open(state / "log", "wb") as log:
         process = subprocess.Popen(
             command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
@@ -228,6 +234,13 @@ def main(argv: list[str] | None = None) -> int:
         command.add_argument("--state", metavar="FOLDER", required=True, help="where is noted what runs")
     for command in (running, serving, keeping):
         command.add_argument("--registry", action="append", metavar="SPEC", help=SPEC_HELP)
+        command.add_argument(
+            "--variable",
+            action="append",
+            default=[],
+            metavar="NAME=VALUE",
+            help="goes into the file of --vars",
+        )
     seeding = commands.add_parser("seed", help="push the sample images")
     seeding.add_argument("--registry", required=True, metavar="URL")
     seeding.add_argument("--repository", default="demo/app")
