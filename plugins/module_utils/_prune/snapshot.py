@@ -18,6 +18,7 @@ from .._parallel import map_concurrent
 from .._registry.client import RegistryClient
 from .._registry.images import created_time, image_config
 from .._registry.placeholder import removed_tags
+from .._registry.repository import Repository
 from .._storage.files import replacing, storage_errors, write_all
 from .policy import ManifestRecord, Snapshot
 
@@ -155,7 +156,7 @@ class _Reading:
     def _config(self, manifest: Manifest) -> dict[str, t.Any] | None:
         """Return the config of an image, or None. What is gone or malformed tells nothing; other failures are raised."""
         try:
-            return image_config(self._client, self._repository, manifest)
+            return image_config(Repository(self._client, self._repository), manifest)
         except NotFound:
             self.unsure.add(manifest.digest)
         except ProtocolError as error:
