@@ -139,16 +139,21 @@ options:
     type: path
   undo:
     description:
-      - Before anything is deleted, write what is needed for O(restore) to this file.
-      - A run that was stopped half-way leaves the file unfinished. The next one adds to it, and deletes what has lost its last
-        tag by then. A file that is finished is replaced.
-      - Tasks that run at the same time need a file each. One that finds its file written by another deletes nothing more.
+      - File to which everything is added that O(restore) needs, before it is deleted. Each run adds to what is there.
+      - A run that was stopped half-way leaves its part unfinished. The next one also deletes what has lost its last tag by
+        then.
     type: path
   restore:
     description:
-      - Put back what the file of O(undo) holds, as far as the registry has the blobs still, which is until it collects
-        its garbage. Tags that exist are left alone.
+      - Put back what this file of O(undo) holds, as far as the registry still has the blobs, which is until its garbage
+        collection. Tags that exist are left alone.
+      - Of a tag that several runs have deleted, the newest image is put back.
     type: path
+  restore_run:
+    description:
+      - Run in the file of O(restore) to put back, by its name, or V(last) for the newest. By default all runs are put back,
+        the newest first.
+    type: str
   cache_dir:
     description:
       - A directory to remember what cannot change, by digest. The next run, also one in check mode, then asks only for
@@ -199,6 +204,11 @@ EXAMPLES = r"""
 - name: Put everything back
   ocikit.registry.registry_prune:
     restore: /srv/plans/app-undo.json
+
+- name: Put back what the last run has deleted
+  ocikit.registry.registry_prune:
+    restore: /srv/plans/app-undo.json
+    restore_run: last
 """
 
 RETURN = r"""
@@ -269,6 +279,11 @@ previous:
     manifest:
       description: The bytes of the manifest in base64.
       type: str
+undo_run:
+  description: Name of this run in the file of O(undo), for O(restore_run).
+  returned: with O(undo), when something was about to be deleted
+  type: str
+  sample: 20260401T033000Z-5f01c7
 restored:
   description: What became of each image in the file of O(restore).
   returned: with O(restore)
@@ -305,43 +320,10 @@ error:
     url:
 """
 
-import contextlib
-import time
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
-    InvalidInput,
-    Refused,
-    RegistryError,
-)
 from ansible_collections.ocikit.registry.plugins.module_utils._module import run
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.tag_patterns import (
-    REPOSITORIES,
-    Patterns,
-    is_pattern,
-)
-from ansible_collections.ocikit.registry.plugins.module_utils._prune.apply import (
-    PLAN_FORMAT,
-    UNDO_FORMAT,
-    PlanApplier,
-    UndoFile,
-    diff_of,
-    plan_document,
-    read_document,
-    restore,
-    write_document,
-)
-from ansible_collections.ocikit.registry.plugins.module_utils._prune.policy import check_limits, make_plan
-from ansible_collections.ocikit.registry.plugins.module_utils._prune.protection import Protection
-from ansible_collections.ocikit.registry.plugins.module_utils._prune.rules import Rule, parse_rules
-from ansible_collections.ocikit.registry.plugins.module_utils._prune.snapshot import (
-    SnapshotCache,
-    take_snapshot,
-)
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.catalog import find_repositories
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
+from ansible_collections.ocikit.registry.plugins.module_utils._prune.prune import prune
 
 _MATCH_SPEC: dict[str, t.Any] = {
     "tags": {"type": "list", "elements": "str"},
@@ -377,212 +359,9 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "apply_plan": {"type": "path"},
     "undo": {"type": "path"},
     "restore": {"type": "path"},
+    "restore_run": {"type": "str"},
     "cache_dir": {"type": "path"},
 }
-
-
-def prune(context: ModuleContext) -> dict[str, t.Any]:
-    params = context.params
-    _check(params)
-    if params["restore"]:
-        return _restore(context)
-    undo = UndoFile(params["undo"]) if params["undo"] else None
-    if params["apply_plan"]:
-        plans = [_not_done(plan) for plan in read_document(params["apply_plan"], PLAN_FORMAT)]
-    else:
-        rules, now = parse_rules(params["rules"]), time.time()
-        plans = [_plan(context, repository, rules, now, undo) for repository in _repositories(context)]
-    result = _write_plan(context, plans) if params["plan"] else _apply(context, plans, undo)
-    failures = [plan["error"] for plan in plans if plan["error"]]
-    result["repositories"] = [
-        {**plan, "error": str(plan["error"]) if plan["error"] else None} for plan in plans
-    ]
-    undone = [plan for plan in plans if plan["error"] or plan["refused"]]
-    if undone:
-        # A task that did not do all of its work has failed, and says what it did.
-        raise _failure(undone[0], len(undone), len(plans), failures, result)
-    return result
-
-
-def _check(params: t.Mapping[str, t.Any]) -> None:
-    ways = [name for name in ("repositories", "apply_plan", "restore") if params[name]]
-    if len(ways) != 1:
-        raise InvalidInput("Set one of repositories (with rules), apply_plan and restore.")
-    if ways != ["repositories"] and (params["rules"] or params["plan"]):
-        raise InvalidInput(f"rules and plan go with repositories, not with {ways[0]}.")
-    if params["undo"] and (params["plan"] or params["restore"]):
-        way = "plan" if params["plan"] else "restore"
-        raise InvalidInput(f"With {way} nothing is deleted, so there is nothing to undo: leave undo out.")
-
-
-def _repositories(context: ModuleContext) -> list[Reference]:
-    """Return the repositories that are named, then those of the catalog that match."""
-    entries: list[str] = context.params["repositories"]
-    patterns = [entry for entry in entries if is_pattern(entry)]
-    found = [context.clients.repository(entry) for entry in entries if entry not in patterns]
-    if patterns:
-        if not context.params["registry"]:
-            raise InvalidInput(f"{patterns[0]} is a pattern over a catalog: set registry to say whose.")
-        client = context.clients.default()
-        wanted = Patterns(
-            [_without_registry(one, client.endpoint.name) for one in patterns], "repositories", REPOSITORIES
-        )
-        names, _more = find_repositories(client, [], [], None)
-        found += [Reference(client.endpoint.name, name) for name in names if wanted.match(name)]
-    return list(dict.fromkeys(found))
-
-
-def _without_registry(pattern: str, registry: str) -> str:
-    host, _slash, rest = pattern.partition("/")
-    if pattern.startswith("regex:") or not rest or not ("." in host or ":" in host or host == "localhost"):
-        return pattern
-    if host != registry:
-        raise InvalidInput(
-            f"{pattern} is a pattern over another catalog than that of {registry}: set registry to {host}."
-        )
-    return rest
-
-
-def _plan(
-    context: ModuleContext, repository: Reference, rules: t.Sequence[Rule], now: float, undo: UndoFile | None
-) -> dict[str, t.Any]:
-    """Plan for one repository; what goes wrong in it is its own affair."""
-    params, path = context.params, repository.repository
-    empty = {
-        "registry": repository.registry,
-        "repository": path,
-        "delete": [],
-        "keep": [],
-        "digests": [],
-        "bytes": 0,
-    }
-    try:
-        client = context.clients.client(repository)
-        cache = SnapshotCache(params["cache_dir"], repository.registry, path)
-        unfinished = undo.unfinished(repository.registry, path) if undo else []
-        facts = take_snapshot(client, path, context.clients.concurrency, cache, unfinished)
-        if facts is None:
-            return _not_done(empty)
-        protection = Protection(params["protect"], repository.registry, path)
-        plan = make_plan(facts, rules, protection, now, params["unknown_age"] == "delete", unfinished)
-        document = plan_document(client, path, facts, plan, protection, context.clients.concurrency)
-        refusal = check_limits(plan, params["max_delete"], params["max_delete_percent"])
-        return _not_done(document, Refused(f"{refusal}: nothing was deleted.") if refusal else None)
-    except RegistryError as error:
-        return _not_done(empty, error)
-
-
-def _not_done(plan: t.Mapping[str, t.Any], error: RegistryError | None = None) -> dict[str, t.Any]:
-    return {**plan, "deleted_tags": [], "deleted_digests": [], "refused": [], "error": error}
-
-
-def _write_plan(context: ModuleContext, plans: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
-    kept = ("registry", "repository", "delete", "keep", "digests", "bytes")
-    sound = [{key: plan[key] for key in kept} for plan in plans if not plan["error"]]
-    changed = write_document(context.params["plan"], PLAN_FORMAT, {"repositories": sound}, context.check_mode)
-    return {"changed": changed, "diff": diff_of(sound)}
-
-
-def _apply(
-    context: ModuleContext, plans: t.Sequence[dict[str, t.Any]], undo: UndoFile | None
-) -> dict[str, t.Any]:
-    """Carry the plans out, one repository after another. All that undoes them is written before each."""
-    previous: list[dict[str, t.Any]] = []
-    pending = []
-    changed = False
-    stopped: RegistryError | None = None
-    for plan in plans:
-        if plan["error"] or not (plan["delete"] or plan["digests"]):
-            continue
-        if stopped:
-            plan["error"] = stopped
-            continue
-        application = None
-        originals: list[dict[str, t.Any]] = []
-        try:
-            client = context.clients.client(Reference(plan["registry"], plan["repository"]))
-            application = PlanApplier(client, plan, context.clients.concurrency)
-            pending.append(application.pending)
-            if context.check_mode:
-                changed = changed or application.has_work
-            elif application.has_work:
-                originals = application.originals()
-                if undo:
-                    undo.add(originals)
-                    undo.write(finished=False)
-                application.run()
-        except RegistryError as error:
-            plan["error"] = error
-        except KeyboardInterrupt as interrupt:
-            plan["error"] = stopped = RegistryError(str(interrupt))
-        finally:
-            if application:
-                plan["deleted_tags"], plan["deleted_digests"] = (
-                    application.deleted_tags,
-                    application.deleted_digests,
-                )
-                plan["refused"] = application.refused
-                _warn_of_vanished(context, plan, application.vanished)
-        if plan["deleted_tags"] or plan["deleted_digests"]:
-            changed = True
-            previous += originals
-    result: dict[str, t.Any] = {"changed": changed, "diff": diff_of(pending)}
-    if undo and not context.check_mode:
-        # Another task that writes it by now has read what we put there, or is refused.
-        with contextlib.suppress(Refused):
-            undo.write(finished=not any(plan["error"] for plan in plans))
-    elif previous:
-        result["previous"] = previous
-    return result
-
-
-def _warn_of_vanished(context: ModuleContext, plan: t.Mapping[str, t.Any], tags: t.Sequence[str]) -> None:
-    """A tag that somebody points to an image in the moment of its deletion goes with it; or somebody removed it."""
-    for tag in tags:
-        context.clients.warn(
-            f"{plan['registry']}/{plan['repository']}:{tag} was to stay, and went away while images were deleted: if it"
-            " was pointed to one of these at that moment, it went with that."
-        )
-
-
-def _failure(
-    plan: t.Mapping[str, t.Any],
-    undone: int,
-    total: int,
-    failures: t.Sequence[RegistryError],
-    result: dict[str, t.Any],
-) -> RegistryError:
-    """Return the first failure, or a refusal, in the words of the whole task and with its result."""
-    why = plan["error"] or f"{plan['refused'][0]['tag']}: {plan['refused'][0]['why']}."
-    error = failures[0] if failures else Refused("")
-    error.args = (
-        f"{undone} of {total} repositories were not pruned as planned; {plan['repository']}: {why}",
-    )
-    error.result = result
-    return error
-
-
-def _restore(context: ModuleContext) -> dict[str, t.Any]:
-    items = read_document(context.params["restore"], UNDO_FORMAT)
-    done: list[dict[str, t.Any]] = []
-    result: dict[str, t.Any] = {"changed": False, "restored": done}
-
-    def client_of(registry: str) -> RegistryClient:
-        return context.clients.client(Reference(registry, "any"))
-
-    try:
-        for one in restore(client_of, items, context.check_mode, context.clients.concurrency):
-            done.append(one)
-            result["changed"] = result["changed"] or one["outcome"] == "restored"
-        wrong = [one for one in done if one["outcome"] in ("lost", "failed")]
-        if wrong:
-            raise Refused(
-                f"{len(wrong)} of {len(done)} could not be put back; {wrong[0]['image']}: {wrong[0]['why']}."
-            )
-    except RegistryError as error:
-        error.result = result
-        raise
-    return result
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._registry.connecti
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.pull import pull
 from ansible_collections.ocikit.registry.plugins.modules.registry_copy import copy
+from ansible_collections.ocikit.registry.plugins.modules.registry_prune import ARGUMENT_SPEC as PRUNE_SPEC
 from ansible_collections.ocikit.registry.plugins.modules.registry_prune import prune
 from ansible_collections.ocikit.registry.plugins.modules.registry_push import push
 from ansible_collections.ocikit.registry.plugins.modules.registry_rmtag import remove
@@ -437,17 +438,12 @@ class Prune(Tagging):
         self.undo = self.folder / "undo"
         plan = str(self.folder / "plan")
         self.params = {
+            **{name: option.get("default") for name, option in PRUNE_SPEC.items()},
             "repositories": [f"{self.host}/{self.name}"],
             "rules": RULES,
-            "protect": [],
-            "unknown_age": "keep",
-            "max_delete": None,
             "max_delete_percent": 90.0,
             "plan": plan if self.form == "plan" else None,
-            "apply_plan": None,
             "undo": str(self.undo) if self.form == "undo" else None,
-            "restore": None,
-            "cache_dir": None,
         }
         if self.form != "plan":
             return self.params

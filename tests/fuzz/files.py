@@ -23,12 +23,8 @@ from ansible_collections.ocikit.registry.plugins.module_utils._http.auth import 
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._http.credentials import find_credentials
 from ansible_collections.ocikit.registry.plugins.module_utils._http.origin import Origin
-from ansible_collections.ocikit.registry.plugins.module_utils._prune.apply import (
-    PLAN_FORMAT,
-    UNDO_FORMAT,
-    _original,
-    read_document,
-)
+from ansible_collections.ocikit.registry.plugins.module_utils._prune.plan import read_plans
+from ansible_collections.ocikit.registry.plugins.module_utils._prune.undo import read_runs
 from ansible_collections.ocikit.registry.plugins.module_utils._storage.archive import ArchiveSource
 from ansible_collections.ocikit.registry.plugins.module_utils._storage.directory import DirectoryStore
 from ansible_collections.ocikit.registry.plugins.module_utils._storage.local import image_in, open_source
@@ -218,6 +214,7 @@ def read_documents(data: bytes) -> None:
     with scratch() as folder:
         (folder / "file").write_bytes(data)
         with contextlib.suppress(RegistryError):
-            takes(read_document(str(folder / "file"), PLAN_FORMAT))
-        for entry in read_document(str(folder / "file"), UNDO_FORMAT):
-            assert _original(entry).digest == entry["digest"]
+            takes([plan.to_dict() for plan in read_plans(str(folder / "file"))])
+        for run in read_runs(str(folder / "file")):
+            for entry in run.entries.values():
+                assert entry.original().digest == entry.digest

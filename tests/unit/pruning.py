@@ -9,27 +9,13 @@ import datetime
 import subprocess
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
-from ansible_collections.ocikit.registry.plugins.modules.registry_prune import prune
+from ansible_collections.ocikit.registry.plugins.modules import registry_prune
 from tests.hostile import HostileRegistry
 from tests.registries import images
 from tests.unit import running
+from tests.unit.task import task
 
 NOW = datetime.datetime.now(datetime.timezone.utc)
-PARAMS: dict[str, t.Any] = {
-    "repositories": [],
-    "rules": [],
-    "protect": [],
-    "unknown_age": "keep",
-    "max_delete": None,
-    "max_delete_percent": 50.0,
-    "plan": None,
-    "apply_plan": None,
-    "undo": None,
-    "restore": None,
-    "cache_dir": None,
-    "registry": None,
-}
 
 
 def date(days: float) -> str:
@@ -154,10 +140,8 @@ class Pruner:
         self, url: str, *repositories: str, check_mode: bool = False, options: t.Any = None, **params: t.Any
     ) -> dict[str, t.Any]:
         connection, _client = self._connect(url, **{"retries": 0, **(options or {})})
-        given = {**PARAMS, "registry": url, "repositories": list(repositories), **params}
-        for name in ("plan", "apply_plan", "undo", "restore", "cache_dir"):
-            given[name] = str(given[name]) if given[name] else None
-        return prune(ModuleContext(given, check_mode, connection))
+        given = {"registry": url, "repositories": list(repositories), **params}
+        return task(registry_prune, connection, check_mode=check_mode, **given)
 
 
 def start(url: str, **params: t.Any) -> subprocess.Popen[str]:

@@ -12,7 +12,12 @@ import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import RateLimited, RegistryError
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
-from ansible_collections.ocikit.registry.plugins.modules import registry_copy, registry_pull, registry_push
+from ansible_collections.ocikit.registry.plugins.modules import (
+    registry_copy,
+    registry_prune,
+    registry_pull,
+    registry_push,
+)
 from ansible_collections.ocikit.registry.plugins.modules.registry_catalog_info import list_repositories
 from ansible_collections.ocikit.registry.plugins.modules.registry_info import info
 from ansible_collections.ocikit.registry.plugins.modules.registry_manifest_info import manifest_info
@@ -25,8 +30,7 @@ from tests.hostile import HostileRegistry, Request
 from tests.hostile.profiles import ASSUMED, DOCUMENTED, OPERATIONS, PROFILES, REPORTED
 from tests.registries import Registry, images
 from tests.unit.copying import assert_layout, assert_whole
-from tests.unit.pruning import PARAMS as PRUNE
-from tests.unit.pruning import aged, prune, sbom
+from tests.unit.pruning import aged, sbom
 from tests.unit.task import task
 
 Result = t.Dict[str, t.Any]
@@ -436,8 +440,8 @@ class Round:
         self.place.fill(self.app, {**PRUNED, **KEPT})
         before = self.place.state(self.app)
         self.place.expect(PRUNED)
-        params = {**PRUNE, "registry": self.place.url, "repositories": [self.app], "rules": RULES}
-        result = self._attempt(lambda: self._do(prune, {**params, "max_delete_percent": 90.0}))
+        params = {"registry": self.place.url, "repositories": [self.app], "rules": RULES}
+        result = self._attempt(lambda: self._task(registry_prune, **params, max_delete_percent=90.0))
         if result is None:
             return self._refused({**PRUNED, **KEPT}, before)
         assert self.place.state(self.app) == {name: image.digest for name, image in KEPT.items()}

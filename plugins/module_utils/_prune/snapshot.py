@@ -9,42 +9,43 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 import typing as t
 
 from .._errors import DigestMismatch, NotFound, ProtocolError, RegistryError, ServerFault
 from .._oci.content import Manifest
 from .._oci.digest_tags import subject_of_tag
-from .._parallel import map_concurrent
-from .._registry.client import RegistryClient
+from .._oci.graph import closure, parents_first, walk
 from .._registry.images import created_time, image_config
 from .._registry.placeholder import removed_tags
 from .._registry.repository import Repository
 from .._storage.files import replacing, storage_errors, write_all
 from .policy import ManifestRecord, Snapshot
 
-_MAX_NESTING = 6
 _OVERLOADED = frozenset((502, 503, 504))
 # The number changes with what a record says: what an older release wrote is read anew.
 _FORMAT = b"ocikit.registry/facts/2"
 
 
 class SnapshotCache:
-    """Facts of manifests by digest, in a file for each repository. Without a directory nothing is kept.
+    """Records of manifests by digest, in a file for each repository. Without a directory nothing is kept.
 
     A digest stands for content that cannot change, so nothing here grows old. What stands in the file decides what is
     deleted: it counts as empty if it is damaged, or if somebody else could have written it.
     """
 
-    def __init__(self, directory: str | None, registry: str, repository: str) -> None:
+    def __init__(self, directory: str | None, registry: str, repository: str, writable: bool = True) -> None:
+        """Read the file, if there is one. Where it is not ``writable``, save() does nothing, as in check mode."""
+        self._writable = writable
         name = hashlib.sha256(f"{registry}/{repository}".encode()).hexdigest()
         self._path = os.path.join(directory, f"{name}.json") if directory else None
         self.known = self._load()
 
-    def save(self, facts: t.Mapping[str, ManifestRecord]) -> None:
-        """Keep ``facts``, and only these: what the repository no longer has is dropped. Raises LocalStorageError."""
-        if self._path is None or facts == self.known:
+    def save(self, records: t.Mapping[str, ManifestRecord]) -> None:
+        """Keep ``records``, and only these: what the repository no longer has is dropped. Raises LocalStorageError."""
+        if self._path is None or not self._writable or records == self.known:
             return
-        content = json.dumps(facts, separators=(",", ":")).encode()
+        content = json.dumps(records, separators=(",", ":")).encode()
         with storage_errors(self._path):
             os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
             with replacing(self._path) as file:
@@ -55,10 +56,17 @@ class SnapshotCache:
         if self._path is None:
             return {}
         try:
-            with open(os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+            # Somebody's pipe of this name would keep a reader waiting.
+            with open(os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
                 status = os.fstat(file.fileno())
+                if (
+                    status.st_uid != os.geteuid()
+                    or status.st_mode & 0o022
+                    or not stat.S_ISREG(status.st_mode)
+                ):
+                    return {}
                 seal, content = file.readline(200), file.read()
-            if status.st_uid != os.geteuid() or status.st_mode & 0o022 or seal != _seal(content):
+            if seal != _seal(content):
                 return {}
             return {digest: _from_json(*entry) for digest, entry in json.loads(content).items()}
         except (OSError, ValueError, TypeError, AttributeError, RecursionError):
@@ -66,36 +74,27 @@ class SnapshotCache:
 
 
 def take_snapshot(
-    client: RegistryClient,
-    repository: str,
-    concurrency: int,
-    cache: SnapshotCache,
-    untagged: t.Iterable[str] = (),
+    repository: Repository, cache: SnapshotCache, untagged: t.Iterable[str] = ()
 ) -> Snapshot | None:
-    """Read the facts of a repository, or None where it does not exist.
+    """Read what the policy has to know of a repository, or None where it does not exist.
 
     A HEAD for each tag; a manifest and a config for each digest that is not in ``cache``, and for those in ``untagged``
-    that exist. A tag whose data cannot be read has the digest None; anything that says nothing about single tags, such
-    as a refusal or a registry that is overloaded, is raised.
+    that exist. A tag whose data cannot be read has the digest None. Raises what says nothing about single tags, such as
+    a refusal or a registry that is overloaded, and ProtocolError for manifests that lead to one another without end.
     """
-    page = client.tags(repository)
+    page = repository.tags()
     if page is None:
         return None
-    found = map_concurrent(lambda tag: _digest(client, repository, tag), page.names, concurrency)
+    found = repository.map(lambda tag: _digest(repository, tag), page.names)
     tags = {tag: digest for tag, (exists, digest) in zip(page.names, found) if exists}
-    reading = _Reading(client, repository, cache.known)
+    reading = _Reading(repository, cache.known)
     # What a signature is about may have lost its tags.
-    subjects = {subject for subject in map(subject_of_tag, tags) if subject}
-    wanted = subjects.union(untagged, (digest for digest in tags.values() if digest))
-    for _level in range(_MAX_NESTING):
-        map_concurrent(reading.read, sorted(wanted), concurrency)
-        wanted = {other for digest in wanted for other in reading.named_by(digest)} - reading.seen
-        if not wanted:
-            break
+    subjects = filter(None, map(subject_of_tag, tags))
+    walk({*subjects, *untagged, *filter(None, tags.values())}, reading.visit, repository.concurrency)
     manifests = reading.manifests
-    cache.save({digest: facts for digest, facts in manifests.items() if digest not in reading.unsure})
+    cache.save({digest: record for digest, record in manifests.items() if digest not in reading.unsure})
     _date_indexes(manifests)
-    broken = _above(reading.unreadable | wanted, manifests)
+    broken = _depending_on(reading.unreadable, manifests)
 
     def readable(tag: str) -> bool:
         return tags[tag] in manifests and broken.isdisjoint((tags[tag], subject_of_tag(tag)))
@@ -106,40 +105,35 @@ def take_snapshot(
 class _Reading:
     """The manifests of a repository, as they are read one by one, by several threads."""
 
-    def __init__(
-        self, client: RegistryClient, repository: str, known: t.Mapping[str, ManifestRecord]
-    ) -> None:
-        self._client = client
+    def __init__(self, repository: Repository, known: t.Mapping[str, ManifestRecord]) -> None:
         self._repository = repository
         self._known = known
         self.manifests: dict[str, ManifestRecord] = {}
-        self.seen: set[str] = set()
         self.unreadable: set[str] = set()
         self.unsure: set[str] = set()
 
-    def read(self, digest: str) -> None:
-        """Add the facts of a manifest. It is ``unreadable`` if the registry fails; what is absent has none."""
-        self.seen.add(digest)
-        if digest in self._known:
-            self.manifests[digest] = self._known[digest]
-            return
-        try:
-            fetched = self._client.find_manifest(self._repository, digest)
-            if fetched:
-                self.manifests[digest] = self._facts(fetched.manifest)
-        except (ProtocolError, ServerFault, DigestMismatch) as error:
-            _check_passing(error)
-            self.unreadable.add(digest)
+    def visit(self, digest: str) -> list[str]:
+        """Add the record of a manifest, and return the manifests that it names.
 
-    def named_by(self, digest: str) -> list[str]:
-        """Return the manifests that a manifest names."""
-        facts = self.manifests.get(digest)
-        if facts is None:
+        It is ``unreadable`` if the registry fails; what is absent has no record.
+        """
+        record = self._known.get(digest) or self._read(digest)
+        if record is None:
             return []
-        blobs = {blob for blob, _size in facts.blobs}
-        return [other for other in (*facts.children, facts.subject) if other and other not in blobs]
+        self.manifests[digest] = record
+        blobs = {blob for blob, _size in record.blobs}
+        return [other for other in (*record.children, record.subject) if other and other not in blobs]
 
-    def _facts(self, manifest: Manifest) -> ManifestRecord:
+    def _read(self, digest: str) -> ManifestRecord | None:
+        try:
+            fetched = self._repository.find_manifest(digest)
+            return self._record(fetched.manifest) if fetched else None
+        except (ProtocolError, ServerFault, DigestMismatch) as error:
+            _raise_if_transient(error)
+            self.unreadable.add(digest)
+            return None
+
+    def _record(self, manifest: Manifest) -> ManifestRecord:
         created = created_time(manifest, None)
         config = self._config(manifest) if created is None else None
         return ManifestRecord(
@@ -156,7 +150,7 @@ class _Reading:
     def _config(self, manifest: Manifest) -> dict[str, t.Any] | None:
         """Return the config of an image, or None. What is gone or malformed tells nothing; other failures are raised."""
         try:
-            return image_config(Repository(self._client, self._repository), manifest)
+            return image_config(self._repository.client, self._repository.name, manifest)
         except NotFound:
             self.unsure.add(manifest.digest)
         except ProtocolError as error:
@@ -165,17 +159,17 @@ class _Reading:
         return None
 
 
-def _digest(client: RegistryClient, repository: str, tag: str) -> tuple[bool, str | None]:
+def _digest(repository: Repository, tag: str) -> tuple[bool, str | None]:
     """Return whether a tag exists, and its digest if it can be read."""
     try:
-        descriptor = client.resolve(repository, tag)
+        descriptor = repository.resolve(tag)
     except (ProtocolError, ServerFault, DigestMismatch) as error:
-        _check_passing(error)
+        _raise_if_transient(error)
         return True, None
     return descriptor is not None, descriptor.digest if descriptor else None
 
 
-def _check_passing(error: RegistryError) -> None:
+def _raise_if_transient(error: RegistryError) -> None:
     """Raise an error that will pass, and tells nothing about a manifest; others, such as 500, a damaged one has as well."""
     if error.status in _OVERLOADED:
         raise error
@@ -183,33 +177,22 @@ def _check_passing(error: RegistryError) -> None:
 
 def _date_indexes(manifests: dict[str, ManifestRecord]) -> None:
     """An index without a date of its own is as new as the newest image in it."""
-
-    def date(digest: str, depth: int = 0) -> float | None:
-        facts = manifests.get(digest)
-        if facts is None or depth > _MAX_NESTING:
-            return None
-        if facts.created is None and facts.children:
-            dates = [date(child, depth + 1) for child in facts.children]
-            manifests[digest] = facts._replace(
-                created=max((one for one in dates if one is not None), default=None)
-            )
-        return manifests[digest].created
-
-    for digest in list(manifests):
-        date(digest)
+    children = {digest: record.children for digest, record in manifests.items()}
+    for digest in reversed(parents_first(children)):
+        record = manifests[digest]
+        if record.created is None and record.children:
+            dates = [manifests[child].created for child in record.children if child in manifests]
+            known = [date for date in dates if date is not None]
+            manifests[digest] = record._replace(created=max(known, default=None))
 
 
-def _above(digests: set[str], manifests: t.Mapping[str, ManifestRecord]) -> set[str]:
+def _depending_on(digests: set[str], manifests: t.Mapping[str, ManifestRecord]) -> set[str]:
     """Return ``digests`` and all that name one of them, directly or not."""
-    found: set[str] = set()
-    while not digests <= found:
-        found |= digests
-        digests = {
-            digest
-            for digest, facts in manifests.items()
-            if not found.isdisjoint((*facts.children, facts.subject))
-        }
-    return found
+    named_by: dict[str, list[str]] = {}
+    for digest, record in manifests.items():
+        for other in filter(None, (*record.children, record.subject)):
+            named_by.setdefault(other, []).append(digest)
+    return closure(digests, named_by)
 
 
 def _seal(content: bytes) -> bytes:

@@ -27,7 +27,12 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     ServerFault,
     Unsupported,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._prune import apply as _prune
+from ansible_collections.ocikit.registry.plugins.module_utils._prune import apply
+from ansible_collections.ocikit.registry.plugins.module_utils._prune.plan import PLAN_FORMAT
+from ansible_collections.ocikit.registry.plugins.module_utils._prune.undo import (
+    FIRST_UNDO_FORMAT,
+    UNDO_FORMAT,
+)
 from ansible_collections.ocikit.registry.plugins.modules import registry_prune
 from tests.hostile import HostileRegistry, Request
 from tests.registries import Registry, images
@@ -43,7 +48,6 @@ from tests.unit.pruning import (
     NEW,
     OLD,
     OLDEST,
-    PARAMS,
     RULES,
     SBOM_NEW,
     SBOM_OLD,
@@ -352,14 +356,28 @@ class TestRepositories:
         (repository,) = result["repositories"]
         assert (repository["delete"], repository["keep"], repository["error"]) == ([], [], None)
 
+    def test_check_mode_writes_no_files(
+        self, pruned: Pruner, registry: Registry, tmp_path: pathlib.Path
+    ) -> None:
+        seed(registry.url, "unwritten/app")
+        files = {name: tmp_path / name for name in ("undo", "cache_dir")}
+        assert pruned(registry.url, "unwritten/app", check_mode=True, **files, **ALL)["changed"] is True
+        assert pruned(registry.url, "unwritten/app", check_mode=True, plan=tmp_path / "plan", **ALL)[
+            "changed"
+        ]
+        assert list(tmp_path.iterdir()) == []
+
     def test_the_cache_saves_requests(
         self, pruned: Pruner, registry: Registry, tmp_path: pathlib.Path
     ) -> None:
         seed(registry.url, "cached/app")
-        pruned(registry.url, "cached/app", cache_dir=tmp_path, check_mode=True, **ALL)
+        pruned(registry.url, "cached/app", cache_dir=tmp_path / "cache", plan=tmp_path / "plan", **ALL)
         registry.clear_requests()
         pruned(
-            registry.url, "cached/app", cache_dir=tmp_path, rules=[{"match": {"tags": ["x"]}, "delete": True}]
+            registry.url,
+            "cached/app",
+            cache_dir=tmp_path / "cache",
+            rules=[{"match": {"tags": ["x"]}, "delete": True}],
         )
         asked = [
             (method, uri.rpartition("/")[2].partition("?")[0]) for method, uri, _status in registry.requests()
@@ -417,8 +435,8 @@ class TestInput:
         self, pruned: Pruner, registry: Registry, tmp_path: pathlib.Path, option: str, content: bytes | str
     ) -> None:
         kinds = {
-            "apply_plan": (_prune.PLAN_FORMAT, "repositories"),
-            "restore": (_prune.UNDO_FORMAT, "images"),
+            "apply_plan": (PLAN_FORMAT, "repositories"),
+            "restore": (UNDO_FORMAT, "runs"),
         }
         kind, key = kinds[option]
         if content == "other kind":
@@ -458,7 +476,7 @@ class TestInput:
         seed(registry.url, "wrong/app")
         pruned(registry.url, "wrong/app", undo=undo, **ALL)
         document = json.loads(undo.read_text())
-        document["images"][-1]["manifest"] = wrong
+        document["runs"][0]["images"][-1]["manifest"] = wrong
         undo.write_text(json.dumps(document))
         registry.clear_requests()
         with pytest.raises(InvalidInput):
@@ -744,8 +762,8 @@ class TestMeanwhile:
         self, pruned: Pruner, monkeypatch: pytest.MonkeyPatch, tag: str, kind: str
     ) -> None:
         """A new tag, and one that is kept and moved; seen at the next look at all tags."""
-        monkeypatch.setattr(_prune, "_LOOK_EVERY", 1)
-        monkeypatch.setattr(_prune, "_NEWS_EVERY", 1)
+        monkeypatch.setattr(apply, "_LOOK_EVERY", 1)
+        monkeypatch.setattr(apply, "_NEWS_EVERY", 1)
         with HostileRegistry() as server:
             add(server, "a/app")
             (planned,) = pruned(server.url, "a/app", check_mode=True, **ALL)["repositories"]
@@ -803,11 +821,11 @@ class TestUndo:
         result = pruned(registry.url, repository, undo=None if way == "result" else undo, **ALL)
         assert ("previous" in result) is (way == "result")
         if way == "unordered":
-            # Several runs may have added to it.
             document = json.loads(undo.read_text())
-            undo.write_text(json.dumps({**document, "images": document["images"][::-1]}))
+            document["runs"][0]["images"].reverse()
+            undo.write_text(json.dumps(document))
         if way == "result":
-            undo.write_text(json.dumps({"format": _prune.UNDO_FORMAT, "images": result["previous"]}))
+            undo.write_text(json.dumps({"format": FIRST_UNDO_FORMAT, "images": result["previous"]}))
         registry.clear_requests()
         predicted = pruned(registry.url, restore=undo, check_mode=True)
         assert writes(registry) == []
@@ -871,18 +889,13 @@ class TestUndo:
             meanwhile(server, DELETES, lambda: setattr(server.behaviour, "digest_delete", "500"), 5)
             with pytest.raises(ServerFault):
                 pruned(server.url, "a/app", undo=undo, **ALL)
-            assert json.loads(undo.read_text())["finished"] is False
+            assert [run["finished"] for run in json.loads(undo.read_text())["runs"]] == [False]
             server.before = None
             server.behaviour.digest_delete = "202"
             pruned(server.url, "a/app", undo=undo, **ALL)
-            assert json.loads(undo.read_text())["finished"] is True
+            assert [run["finished"] for run in json.loads(undo.read_text())["runs"]] == [True, True]
             pruned(server.url, restore=undo)
             assert tags == before
-            # The next run begins a new file.
-            assert pruned(
-                server.url, "a/app", undo=undo, rules=[{"match": {"tags": ["b-40"]}, "delete": True}]
-            )["changed"]
-            assert [image["tags"] for image in json.loads(undo.read_text())["images"]] == [["b-40"]]
 
     def test_undo_data_is_written_before_the_first_deletion(
         self, pruned: Pruner, tmp_path: pathlib.Path
@@ -891,7 +904,9 @@ class TestUndo:
         with HostileRegistry() as server:
             add(server, "a/app")
             seen: list[int] = []
-            meanwhile(server, WRITES, lambda: seen.append(len(json.loads(undo.read_text())["images"])))
+            meanwhile(
+                server, WRITES, lambda: seen.append(len(json.loads(undo.read_text())["runs"][0]["images"]))
+            )
             pruned(server.url, "a/app", undo=undo, **ALL)
             assert seen == [len(GONE) + 1]
 
@@ -917,7 +932,7 @@ class TestUndo:
 
 
 def document_host(undo: pathlib.Path) -> str:
-    return json.loads(undo.read_text())["images"][0]["registry"]
+    return json.loads(undo.read_text())["runs"][0]["images"][0]["registry"]
 
 
 class TestKilled:
@@ -1046,15 +1061,9 @@ class TestDocumentation:
         seed(registry.url, "documented/app")
         result = pruned(registry.url, "documented/app", **ALL)
         (tmp_path / "undo").write_text(
-            json.dumps({"format": _prune.UNDO_FORMAT, "images": result["previous"]})
+            json.dumps({"format": FIRST_UNDO_FORMAT, "images": result["previous"]})
         )
         result.update(pruned(registry.url, restore=tmp_path / "undo"))
         assert result.keys() - documented.keys() == {"changed", "diff"}
         for key in ("repositories", "previous", "restored"):
             assert result[key][0].keys() == documented[key]["contains"].keys()
-
-    def test_the_parameters_of_these_tests_are_those_of_the_module(self) -> None:
-        options = yaml.safe_load(registry_prune.DOCUMENTATION)["options"]
-        assert {name: option.get("default") for name, option in options.items()} == {
-            name: value for name, value in PARAMS.items() if name != "registry"
-        }

@@ -19,11 +19,11 @@ from ansible_collections.ocikit.registry.plugins.module_utils._oci.content impor
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.digest_tags import subject_of_tag
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.quantities import known_age, parse_duration
+from ansible_collections.ocikit.registry.plugins.module_utils._prune.limits import check_limits
 from ansible_collections.ocikit.registry.plugins.module_utils._prune.policy import (
     ManifestRecord,
     RetentionPlan,
     Snapshot,
-    check_limits,
     make_plan,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._prune.protection import Protection

@@ -17,6 +17,7 @@ import pytest
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     Denied,
     LocalStorageError,
+    ProtocolError,
     RegistryError,
     ServerFault,
 )
@@ -28,6 +29,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._prune.snapshot im
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.repository import Repository
 from tests.hostile import HostileRegistry, Request
 from tests.registries import Registry, images
 
@@ -42,7 +44,9 @@ def made(text: str, day: int | None = 1, **more: t.Any) -> images.Image:
 def read(connect: Connect, url: str, repository: str, cache: pathlib.Path | None = None) -> Snapshot:
     connection, client = connect(url, retries=0)
     directory = str(cache) if cache else None
-    facts = take_snapshot(client, repository, 4, SnapshotCache(directory, client.endpoint.name, repository))
+    facts = take_snapshot(
+        Repository(client, repository, 4), SnapshotCache(directory, client.endpoint.name, repository)
+    )
     assert facts is not None
     return facts
 
@@ -54,7 +58,10 @@ def changed(image: images.Image, **fields: t.Any) -> images.Image:
 
 def test_an_unknown_repository_has_no_facts(connect: Connect, registry: Registry) -> None:
     _connection, client = connect(registry.url)
-    assert take_snapshot(client, "never/was", 4, SnapshotCache(None, registry.host, "never/was")) is None
+    assert (
+        take_snapshot(Repository(client, "never/was", 4), SnapshotCache(None, registry.host, "never/was"))
+        is None
+    )
 
 
 def test_tags_children_subjects_and_sizes(connect: Connect, registry: Registry) -> None:
@@ -242,15 +249,14 @@ class TestUnreadable:
             server.add("a/b", images.artifact("application/vnd.example.sig"), tag)
             assert self.tags(connect, server)[tag] is None
 
-    def test_an_index_that_is_nested_too_deeply_is_unreadable(self, connect: Connect) -> None:
+    def test_an_index_that_is_nested_too_deeply_is_an_error(self, connect: Connect) -> None:
         nest: images.Image = self.CHILD
-        for _level in range(7):
+        for _level in range(17):
             nest = images.index([nest])
         with HostileRegistry() as server:
             server.add("a/b", nest, "nest")
-            tags = self.tags(connect, server)
-            assert tags["nest"] is None
-            assert tags["outer"] == self.OUTER.digest
+            with pytest.raises(ProtocolError, match="more than 16 levels"):
+                self.tags(connect, server)
 
     @pytest.mark.parametrize("config", ["gone", "no JSON"])
     def test_a_config_that_is_gone_or_malformed_only_hides_the_age(

@@ -1,0 +1,107 @@
+# Copyright (c) 2026, ocikit.registry contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan of a prune: diffs that can be read, and plan files that are the same each time and checked."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import typing as t
+
+import pytest
+
+from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
+from ansible_collections.ocikit.registry.plugins.module_utils._prune.plan import (
+    PLAN_FORMAT,
+    PlannedTag,
+    RepositoryPlan,
+    diff_of,
+    read_plans,
+    write_plans,
+)
+
+
+def digest(number: int) -> str:
+    return f"sha256:{number:064x}"
+
+
+def planned(tag: str, why: str, number: int = 1) -> PlannedTag:
+    return PlannedTag(tag, digest(number), None, why)
+
+
+def plan(candidates: t.Sequence[PlannedTag], kept: int, digests: int = 2) -> RepositoryPlan:
+    return RepositoryPlan(
+        "r.example.com",
+        "team/app",
+        tuple(candidates),
+        tuple(planned(f"kept-{number}", "no rule names it") for number in range(kept)),
+        tuple(digest(number + 1) for number in range(digests)),
+        12345,
+    )
+
+
+class TestDiff:
+    def test_few_candidates_are_named_with_their_rule(self) -> None:
+        candidates = [planned(f"build-{number}", "builds", number) for number in (1, 2, 3)]
+        assert diff_of([plan(candidates, 7)]) == {
+            "before": "r.example.com/team/app: 10 tags\n"
+            f"  build-1 {digest(1)} (builds)\n"
+            f"  build-2 {digest(2)} (builds)\n"
+            f"  build-3 {digest(3)} (builds)\n",
+            "after": "r.example.com/team/app: 7 tags, 2 digests and 12345 bytes less\n",
+        }
+
+    def test_many_are_summed_up_by_rule(self) -> None:
+        candidates = [planned(f"build-{number:04}", "builds") for number in range(2000)]
+        candidates += [planned(f"pr-{number:04}", "pull requests") for number in range(600)]
+        candidates += [
+            planned(f"sha256-{number:064x}.sig", f"with {digest(number)}") for number in range(400)
+        ]
+        assert diff_of([plan(candidates, 1000)])["before"] == (
+            "r.example.com/team/app: 4000 tags\n"
+            "  2000 tags, build-0000 to build-1999 (builds)\n"
+            "  600 tags, pr-0000 to pr-0599 (pull requests)\n"
+            f"  400 tags, sha256-{0:064x}.sig to sha256-{399:064x}.sig (companions of digests that go)\n"
+        )
+
+    def test_repositories_with_nothing_to_delete_are_not_in_it(self) -> None:
+        assert diff_of([plan([], 5, digests=0)]) == {"before": "", "after": ""}
+
+
+class TestPlanFile:
+    def test_it_is_the_same_each_time(self, tmp_path: pathlib.Path) -> None:
+        path, plans = tmp_path / "plan", [plan([planned("a", "b")], 1)]
+        assert write_plans(str(path), plans, True) is True
+        assert not path.exists()
+        assert write_plans(str(path), plans, False) is True
+        raw = path.read_bytes()
+        assert write_plans(str(path), plans, False) is False
+        assert path.read_bytes() == raw
+        assert read_plans(str(path)) == plans
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"registry": 5},
+            {"repository": "Team/App"},
+            {"repository": "../x"},
+            {"delete": None},
+            {"delete": {}},
+            {"delete": [{**planned("a", "b").to_dict(), "digest": None}]},
+            {"delete": [{**planned("a", "b").to_dict(), "tag": "a/../b"}]},
+            {"delete": [{"tag": "a", "digest": digest(1)}]},
+            {"keep": [{**planned("a", "b").to_dict(), "digest": "sha256:1"}]},
+            {"keep": [{**planned("a", "b").to_dict(), "why": None}]},
+            {"keep": [{**planned("a", "b").to_dict(), "created": 5}]},
+            {"digests": ["sha256:../../x"]},
+            {"bytes": "5"},
+            {"bytes": True},
+        ],
+    )
+    def test_it_is_checked(self, tmp_path: pathlib.Path, change: dict[str, t.Any]) -> None:
+        path = tmp_path / "plan"
+        entry = {**plan([], 1).to_dict(), **change}
+        path.write_text(json.dumps({"format": PLAN_FORMAT, "repositories": [entry]}))
+        with pytest.raises(InvalidInput, match="is not a file that registry_prune wrote"):
+            read_plans(str(path))
