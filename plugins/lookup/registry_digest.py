@@ -122,11 +122,12 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import Not
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Descriptor, Platform
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.platforms import image_for
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.images import pick
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.repository import Repository
 from ansible_collections.ocikit.registry.plugins.plugin_utils._lookup import Question, run
 
 
-def pin(question: Question) -> list[t.Any]:
+def pinned(question: Question) -> list[t.Any]:
     options = question.options
     wanted = Platform.parse(options["platform"]) if options["platform"] else None
     references = [_with_tag(question.clients.reference(term)) for term in question.terms]
@@ -142,13 +143,7 @@ def _with_tag(reference: Reference) -> Reference:
 
 
 def _find(client: RegistryClient, reference: Reference, wanted: Platform | None) -> Descriptor:
-    if wanted:
-        manifest = client.manifest(reference.repository, reference.target)
-        return image_for(client, reference, manifest, wanted)
-    descriptor = client.resolve(reference.repository, reference.target)
-    if descriptor is None:
-        raise NotFound(f"{reference} does not exist.", status=404)
-    return descriptor
+    return pick(Repository(client, reference.repository), reference, wanted).image
 
 
 def _result(
@@ -180,4 +175,4 @@ class LookupModule(LookupBase):
     def run(
         self, terms: t.Sequence[t.Any], variables: t.Mapping[str, t.Any] | None = None, **kwargs: t.Any
     ) -> list[t.Any]:
-        return run(self, pin, terms, variables, kwargs)
+        return run(self, pinned, terms, variables, kwargs)

@@ -361,7 +361,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._module import run
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Platform
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_digest
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.repository import Repository
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.images import check_expected
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.append import (
     Appended,
     Change,
@@ -384,7 +384,6 @@ from ansible_collections.ocikit.registry.plugins.module_utils._transfer.layer im
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.tagging import (
     Target,
-    check_targets,
     read_targets,
     targets_diff,
 )
@@ -469,7 +468,7 @@ def append_layers(context: ModuleContext) -> dict[str, t.Any]:
             for one in change.layers
         ],
         "platforms": [
-            {"platform": str(platform), "base_digest": before if base else None, "digest": after}
+            {"platform": platform.name, "base_digest": before if base else None, "digest": after}
             for before, (platform, after) in result.images.items()
         ],
         "dropped_attestations": result.dropped,
@@ -487,9 +486,9 @@ def _on_image(
         check_digest(expected, "expected_digest")
     if change == Change():
         raise InvalidInput("There is nothing to append: name layers, or settings such as labels or env.")
-    store = Repository(context.clients.client(base), base.repository)
-    root = store.client.manifest(base.repository, base.target)
-    check_targets(str(base), root.digest, [], expected, True)
+    store = context.clients.repository_of(base)
+    root = store.manifest(base.target)
+    check_expected(base, root.digest, expected, "nothing was changed")
     return root.digest, append(store, root, change, platforms, str(base), context.clients.concurrency)
 
 

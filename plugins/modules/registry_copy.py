@@ -222,14 +222,14 @@ error:
 
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput, NotFound, Refused
+from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
 from ansible_collections.ocikit.registry.plugins.module_utils._module import destination_arguments, run
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Manifest, Platform
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_digest
 from ansible_collections.ocikit.registry.plugins.module_utils._parallel import map_concurrent
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.repository import Repository
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.images import require
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.companions import companions
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.copy import select
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.deliver import (
@@ -303,15 +303,9 @@ def _pair(here: RegistryClients, there: RegistryClients, image: str, to: str) ->
 def _image(
     context: ModuleContext, source: Reference, target: Reference, platforms: t.Sequence[Platform]
 ) -> Image:
-    store = Repository(context.clients.client(source), source.repository)
-    found = store.resolve(source.target)
-    if found is None:
-        raise NotFound(f"{source} does not exist.", status=404)
+    store = context.clients.repository_of(source)
     expected = context.params["expected_digest"]
-    if expected and found.digest != expected:
-        raise Refused(
-            f"{source} has the digest {found.digest}, not the expected {expected}: nothing was changed."
-        )
+    found = require(source, store.resolve(source.target), expected, "nothing was changed")
     root = select(store, store.fetch_manifest(found), platforms, str(source)) if platforms else None
     digest = root.digest if root else found.digest
     if not target.tag and not target.digest:

@@ -324,19 +324,21 @@ error:
 
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._errors import NotFound, Refused
+from ansible_collections.ocikit.registry.plugins.module_utils._errors import NotFound
 from ansible_collections.ocikit.registry.plugins.module_utils._module import run
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Manifest, Platform
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_digest
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import Fetched, RegistryClient
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import Fetched
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.images import (
+    ImagePicker,
+    check_expected,
     image_config,
     manifest_facts,
     manifests_below,
     shown_headers,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.platforms import image_for
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.repository import Repository
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "image": {"type": "str", "required": True},
@@ -354,10 +356,9 @@ def manifest_info(context: ModuleContext) -> dict[str, t.Any]:
     expected = (
         check_digest(params["expected_digest"], "expected_digest") if params["expected_digest"] else None
     )
-    client = clients.client(reference)
-    fetched = client.find_manifest(reference.repository, reference.target)
-    if expected:
-        _check_digest(reference, fetched, expected)
+    repository = clients.repository_of(reference)
+    fetched = repository.find_manifest(reference.target)
+    check_expected(reference, fetched.manifest.digest if fetched else None, expected)
     result: dict[str, t.Any] = {
         "changed": False,
         "exists": fetched is not None,
@@ -368,35 +369,29 @@ def manifest_info(context: ModuleContext) -> dict[str, t.Any]:
         return result
     root = fetched.manifest
     if platform:
-        fetched = _image(client, reference, fetched, platform)
+        fetched = _image(repository, reference, fetched, platform)
     manifest = fetched.manifest
     result["index_digest"] = None if manifest is root else root.digest
     below: dict[str, Manifest] = {}
     if params["sizes"]:
-        below = manifests_below(client, reference.repository, manifest, clients.concurrency)
+        below = manifests_below(repository.client, reference.repository, manifest, clients.concurrency)
     result.update(manifest_facts(manifest, below))
     result["pinned"] = reference.pinned(manifest.digest)
     result["headers"] = shown_headers(fetched.headers)
     if params["config"]:
-        result["config"] = image_config(client, reference.repository, manifest)
+        result["config"] = image_config(repository, manifest)
     return result
 
 
-def _check_digest(reference: Reference, fetched: Fetched | None, expected: str) -> None:
-    if fetched is None:
-        raise Refused(f"{reference} does not exist, but the digest {expected} is expected of it.", status=404)
-    if fetched.manifest.digest != expected:
-        raise Refused(f"{reference} has the digest {fetched.manifest.digest}, not the expected {expected}.")
-
-
-def _image(client: RegistryClient, reference: Reference, root: Fetched, platform: Platform) -> Fetched:
-    descriptor = image_for(client, reference, root.manifest, platform)
-    if descriptor.digest == root.manifest.digest:
+def _image(repository: Repository, reference: Reference, root: Fetched, platform: Platform) -> Fetched:
+    picker = ImagePicker(repository, root.manifest, reference, repository.concurrency)
+    image = picker.pick(platform).image
+    if image.digest == root.manifest.digest:
         return root
-    fetched = client.find_manifest(reference.repository, descriptor.digest)
+    fetched = repository.find_manifest(image.digest)
     if fetched is None:
         raise NotFound(
-            f"{reference} has {descriptor.digest} as its image for {platform}, but the registry does not have that.",
+            f"{reference} has {image.digest} as its image for {platform}, but the registry does not have that.",
             status=404,
         )
     return fetched

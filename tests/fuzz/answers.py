@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import ipaddress
 import json
 import math
@@ -21,6 +22,7 @@ from requests.structures import CaseInsensitiveDict
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     DigestMismatch,
+    NotFound,
     RegistryError,
     UnsafeTarget,
     printable,
@@ -54,7 +56,6 @@ from ansible_collections.ocikit.registry.plugins.module_utils._oci.content impor
     Platform,
     digest_of,
     parse_json_object,
-    platform_child,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import (
     is_digest,
@@ -70,6 +71,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._registry.client i
     is_absence,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.images import (
+    ImagePicker,
     _config_facts,
     _schema1_config,
     created_time,
@@ -81,6 +83,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._registry.placehol
     make_placeholder,
     removed_tags,
 )
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.repository import Repository
 from tests.fuzz.wire import Wire
 
 HOST = "registry.example.com"
@@ -168,6 +171,16 @@ def read_link(data: bytes) -> None:
         assert urlsplit(url).path == urlsplit(LIST).path and not urlsplit(url).fragment
 
 
+class Nothing:
+    """A store that has nothing."""
+
+    def fetch_manifest(self, descriptor: Descriptor) -> Manifest:
+        raise NotFound(f"{descriptor.digest} does not exist.")
+
+    def open_blob(self, descriptor: Descriptor) -> io.RawIOBase:
+        raise NotFound(f"{descriptor.digest} does not exist.")
+
+
 def read_manifest(data: bytes) -> None:
     """Read a manifest, served as line 1 says: it is what its bytes are, and all of it can be shown."""
     (content_type,), raw = lines(data, 1)
@@ -184,8 +197,8 @@ def read_manifest(data: bytes) -> None:
     if found.is_schema1:
         takes(_schema1_config(found))
     if found.is_index:
-        child = platform_child(found, Platform("linux", "amd64"), "It")
-        assert child.platform and child.platform.matches(Platform("linux", "amd64"))
+        image = ImagePicker(Nothing(), found, "It").pick(Platform("linux", "amd64")).image
+        assert image.platform and Platform("linux", "amd64").distance(image.platform) is not None
 
 
 def read_config(data: bytes) -> None:
@@ -313,7 +326,7 @@ def _catalog(client: RegistryClient) -> t.Any:
 def _manifest(client: RegistryClient) -> t.Any:
     manifest = client.manifest("team/app", "latest")
     total_size(manifest, {})
-    return image_config(client, "team/app", manifest)
+    return image_config(Repository(client, "team/app"), manifest)
 
 
 def _by_digest(client: RegistryClient) -> t.Any:

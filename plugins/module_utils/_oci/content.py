@@ -13,7 +13,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from .._errors import DigestMismatch, InvalidInput, NotFound, ProtocolError, printable
+from .._errors import DigestMismatch, InvalidInput, ProtocolError, printable
 from .reference import is_digest
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -56,6 +56,10 @@ ACCEPT_MANIFESTS = ", ".join(
 MANIFEST_READ_LIMIT = 8 << 20
 MANIFEST_WRITE_LIMIT = 4 << 20
 CONFIG_LIMIT = 8 << 20
+# os/architecture[/variant][:os.version], as crane writes it.
+_PLATFORM = re.compile(r"([a-z0-9_.-]+)/([a-z0-9_.-]+)(?:/([a-z0-9_.-]+))?(?::([a-z0-9_.-]+))?\Z")
+# The variant that is meant where none is written, of the architectures whose newer variants run images of older ones.
+_BASE_VARIANTS = {"amd64": "v1", "arm": "v7", "arm64": "v8"}
 # Manifests nest less than ten deep. What shows and writes them follows each level with frames of its own.
 _MAX_NESTING = 100
 
@@ -92,13 +96,13 @@ class Platform:
 
     @classmethod
     def parse(cls, text: str) -> Platform:
-        """Read ``os/architecture[/variant]``. Raises InvalidInput."""
-        parts = text.strip().lower().split("/")
-        if len(parts) not in (2, 3) or not all(re.match(r"[a-z0-9_.-]+\Z", part) for part in parts):
+        """Read ``os/architecture[/variant][:os.version]``. Raises InvalidInput."""
+        parts = _PLATFORM.match(text.strip().lower())
+        if not parts:
             raise InvalidInput(
                 f"{printable(text)!r} is not a platform: write os/architecture, such as linux/arm64/v8."
             )
-        return cls._normalised(*parts)
+        return cls._normalised(*(part or "" for part in parts.groups()))
 
     @classmethod
     def from_dict(cls, data: t.Mapping[str, t.Any]) -> Platform:
@@ -116,24 +120,52 @@ class Platform:
             "armhf": ("arm", "v7"),
             "armel": ("arm", "v6"),
         }.get(architecture, (architecture, variant))
-        if (architecture, variant) in (("arm64", "v8"), ("arm64", "8"), ("amd64", "v1")):
+        if (architecture, variant) in (("arm64", "v8"), ("arm64", "8"), ("arm64", "v8.0"), ("amd64", "v1")):
             variant = ""
         if architecture == "arm":
             variant = variant or "v7"
             variant = variant if variant.startswith("v") else f"v{variant}"
-        return cls(os, architecture, variant, os_version)
+        return cls("darwin" if os == "macos" else os, architecture, variant, os_version)
 
     @property
     def known(self) -> bool:
         """False for the ``unknown/unknown`` of attestations and for entries without a platform."""
         return self.os not in ("", "unknown") and self.architecture not in ("", "unknown")
 
-    def matches(self, wanted: Platform) -> bool:
-        """Tell whether an image of this platform is what ``wanted`` asks for."""
-        return (self.os, self.architecture, self.variant) == (wanted.os, wanted.architecture, wanted.variant)
+    @property
+    def is_unknown(self) -> bool:
+        """Whether this is ``unknown/unknown``, which marks what no container engine runs."""
+        return (self.os, self.architecture) == ("unknown", "unknown")
+
+    def distance(self, image: Platform) -> int | None:
+        """Return how far the variant of ``image`` is below that of this platform: 0 if it is the same.
+
+        None where this platform does not run ``image``. Container engines run images of older variants of their
+        architecture, such as those for arm/v6 on arm/v7, and prefer the newest of them. Without a version of the operating
+        system, images for any version do; that of a Windows image may be given without its last part.
+        """
+        if (self.os, self.architecture) != (image.os, image.architecture):
+            return None
+        if self.os_version and not f"{image.os_version}.".startswith(f"{self.os_version}."):
+            return None
+        if self.variant == image.variant:
+            return 0
+        own, other = self._variant_number(), image._variant_number()
+        return own - other if own is not None and other is not None and own > other else None
+
+    def _variant_number(self) -> int | None:
+        """Return a number by which the variants of one architecture can be compared."""
+        base = _BASE_VARIANTS.get(self.architecture)
+        number = re.match(r"v([0-9]{1,3})(?:\.([0-9]{1,3}))?\Z", self.variant or base or "") if base else None
+        return int(number.group(1)) * 1000 + int(number.group(2) or 0) if number else None
+
+    @property
+    def name(self) -> str:
+        """Operating system, architecture and variant in one, as results show it."""
+        return printable("/".join(part for part in (self.os, self.architecture, self.variant) if part), 100)
 
     def __str__(self) -> str:
-        return printable("/".join(part for part in (self.os, self.architecture, self.variant) if part), 100)
+        return self.name + (f":{printable(self.os_version, 100)}" if self.os_version else "")
 
 
 @dataclass(frozen=True)
@@ -185,14 +217,20 @@ class Descriptor:
 
     @property
     def attests(self) -> str | None:
-        """The digest of the image that this build attestation in the same index is about (BuildKit's convention)."""
+        """The digest of the image in the same index that this is a build attestation of; None where it is none.
+
+        BuildKit marks attestations by their platform ``unknown/unknown`` and an annotation. An entry with the annotation
+        alone is an image that engines run.
+        """
+        if self.platform is None or not self.platform.is_unknown:
+            return None
         return self.annotations.get("vnd.docker.reference.digest")
 
     def to_dict(self) -> dict[str, t.Any]:
         """Return the descriptor as results show it."""
         result: dict[str, t.Any] = {"media_type": self.media_type, "digest": self.digest, "size": self.size}
         if self.platform:
-            result["platform"] = str(self.platform)
+            result["platform"] = self.platform.name
         if self.artifact_type:
             result["artifact_type"] = self.artifact_type
         if self.annotations:
@@ -295,25 +333,6 @@ class Manifest:
         if not isinstance(entries, list):
             raise ProtocolError(f"The manifest's {key} is not a list.")
         return [Descriptor.from_dict(entry) for entry in entries]
-
-
-def choose(children: t.Iterable[Descriptor], wanted: Platform) -> Descriptor | None:
-    """Return the first of ``children`` that is an image for the platform ``wanted``."""
-    for child in children:
-        if child.platform and child.platform.matches(wanted) and not child.attests:
-            return child
-    return None
-
-
-def platform_child(index: Manifest, wanted: Platform, what: str) -> Descriptor:
-    """Return the image for ``wanted`` in the index called ``what``. Raises NotFound naming the platforms that there are."""
-    child = choose(index.children, wanted)
-    if child is None:
-        offered = sorted({str(one.platform) for one in index.children if one.platform and one.platform.known})
-        raise NotFound(
-            f"{what} has no image for {wanted}: it has {printable(', '.join(offered)) or 'none with a platform'}."
-        )
-    return child
 
 
 def parse_json_object(raw: bytes, what: str) -> dict[str, t.Any]:

@@ -150,7 +150,7 @@ class _Reading:
     def _config(self, manifest: Manifest) -> dict[str, t.Any] | None:
         """Return the config of an image, or None. What is gone or malformed tells nothing; other failures are raised."""
         try:
-            return image_config(self._repository.client, self._repository.name, manifest)
+            return image_config(self._repository, manifest)
         except NotFound:
             self.unsure.add(manifest.digest)
         except ProtocolError as error:

@@ -2,19 +2,33 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Note that this module_utils is PRIVATE to the collection.
-"""What can be said of an image: from its manifest alone, from its configuration, and from the children of an index."""
+"""Which image is meant, and what can be said of it: the one image picker, sizes, configuration and date of an image."""
 
 from __future__ import annotations
 
 import typing as t
+from dataclasses import dataclass
 
-from .._errors import ProtocolError
-from .._oci.content import CONFIG_LIMIT, CONFIG_TYPES, Manifest, Platform, parse_json_object
+from .._errors import NotFound, ProtocolError, Refused, printable
+from .._oci.content import (
+    CONFIG_LIMIT,
+    CONFIG_TYPES,
+    IMAGE_TYPES,
+    MANIFEST_TYPES,
+    Descriptor,
+    Manifest,
+    Platform,
+    base_type,
+    parse_json_object,
+)
+from .._oci.graph import walk
 from .._oci.quantities import parse_time
+from .._oci.reference import Reference
+from .._oci.stores import Contents
 from .._oci.verified_reader import read_blob
 from .._parallel import map_concurrent
-from .blobs import BlobDownload
 from .client import RegistryClient
+from .repository import Repository
 
 _CREATED = "org.opencontainers.image.created"
 _MAX_DEPTH = 5
@@ -32,6 +46,200 @@ _PRIVATE_HEADERS = frozenset(
 )
 
 Typed = t.TypeVar("Typed", str, list, dict)
+
+
+@dataclass(frozen=True)
+class Picked:
+    """The image that a reference stands for, or that it has for a platform.
+
+    ``root`` is what the reference points to, ``image`` what was picked: ``root`` itself, or an entry of the index ``holder``.
+    ``names_platform`` is False for an image that was taken for the platform because nothing names its own.
+    """
+
+    root: Descriptor
+    image: Descriptor
+    holder: Manifest | None = None
+    names_platform: bool = True
+
+
+def pick(
+    repository: Repository,
+    reference: Reference,
+    platform: Platform | None = None,
+    expected_digest: str | None = None,
+) -> Picked:
+    """Return the image that ``reference`` stands for in ``repository``, or the one that it has for ``platform``.
+
+    ``expected_digest`` is that of what the reference points to. Takes a HEAD; with ``platform`` a GET, and more for what
+    does not stand in the first manifest. Raises NotFound and Refused; see also ImagePicker.pick().
+    """
+    if platform is None:
+        root = require(reference, repository.resolve(reference.target), expected_digest)
+        return Picked(root, root)
+    fetched = repository.find_manifest(reference.target)
+    require(reference, fetched.manifest.descriptor if fetched else None, expected_digest)
+    manifest = t.cast("Manifest", fetched and fetched.manifest)
+    return ImagePicker(repository, manifest, reference, repository.concurrency).pick(platform)
+
+
+def require(
+    image: object, found: Descriptor | None, expected_digest: str | None = None, assurance: str = ""
+) -> Descriptor:
+    """Return ``found``, which is what ``image`` stands for now.
+
+    ``assurance`` ends the messages of tasks that write, such as "nothing was changed". Raises NotFound where the image
+    does not exist, and Refused like check_expected().
+    """
+    if found is None:
+        raise NotFound(f"{image} does not exist{assurance and ': '}{assurance}.", status=404)
+    check_expected(image, found.digest, expected_digest, assurance)
+    return found
+
+
+def check_expected(
+    image: object, digest: str | None, expected_digest: str | None, assurance: str = ""
+) -> None:
+    """Raise Refused unless ``image`` has ``expected_digest``, if one is given. Its ``digest`` is None if it does not exist."""
+    if not expected_digest or digest == expected_digest:
+        return
+    if digest is None:
+        raise Refused(
+            f"{image} does not exist, but the digest {expected_digest} is expected of it.", status=404
+        )
+    raise Refused(
+        f"{image} has the digest {digest}, not the expected {expected_digest}{assurance and ': '}{assurance}."
+    )
+
+
+class ImagePicker:
+    """Picks images for platforms from one manifest, as container engines do.
+
+    The manifest is ``root`` of ``store``, and ``name`` stands for it in messages. Indexes within an index are followed, also
+    those whose entries name no platform; what is read of them is kept for the next platform.
+    """
+
+    def __init__(self, store: Contents, root: Manifest, name: object, concurrency: int = 1) -> None:
+        self._store = store
+        self._root = root
+        self._name = name
+        self._concurrency = concurrency
+        self._manifests = {root.digest: root}
+        self._own_platforms: dict[str, Platform | None] = {}
+
+    @property
+    def indexes(self) -> list[Manifest]:
+        """The indexes that were read, from the root on, in the order of their entries."""
+        found: dict[str, Manifest] = {}
+        waiting = [self._root.digest]
+        while waiting:
+            manifest = self._manifests.get(waiting.pop())
+            if manifest and manifest.is_index and manifest.digest not in found:
+                found[manifest.digest] = manifest
+                waiting += [child.digest for child in reversed(manifest.children)]
+        return list(found.values())
+
+    def pick(self, platform: Platform) -> Picked:
+        """Return the image for ``platform``.
+
+        Of the entries of an index the first with the variant that is nearest below is taken (see Platform.distance()), after
+        these the ones without a platform, whose configuration has to name it. Attestations are never taken. An image whose
+        configuration names no platform either is taken where there is no other one. Raises NotFound that names the platforms
+        that there are, and ProtocolError for indexes nested too deeply.
+        """
+        self._read_indexes(platform)
+        unnamed: list[tuple[Descriptor, Manifest | None]] = []
+        for entry, holder in self._entries(platform):
+            if _names_platform(entry):
+                return Picked(self._root.descriptor, entry, holder)
+            unnamed.append((entry, holder))
+        own = map_concurrent(lambda pair: self._own_platform(pair[0]), unnamed, self._concurrency)
+        distances = [None if other is None else platform.distance(other) for other in own]
+        nearest = min((distance for distance in distances if distance is not None), default=None)
+        if nearest is not None:
+            entry, holder = unnamed[distances.index(nearest)]
+            return Picked(self._root.descriptor, entry, holder)
+        for (entry, holder), other in zip(unnamed, own):
+            if other is not None and not other.known:
+                return Picked(self._root.descriptor, entry, holder, names_platform=False)
+        raise NotFound(f"{self._name} has no image for {platform}: {self.offer}.")
+
+    def _read_indexes(self, platform: Platform) -> None:
+        """Read the manifests that an image for ``platform`` may stand in."""
+        descriptors = {self._root.digest: self._root.descriptor}
+
+        def visit(digest: str) -> list[str]:
+            entries = [
+                entry
+                for entry, _distance in _candidates(self._manifest(descriptors[digest]), platform)
+                if base_type(entry.media_type) not in IMAGE_TYPES
+            ]
+            descriptors.update((entry.digest, entry) for entry in entries)
+            return [entry.digest for entry in entries]
+
+        walk([self._root.digest], visit, self._concurrency)
+
+    def _entries(self, platform: Platform) -> t.Iterator[tuple[Descriptor, Manifest | None]]:
+        """Yield what is no index and may be for ``platform``, each with the index that it stands in, the nearest first."""
+        waiting: list[tuple[Descriptor, Manifest | None]] = [(self._root.descriptor, None)]
+        seen = set()
+        while waiting:
+            entry, holder = waiting.pop()
+            if entry.digest in seen:
+                continue
+            seen.add(entry.digest)
+            manifest = self._manifests.get(entry.digest)
+            if manifest is None or not manifest.is_index:
+                yield entry, holder
+                continue
+            candidates = sorted(_candidates(manifest, platform), key=lambda candidate: candidate[1])
+            waiting += [(child, manifest) for child, _distance in reversed(candidates)]
+
+    def _manifest(self, descriptor: Descriptor) -> Manifest:
+        if descriptor.digest not in self._manifests:
+            self._manifests[descriptor.digest] = self._store.fetch_manifest(descriptor)
+        return self._manifests[descriptor.digest]
+
+    def _own_platform(self, entry: Descriptor) -> Platform | None:
+        """Return the platform in the configuration of ``entry``: one that is not known if it names none.
+
+        None for what is no image, unless the reference itself is: an artifact can be for any platform.
+        """
+        if entry.digest not in self._own_platforms:
+            manifest = self._manifest(entry)
+            config = image_config(self._store, manifest)
+            anything = manifest is self._root
+            platform = Platform.from_dict(config["full"] if config else {})
+            self._own_platforms[entry.digest] = platform if config or anything else None
+        return self._own_platforms[entry.digest]
+
+    @property
+    def offer(self) -> str:
+        """Which platforms there are, as far as they have been read: the end of a sentence."""
+        own = [platform for platform in self._own_platforms.values() if platform and platform.known]
+        if not self._root.is_index:
+            return f"it is a single image for {own[0]}"
+        entries = (entry.platform for index in self.indexes for entry in index.children)
+        named = [platform for platform in entries if platform and platform.known]
+        return f"it has {printable(', '.join(sorted(set(map(str, named + own))))) or 'none with a platform'}"
+
+
+def _names_platform(entry: Descriptor) -> bool:
+    return entry.platform is not None and entry.platform.known
+
+
+def _candidates(manifest: Manifest, platform: Platform) -> t.Iterator[tuple[Descriptor, float]]:
+    """Yield the entries that may be for ``platform`` or lead to an image for it, each with the distance to it.
+
+    What names its platform is an image whatever its media type, as for crane and skopeo. Of the rest only manifests can be:
+    build caches have indexes of layers.
+    """
+    for entry in manifest.children:
+        if entry.platform and (entry.platform.known or entry.platform.is_unknown):
+            distance = platform.distance(entry.platform)
+            if distance is not None:
+                yield entry, distance
+        elif base_type(entry.media_type) in MANIFEST_TYPES or not entry.media_type:
+            yield entry, float("inf")
 
 
 def manifest_facts(manifest: Manifest, below: t.Mapping[str, Manifest]) -> dict[str, t.Any]:
@@ -104,17 +312,17 @@ def total_size(root: Manifest, below: t.Mapping[str, Manifest]) -> int | None:
     return sum(blobs.values())
 
 
-def image_config(client: RegistryClient, repository: str, manifest: Manifest) -> dict[str, t.Any] | None:
-    """Return the configuration of an image, or None for what has none: an index, an artifact.
+def image_config(store: Contents, manifest: Manifest) -> dict[str, t.Any] | None:
+    """Return the configuration of an image of ``store``, or None for what has none: an index, an artifact.
 
-    One request, whose content is verified; none for schema 1, whose manifest holds it.
+    Of a registry it takes one request; none for schema 1, whose manifest holds it. The content is verified.
     """
     if manifest.is_schema1:
         return _schema1_config(manifest)
     descriptor = manifest.config
     if descriptor is None or not manifest.is_image:
         return None
-    raw = read_blob(BlobDownload(client, repository, descriptor), descriptor, CONFIG_LIMIT)
+    raw = read_blob(store.open_blob(descriptor), descriptor, CONFIG_LIMIT)
     return _config_facts(parse_json_object(raw, "image configuration"))
 
 
@@ -131,7 +339,7 @@ def _config_facts(data: dict[str, t.Any]) -> dict[str, t.Any]:
     settings = _typed(data.get("config"), dict)
     variables = [entry for entry in _typed(settings.get("Env"), list) if isinstance(entry, str)]
     return {
-        "platform": str(Platform.from_dict(data)) or None,
+        "platform": Platform.from_dict(data).name or None,
         "architecture": data.get("architecture"),
         "os": data.get("os"),
         "variant": data.get("variant"),
@@ -158,7 +366,7 @@ def _platforms(manifest: Manifest, below: t.Mapping[str, Manifest]) -> list[dict
         known = below.get(child.digest)
         found.append(
             {
-                "platform": str(child.platform) if child.platform else None,
+                "platform": child.platform.name if child.platform else None,
                 "os_version": child.platform.os_version or None if child.platform else None,
                 "digest": child.digest,
                 "size": child.size,

@@ -30,6 +30,7 @@ from .._oci.content import (
 from .._oci.stores import Source
 from .._oci.verified_reader import BytesReader, read_blob
 from .._parallel import map_concurrent
+from .._registry.images import ImagePicker
 from .layer import Layer
 
 _OCI_LAYERS = {"gzip": OCI_LAYER_GZIP, "zstd": "application/vnd.oci.image.layer.v1.tar+zstd"}
@@ -127,14 +128,11 @@ def append(
         raise Unsupported(
             f"{what} is a schema 1 manifest, which nothing can be appended to: push the image anew."
         )
-    work = _Work(source, change, platforms, concurrency)
+    picker = ImagePicker(source, root, what, concurrency)
+    picked = {picker.pick(platform).image.digest for platform in platforms}
+    work = _Work(source, change, picked, {index.digest for index in picker.indexes}, concurrency)
     changed = work.index(root) if root.is_index else work.image(root, None)
-    found = [platform for platform, _digest in work.images.values()]
-    for wanted in platforms:
-        if not any(platform.matches(wanted) for platform in found):
-            offered = printable(", ".join(sorted(map(str, work.seen))))
-            raise NotFound(f"{what} has no image for {wanted}: it has {offered or 'none with a platform'}.")
-    if changed is None or not found:
+    if changed is None or not work.images:
         raise InvalidInput(f"{what} holds no image with a file system: layers cannot be appended to it.")
     images = dict(sorted(work.images.items(), key=lambda item: str(item[1][0])))
     return Appended(changed, work.overlay, images, sorted(work.dropped))
@@ -158,14 +156,15 @@ class _Work:
     """One run over an image or index; indexes in it are followed."""
 
     def __init__(
-        self, source: Source, change: Change, platforms: t.Sequence[Platform], concurrency: int
+        self, source: Source, change: Change, picked: set[str], indexes: set[str], concurrency: int
     ) -> None:
+        """``picked`` images are changed, which ``indexes`` lead to; without any all of them."""
         self._source = source
         self._change = change
-        self._platforms = platforms
+        self._picked = picked
+        self._indexes = indexes
         self._concurrency = concurrency
         self.overlay = Overlay(source)
-        self.seen: set[Platform] = set()
         self.images: dict[str, tuple[Platform, str]] = {}
         self.dropped: list[str] = []
 
@@ -193,7 +192,9 @@ class _Work:
     def _child(self, child: Descriptor, depth: int) -> Manifest | None:
         if child.attests or not child.is_manifest:
             return None
-        if child.platform and not (child.platform.known and self._is_wanted(child.platform)):
+        if self._picked and child.digest not in self._picked | self._indexes:
+            return None
+        if child.platform and child.platform.is_unknown:
             return None
         manifest = self._source.fetch_manifest(child)
         return self.index(manifest, depth + 1) if manifest.is_index else self.image(manifest, child.platform)
@@ -209,17 +210,9 @@ class _Work:
         config = parse_json_object(
             read_blob(self._source.open_blob(descriptor), descriptor, CONFIG_LIMIT), "image config"
         )
-        platform = platform or Platform.from_dict(config)
-        if not self._is_wanted(platform):
-            return None
         changed = self._changed(manifest, config)
-        self.images[manifest.digest] = (platform, changed.digest)
+        self.images[manifest.digest] = (platform or Platform.from_dict(config), changed.digest)
         return changed
-
-    def _is_wanted(self, platform: Platform) -> bool:
-        if platform.known:
-            self.seen.add(platform)
-        return not self._platforms or any(platform.matches(wanted) for wanted in self._platforms)
 
     def _changed(self, manifest: Manifest, config: Data) -> Manifest:
         change = self._change

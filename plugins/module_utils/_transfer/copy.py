@@ -11,19 +11,11 @@ import json
 import typing as t
 from dataclasses import dataclass, field
 
-from .._errors import NotFound, ProtocolError, RegistryError, Unsupported
-from .._oci.content import (
-    CONFIG_LIMIT,
-    OCI_INDEX,
-    Descriptor,
-    Manifest,
-    Platform,
-    parse_json_object,
-    platform_child,
-)
+from .._errors import ProtocolError, RegistryError, Unsupported
+from .._oci.content import Descriptor, Manifest, Platform
 from .._oci.stores import Contents, CopyPlan, Source, Store
-from .._oci.verified_reader import read_blob
 from .._parallel import map_concurrent
+from .._registry.images import ImagePicker
 
 _MAX_NESTING = 6
 _MAX_CONTENTS = 100000
@@ -173,40 +165,34 @@ def copy_graph(
     return execute(work, destination, {root.digest: names}, concurrency)
 
 
-def select(source: Contents, root: Manifest, platforms: t.Sequence[Platform], what: str) -> Manifest:
+def select(
+    source: Contents, root: Manifest, platforms: t.Sequence[Platform], name: str, concurrency: int = 1
+) -> Manifest:
     """Return ``root`` reduced to ``platforms``: itself for none, one image for one, a new index for several.
 
-    Attestations go with the images that they are about. A single image stays what it is if it is for the platform that
-    is asked for. Raises NotFound naming the platforms that there are.
+    Attestations go with the images that they are about. Images of indexes within the index move to the new one. ``root``
+    stays what it is where nothing would be left out. Raises NotFound that names the platforms of ``name``.
     """
     if not platforms:
         return root
-    if not root.is_index:
-        _check_platform(source, root, platforms, what)
+    picker = ImagePicker(source, root, name, concurrency)
+    picked = {one.image.digest: one.image for one in map(picker.pick, platforms)}
+    if len(picked) == 1:
+        (image,) = picked.values()
+        return root if image.digest == root.digest else source.fetch_manifest(image)
+    entries: list[dict[str, t.Any]] = []
+    whole = True
+    followed = {index.digest for index in picker.indexes}
+    for index in picker.indexes:
+        for entry, child in zip(index.data["manifests"], index.children):
+            if child.digest in picked or child.attests in picked:
+                entries += [] if entry in entries else [entry]
+            else:
+                whole = whole and child.digest in followed
+    if whole:
         return root
-    chosen = {child.digest: child for child in (platform_child(root, one, what) for one in platforms)}
-    if len(chosen) == 1:
-        return source.fetch_manifest(*chosen.values())
-    entries = [
-        entry
-        for entry, child in zip(root.data["manifests"], root.children)
-        if child.digest in chosen or child.attests in chosen
-    ]
-    if len(entries) == len(root.children):
-        return root
-    data = {**root.data, "manifests": entries, "mediaType": root.media_type or OCI_INDEX}
+    data = {**root.data, "manifests": entries, "mediaType": root.media_type}
     return Manifest.parse(json.dumps(data, separators=(",", ":")).encode(), root.media_type)
-
-
-def _check_platform(source: Contents, image: Manifest, platforms: t.Sequence[Platform], what: str) -> None:
-    own = Platform("", "")
-    if image.is_image and image.config:
-        raw = read_blob(source.open_blob(image.config), image.config, CONFIG_LIMIT)
-        own = Platform.from_dict(parse_json_object(raw, "image config"))
-    for wanted in platforms:
-        if not own.matches(wanted):
-            kind = f"a single image for {own}" if own.known else "no image for a platform"
-            raise NotFound(f"{what} has no image for {wanted}: it is {kind}.")
 
 
 class FallbackSource:

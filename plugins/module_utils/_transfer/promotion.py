@@ -18,6 +18,7 @@ from .._oci.reference import Reference, check_digest
 from .._parallel import map_concurrent
 from .._registry.client import RegistryClient
 from .._registry.connection import RegistryClients
+from .._registry.images import require
 from .._registry.repository import Repository
 from .deliver import Delivery, Image, deliver
 from .tagging import ABSENT, Target, check_targets, condition
@@ -123,12 +124,13 @@ def _problems(
     """Note what the target of ``move`` has and is to have, and yield what stands against the move."""
     target = move.target
     target.before = target.after = now.digest if now else None
-    if source is None:
-        yield NotFound(f"{move.source} does not exist: nothing was changed.", status=404)
-        return
-    move.wanted = source.digest
     try:
-        check_targets(str(move.source), source.digest, [target], expected, True)
+        move.wanted = require(move.source, source, None, "nothing was changed").digest
+    except NotFound as error:
+        yield error
+        return
+    try:
+        check_targets(str(move.source), move.wanted, [target], expected, True)
     except RegistryError as error:
         yield error
     for image, one in ((move.source, source), (target.reference, now)) if move.due else ():

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import typing as t
 
-from .._errors import InvalidInput, NotFound, Refused
+from .._errors import InvalidInput
 from .._oci.content import Manifest, Platform, digest_diff
 from .._oci.reference import Reference, check_digest
 from .._registry.context import ModuleContext
+from .._registry.images import require
 from .._registry.repository import Repository
 from .._storage.files import tidy
 from .._storage.local import LocalStore, holds, open_store
@@ -124,17 +125,12 @@ def _look_up(
     name: str,
     platforms: t.Sequence[Platform],
 ) -> Image:
-    source = Repository(context.clients.client(reference), reference.repository)
-    found = source.resolve(reference.target)
-    if found is None:
-        raise NotFound(f"{reference} does not exist.", status=404)
+    source = context.clients.repository_of(reference)
     expected = context.params["expected_digest"]
-    if expected and found.digest != expected:
-        raise Refused(
-            f"{reference} has the digest {found.digest}, not the expected {expected}: nothing was written."
-        )
+    found = require(reference, source.resolve(reference.target), expected, "nothing was written")
     contents = FallbackSource(store, source)
-    chosen = select(contents, contents.fetch_manifest(found), platforms, str(reference))
+    root = contents.fetch_manifest(found)
+    chosen = select(contents, root, platforms, str(reference), context.clients.concurrency)
     return Image(reference, source, found.digest, chosen, name)
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .._errors import InvalidInput, NotFound, Refused, RegistryError, Unsupported
+from .._errors import InvalidInput, Refused, RegistryError, Unsupported
 from .._oci.content import SCHEMA1_TYPES, Descriptor, Manifest, digest_diff
 from .._oci.reference import Reference, check_digest
 from .._parallel import map_concurrent
 from .._registry.client import RegistryClient
 from .._registry.connection import RegistryClients
+from .._registry.images import check_expected, require
 from .._registry.repository import Repository
 from .copy import copy_graph
 
@@ -120,10 +121,7 @@ def retag(
         manifest = client.manifest(source.repository, source.target)
         image = manifest.descriptor
     else:
-        found = _resolve(client, source)
-        if found is None:
-            raise NotFound(f"{source} does not exist.", status=404)
-        image = found
+        image = require(source, _resolve(client, source))
     digest = image.digest
     check_targets(str(source), digest, targets, expected_digest, overwrite)
     moving = [target for target in targets if target.before != digest]
@@ -158,10 +156,7 @@ def check_targets(
 
     A target that has the digest already needs no write, so that no condition stands against running a task twice.
     """
-    if expected_digest and digest != expected_digest:
-        raise Refused(
-            f"{source} has the digest {digest}, not the expected {expected_digest}: nothing was changed."
-        )
+    check_expected(source, digest, expected_digest, "nothing was changed")
     for target in (one for one in targets if one.before != digest):
         if target.if_digest and target.if_digest != (target.before or ABSENT):
             raise Refused(

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import time
 import typing as t
-from dataclasses import replace
 
 from .._errors import Denied, DigestMismatch, NotFound, ProtocolError, Refused, Unauthorized, printable
-from .._oci.content import Descriptor, Manifest, Platform, choose
+from .._oci.content import Descriptor, Manifest
 from .._oci.digest_tags import cosign_tag_names
 from .._oci.quantities import known_age
 from .._parallel import map_concurrent
 from .._registry.connection import RegistryClients
 from .._registry.context import ModuleContext
-from .._registry.images import created_time, image_config, total_size
+from .._registry.images import ImagePicker, created_time, image_config, total_size
 from .._registry.referrers import find_referrers
 from .._registry.repository import Repository
 from .checks import Check, read_checks
@@ -153,9 +152,9 @@ class _Verification:
                 self._violate("pinned", f"its tag is {current.digest if current else 'gone'} now.")
 
     def _check_content(self, root: Manifest) -> None:
-        images = images_in(self._repository, root) if root.is_index else [self._described(root)]
+        images = images_in(self._repository, root) if root.is_index else [root.descriptor]
         if self._requirements.platforms:
-            images = self._of_platforms(images)
+            images = self._of_platforms(root)
         if self._requirements.need_each_image:
             for violations in self._repository.map(
                 lambda image: list(self._check_image(root, image)), images
@@ -163,25 +162,23 @@ class _Verification:
                 for requirement, message in violations:
                     self._violate(requirement, message)
 
-    def _described(self, image: Manifest) -> Descriptor:
-        """Return the descriptor of a single image, with the platform of its configuration if that is required."""
-        config = self._config(image) if self._requirements.platforms else None
-        platform = Platform.from_dict(config["full"]) if config else None
-        return replace(image.descriptor, platform=platform)
-
-    def _config(self, image: Manifest) -> dict[str, t.Any] | None:
-        return image_config(self._repository.client, self._repository.name, image)
-
-    def _of_platforms(self, images: t.Sequence[Descriptor]) -> list[Descriptor]:
+    def _of_platforms(self, root: Manifest) -> list[Descriptor]:
         """Check that the platforms are there, and return their images."""
-        chosen = [(platform, choose(images, platform)) for platform in self._requirements.platforms]
-        missing = [str(platform) for platform, image in chosen if image is None]
+        picker = ImagePicker(self._repository, root, self._reference, self._repository.concurrency)
+        images: list[Descriptor] = []
+        missing: list[str] = []
+        for platform in self._requirements.platforms:
+            try:
+                picked = picker.pick(platform)
+            except NotFound:
+                missing.append(str(platform))
+                continue
+            if not picked.names_platform:
+                self._violate("platforms", f"it lacks {platform}: it names no platform.")
+            images.append(picked.image)
         if missing:
-            platforms = (image.platform for image in images)
-            offered = sorted({str(platform) for platform in platforms if platform and platform.known})
-            has = f"it has {printable(', '.join(offered))}" if offered else "it names no platform"
-            self._violate("platforms", f"it lacks {', '.join(missing)}: {has}.")
-        return [image for _platform, image in chosen if image]
+            self._violate("platforms", f"it lacks {', '.join(missing)}: {picker.offer}.")
+        return images
 
     def _check_image(self, root: Manifest, image: Descriptor) -> t.Iterator[tuple[str, str]]:
         """Yield the requirements that a single image does not meet, each with its message."""
@@ -196,7 +193,7 @@ class _Verification:
                 yield "max_size", f"{name} has {size} bytes, more than {requirements.max_size}."
         config = None
         if requirements.labels or (requirements.max_age and created_time(manifest, None) is None):
-            config = self._config(manifest)
+            config = image_config(self._repository, manifest)
         if requirements.max_age:
             yield from self._check_age(name, created_time(manifest, config))
         labels = config["labels"] if config else {}

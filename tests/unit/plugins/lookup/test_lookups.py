@@ -202,7 +202,7 @@ def test_platform_of_an_index(registry: Registry, name: str) -> None:
         (arm.digest, len(arm.raw), "linux/arm64"),
         (amd.digest, len(amd.raw), "linux/amd64"),
     ]
-    assert "is not there for linux/s390x, but for linux/amd64, linux/arm64." in str(answers.errors[2])
+    assert "has no image for linux/s390x: it has linux/amd64, linux/arm64." in str(answers.errors[2])
     assert answers.values[3] == "other"
     assert "'linux' is not a platform" in str(answers.errors[4])
     assert registry.requests() == [("GET", f"/v2/lookup/platforms/manifests/{name}", 200)] * 4
@@ -221,7 +221,9 @@ def test_platform_of_a_single_image_is_that_of_its_configuration(registry: Regis
         DIGEST.format(f"'{image}:signature', platform='linux/amd64', format='digest'"),
     )
     assert answers.values == [arm.digest, None, signature.digest]
-    assert f"{image}:arm is not there for linux/amd64, but for linux/arm64." in str(answers.errors[1])
+    assert f"{image}:arm has no image for linux/amd64: it is a single image for linux/arm64." in str(
+        answers.errors[1]
+    )
 
 
 def test_tags_are_given_for_each_repository(locked: Registry, digests: dict[str, str]) -> None:

@@ -114,10 +114,10 @@ def test_all_violations_are_listed_at_once_each_on_a_line(connect: Connect, shop
     name = f"{shop.host}/a/b"
     assert str(caught.value).splitlines() == [
         "4 of 4 images must not be deployed:",
-        f"{name}:young: it lacks linux/arm64: it has linux/amd64.",
+        f"{name}:young: it lacks linux/arm64: it is a single image for linux/amd64.",
         f"{name}:missing: it does not exist.",
         f"{name}: the tag latest must not be used.",
-        f"{name}: it lacks linux/arm64: it has linux/amd64.",
+        f"{name}: it lacks linux/arm64: it is a single image for linux/amd64.",
         f"{name}:multi: the tag multi must not be used.",
     ]
     assert len(caught.value.result["violations"]) == 5

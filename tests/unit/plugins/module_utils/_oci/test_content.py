@@ -31,7 +31,6 @@ from ansible_collections.ocikit.registry.plugins.module_utils._oci.content impor
     Descriptor,
     Manifest,
     Platform,
-    choose,
     digest_of,
 )
 from tests.registries import images
@@ -71,7 +70,7 @@ def raw(value: t.Any) -> bytes:
 )
 def test_platforms_are_normalised(text: str, expected: str) -> None:
     assert str(Platform.parse(text)) == expected
-    assert Platform.parse(text).matches(Platform.parse(expected))
+    assert Platform.parse(text).distance(Platform.parse(expected)) == 0
 
 
 @pytest.mark.parametrize(
@@ -82,9 +81,42 @@ def test_texts_that_are_no_platform(text: str) -> None:
         Platform.parse(text)
 
 
-def test_a_wish_without_variant_does_not_match_a_special_one() -> None:
-    assert not Platform.parse("linux/amd64/v3").matches(Platform.parse("linux/amd64"))
-    assert not Platform.parse("linux/arm/v6").matches(Platform.parse("linux/arm"))
+@pytest.mark.parametrize(
+    ("platform", "image", "distance"),
+    [
+        ("linux/arm/v7", "linux/arm", 0),
+        ("linux/arm/v7", "linux/arm/v6", 1000),
+        ("linux/arm", "linux/arm/v5", 2000),
+        ("linux/arm/v6", "linux/arm/v7", None),
+        ("linux/arm/v7", "linux/arm64", None),
+        ("linux/amd64/v3", "linux/amd64/v2", 1000),
+        ("linux/amd64/v3", "linux/amd64", 2000),
+        ("linux/amd64", "linux/amd64/v3", None),
+        ("linux/amd64", "linux/386", None),
+        ("linux/arm64/v9", "linux/arm64", 1000),
+        ("linux/arm64", "linux/arm64/v8.0", 0),
+        ("linux/arm64", "linux/arm64/v8.2", None),
+        ("linux/arm64/v8.2", "linux/arm64/v8.1", 1),
+        ("linux/ppc64le/power9", "linux/ppc64le/power9", 0),
+        ("linux/ppc64le/power9", "linux/ppc64le/power8", None),
+        ("linux/ppc64le", "linux/ppc64le/power8", None),
+        ("linux/amd64", "windows/amd64", None),
+        ("macos/arm64", "darwin/arm64", 0),
+        ("windows/amd64", "windows/amd64:10.0.17763.1", 0),
+        ("windows/amd64:10.0.17763", "windows/amd64:10.0.17763.1", 0),
+        ("windows/amd64:10.0.17763.1", "windows/amd64:10.0.17763.1", 0),
+        ("windows/amd64:10.0.1776", "windows/amd64:10.0.17763.1", None),
+        ("windows/amd64:10.0.17763", "windows/amd64", None),
+    ],
+)
+def test_variants_and_versions_that_a_platform_runs(platform: str, image: str, distance: int | None) -> None:
+    assert Platform.parse(platform).distance(Platform.parse(image)) == distance
+
+
+def test_the_version_of_the_operating_system_is_part_of_messages_but_not_of_results() -> None:
+    platform = Platform.parse("windows/amd64:10.0.17763.1")
+    assert (str(platform), platform.name) == ("windows/amd64:10.0.17763.1", "windows/amd64")
+    assert Platform.parse(str(platform)) == platform
 
 
 @pytest.mark.parametrize(
@@ -363,27 +395,23 @@ def test_broken_schema_1_signatures_do_not_break_us(protected: object) -> None:
     assert Manifest.parse(content, SCHEMA1_SIGNED).digest.startswith("sha256:")
 
 
-def test_the_platform_of_a_wish_is_found_and_attestations_are_passed_over() -> None:
-    def child(digest: str, platform: dict[str, str] | None, **annotations: str) -> dict[str, t.Any]:
-        named = {key.replace("_", "."): value for key, value in annotations.items()}
-        return {
-            "mediaType": OCI_MANIFEST,
-            "digest": digest,
-            "size": 1,
-            "platform": platform,
-            "annotations": named,
-        }
-
-    linux = {"os": "linux", "architecture": "amd64"}
-    entries = [
-        child(DIGEST, None),
-        child(DIGEST, linux, vnd_docker_reference_digest=OTHER),
-        child(OTHER, linux),
-    ]
-    index = Manifest.parse(raw({**INDEX, "manifests": entries}), OCI_INDEX)
-    chosen = choose(index.children, Platform.parse("linux/amd64"))
-    assert chosen is not None and chosen.digest == OTHER
-    assert choose(index.children, Platform.parse("linux/arm64")) is None
+@pytest.mark.parametrize(
+    ("platform", "annotation", "attests"),
+    [
+        ({"os": "unknown", "architecture": "unknown"}, OTHER, OTHER),
+        ({"os": "unknown", "architecture": "unknown"}, None, None),
+        ({"os": "linux", "architecture": "amd64"}, OTHER, None),
+        ({"os": "unknown", "architecture": "amd64"}, OTHER, None),
+        ({}, OTHER, None),
+        (None, OTHER, None),
+    ],
+)
+def test_only_unknown_platform_and_annotation_make_an_attestation(
+    platform: t.Any, annotation: str | None, attests: str | None
+) -> None:
+    annotations = {"vnd.docker.reference.digest": annotation} if annotation else {}
+    found = Descriptor.from_dict({**CONFIG, "platform": platform, "annotations": annotations})
+    assert found.attests == attests
 
 
 def test_artifacts() -> None:
