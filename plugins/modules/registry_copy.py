@@ -230,7 +230,10 @@ from ansible_collections.ocikit.registry.plugins.module_utils._parallel import m
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.images import require
-from ansible_collections.ocikit.registry.plugins.module_utils._transfer.companions import companions
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.referrers import (
+    Referring,
+    find_referring,
+)
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.copy import select
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.deliver import (
     Image,
@@ -316,14 +319,8 @@ def _image(
     def fetch() -> Manifest:
         return root or store.fetch_manifest(found)
 
-    def along() -> list[tuple[Manifest, list[str]]]:
-        return companions(
-            store,
-            fetch(),
-            context.params["referrers"],
-            context.params["signatures"],
-            context.clients.concurrency,
-        )
+    def along() -> list[Referring]:
+        return find_referring(store, fetch(), context.params["referrers"], context.params["signatures"])
 
     wanted = context.params["referrers"] or context.params["signatures"]
     return Image(str(source), digest, found.digest, [Target(target)], store, fetch, along if wanted else None)

@@ -326,7 +326,7 @@ import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import NotFound
 from ansible_collections.ocikit.registry.plugins.module_utils._module import run
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Manifest, Platform
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Platform
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_digest
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import Fetched
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
@@ -335,7 +335,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._registry.images i
     check_expected,
     image_config,
     manifest_facts,
-    manifests_below,
+    needs_below,
     shown_headers,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.repository import Repository
@@ -372,10 +372,7 @@ def manifest_info(context: ModuleContext) -> dict[str, t.Any]:
         fetched = _image(repository, reference, fetched, platform)
     manifest = fetched.manifest
     result["index_digest"] = None if manifest is root else root.digest
-    below: dict[str, Manifest] = {}
-    if params["sizes"]:
-        below = manifests_below(repository.client, reference.repository, manifest, clients.concurrency)
-    result.update(manifest_facts(manifest, below))
+    result.update(manifest_facts(manifest, needs_below(repository, manifest) if params["sizes"] else {}))
     result["pinned"] = reference.pinned(manifest.digest)
     result["headers"] = shown_headers(fetched.headers)
     if params["config"]:

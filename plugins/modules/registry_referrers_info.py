@@ -33,7 +33,7 @@ options:
     type: str
   children:
     description:
-      - Whether to look also for referrers of each image in an index, and not of the index alone.
+      - Whether to look also for referrers of each image in an index, and in the indexes within it, and not of the index alone.
     type: bool
     default: false
 """
@@ -135,16 +135,18 @@ import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._module import run
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Descriptor
-from ansible_collections.ocikit.registry.plugins.module_utils._parallel import map_concurrent
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.fallback_tag import (
+    referrer_descriptor,
+)
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.images import entries_in
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.referrers import (
     ATTESTATION,
     COSIGN_TAG,
-    attestations,
-    cosign_tags,
     find_referrers,
+    read_cosign_tags,
 )
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.repository import Repository
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "image": {"type": "str", "required": True},
@@ -155,38 +157,34 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
 
 def referrers_info(context: ModuleContext) -> dict[str, t.Any]:
     reference = context.clients.reference(context.params["image"])
-    client = context.clients.client(reference)
-    fetched = client.find_manifest(reference.repository, reference.target)
+    artifact_type = context.params["artifact_type"]
+    repository = context.clients.repository_of(reference)
+    fetched = repository.find_manifest(reference.target)
     result = {"changed": False, "image": str(reference), "exists": fetched is not None}
     if fetched is None:
         return {**result, "digest": None, "referrers": []}
-    image, wanted = fetched.manifest, context.params["artifact_type"]
-    proofs = attestations(image)
-    subjects = [image.digest]
+    children = entries_in(repository, fetched.manifest)
+    subjects = [fetched.manifest.digest]
     if context.params["children"]:
-        beside = {proof.digest for proof in proofs}
-        subjects += [child.digest for child in image.children if child.digest not in beside]
-    found = map_concurrent(
-        lambda subject: _referrers_of(client, reference.repository, subject, wanted),
-        dict.fromkeys(subjects),
-        context.clients.concurrency,
+        subjects += [child.digest for child in children if not child.attests]
+    referrers = repository.map(
+        lambda subject: _referrers_of(repository, subject, artifact_type), dict.fromkeys(subjects)
     )
-    entries = [entry for some in found for entry in some]
-    entries += [_entry(str(proof.attests), proof, ATTESTATION) for proof in proofs]
+    entries = [entry for listed in referrers for entry in listed]
+    entries += [_entry(child.attests, child, ATTESTATION) for child in children if child.attests]
     return {
         **result,
-        "digest": image.digest,
-        "referrers": [entry for entry in entries if wanted in (None, entry["artifact_type"])],
+        "digest": fetched.manifest.digest,
+        "referrers": [entry for entry in entries if artifact_type in (None, entry["artifact_type"])],
     }
 
 
-def _referrers_of(
-    client: RegistryClient, repository: str, subject: str, artifact_type: str | None
-) -> list[dict[str, t.Any]]:
-    found = find_referrers(client, repository, subject, artifact_type)
-    signatures = cosign_tags(client, repository, subject)
-    return [_entry(subject, descriptor, found.source) for descriptor in found.descriptors] + [
-        {**_entry(subject, descriptor, COSIGN_TAG), "tag": tag} for tag, descriptor in signatures.items()
+def _referrers_of(repository: Repository, subject: str, artifact_type: str | None) -> list[dict[str, t.Any]]:
+    listed = find_referrers(repository, subject, artifact_type)
+    tags = read_cosign_tags(repository, subject)
+    return [_entry(subject, descriptor, listed.source) for descriptor in listed.descriptors] + [
+        {**_entry(subject, referrer_descriptor(manifest), COSIGN_TAG), "tag": tag}
+        for tag, manifest in tags.items()
     ]
 
 

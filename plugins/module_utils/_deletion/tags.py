@@ -22,8 +22,9 @@ from .._oci.digest_tags import fallback_tag
 from .._parallel import map_concurrent, sleep
 from .._registry.blobs import upload
 from .._registry.client import RegistryClient
+from .._registry.fallback_tag import remove_from_fallback_tag
 from .._registry.placeholder import make_placeholder
-from .._registry.referrers import remove_from_fallback_tag
+from .._registry.repository import Repository
 
 STRATEGIES = ("auto", "tag", "placeholder", "manifest")
 # How registries say that a manifest is still tagged or needed, besides the statuses for what they cannot do.
@@ -309,7 +310,7 @@ class Remover:
         if subject is None:
             return
         try:
-            remove_from_fallback_tag(self._client, self._repository, subject, digest)
+            remove_from_fallback_tag(Repository(self._client, self._repository), subject, digest)
         except RegistryError as error:
             error.args = (f"{digest} was deleted, but {fallback_tag(subject)} lists it still: {error}",)
             raise

@@ -9,11 +9,12 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .._errors import NotFound, ProtocolError, Refused, printable
+from .._errors import NotFound, Refused, printable
 from .._oci.content import (
     CONFIG_LIMIT,
     CONFIG_TYPES,
     IMAGE_TYPES,
+    INDEX_TYPES,
     MANIFEST_TYPES,
     Descriptor,
     Manifest,
@@ -27,7 +28,6 @@ from .._oci.reference import Reference
 from .._oci.stores import Contents
 from .._oci.verified_reader import read_blob
 from .._parallel import map_concurrent
-from .client import RegistryClient
 from .repository import Repository
 
 _CREATED = "org.opencontainers.image.created"
@@ -242,8 +242,8 @@ def _candidates(manifest: Manifest, platform: Platform) -> t.Iterator[tuple[Desc
             yield entry, float("inf")
 
 
-def manifest_facts(manifest: Manifest, below: t.Mapping[str, Manifest]) -> dict[str, t.Any]:
-    """Return what ``manifest`` says. ``below`` holds the manifests under an index, as far as they are known."""
+def manifest_facts(manifest: Manifest, below: t.Mapping[str, Needs]) -> dict[str, t.Any]:
+    """Return what ``manifest`` says. ``below`` is what the manifests under an index need, as far as it is known."""
     subject = manifest.subject
     return {
         "digest": manifest.digest,
@@ -267,48 +267,81 @@ def shown_headers(headers: t.Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in lower.items() if name not in _PRIVATE_HEADERS}
 
 
-def manifests_below(
-    client: RegistryClient, repository: str, root: Manifest, concurrency: int
-) -> dict[str, Manifest]:
-    """Return the manifests under the index ``root`` by digest, also those of indexes in it. Absent ones are left out.
+def entries_in(repository: Repository, root: Manifest) -> list[Descriptor]:
+    """Return the entries of the index ``root`` and of the indexes within it, each digest once, in their order.
+
+    Nothing for what is no index. Raises NotFound, and ProtocolError for an index nested too deeply.
+    """
+    children = {root.digest: root.children}
+
+    def visit(digest: str) -> list[str]:
+        if digest not in children:
+            children[digest] = repository.manifest(digest).children
+        return [child.digest for child in children[digest] if child.media_type in INDEX_TYPES]
+
+    levels = walk([root.digest], visit, repository.concurrency)
+    entries = (child for level in levels for digest in level for child in children[digest])
+    unique: dict[str, Descriptor] = {}
+    for entry in entries:
+        unique.setdefault(entry.digest, entry)
+    return list(unique.values())
+
+
+class Needs(t.NamedTuple):
+    """What a manifest needs: manifests by their digests, and blobs with their sizes, None where these are not told."""
+
+    manifests: list[str]
+    blobs: dict[str, int] | None
+
+
+def needs_below(repository: Repository, root: Manifest) -> dict[str, Needs]:
+    """Return what the manifests under the index ``root`` need, by their digests. Absent ones are left out.
 
     Raises ProtocolError for an index nested too deeply.
     """
-    found: dict[str, Manifest] = {}
-    level = [root]
-    for depth in range(_MAX_DEPTH + 1):
-        children = (child.digest for manifest in level for child in manifest.children if child.is_manifest)
-        wanted = [digest for digest in dict.fromkeys(children) if digest not in found]
-        if not wanted:
-            return found
-        if depth == _MAX_DEPTH or len(found) + len(wanted) > _MAX_MANIFESTS:
-            break
-        answers = map_concurrent(lambda digest: client.find_manifest(repository, digest), wanted, concurrency)
-        level = [fetched.manifest for fetched in answers if fetched]
-        found.update((manifest.digest, manifest) for manifest in level)
-    raise ProtocolError("The index is nested too deeply, or has too many manifests, to be an image.")
+    needs: dict[str, Needs] = {}
+
+    def visit(digest: str) -> list[str]:
+        if digest == root.digest:
+            return _needs(root).manifests
+        fetched = repository.find_manifest(digest)
+        if fetched is None:
+            return []
+        needs[digest] = _needs(fetched.manifest)
+        return needs[digest].manifests
+
+    walk([root.digest], visit, repository.concurrency)
+    return needs
 
 
-def total_size(root: Manifest, below: t.Mapping[str, Manifest]) -> int | None:
-    """Return the bytes of all configurations and layers that ``root`` needs, each blob counted once.
+def total_size(manifest: Manifest, below: t.Mapping[str, Needs]) -> int | None:
+    """Return the bytes of all configurations and layers that ``manifest`` needs, each blob counted once.
 
     None where it cannot be told: schema 1 gives no sizes, and an index needs all manifests ``below`` it.
     """
+    return _total_size(manifest.digest, {**below, manifest.digest: _needs(manifest)})
+
+
+def _needs(manifest: Manifest) -> Needs:
+    if manifest.is_schema1:
+        return Needs([], None)
+    manifests = {child.digest for child in manifest.children if child.is_manifest}
+    successors = manifest.successors()
+    return Needs(
+        sorted(manifests), {one.digest: one.size for one in successors if one.digest not in manifests}
+    )
+
+
+def _total_size(digest: str, needs: t.Mapping[str, Needs]) -> int | None:
+    levels = walk(
+        [digest], lambda one: needs[one].manifests if one in needs else [], max_levels=len(needs) + 2
+    )
     blobs: dict[str, int] = {}
-    seen: set[str] = set()
-    rest: list[Manifest | None] = [root]
-    while rest:
-        manifest = rest.pop()
-        if manifest is None or manifest.is_schema1:
+    for one in (one for level in levels for one in level):
+        own = needs[one].blobs if one in needs else None
+        if own is None:
             return None
-        if manifest.digest in seen:
-            continue
-        seen.add(manifest.digest)
-        for one in manifest.successors():
-            if manifest.is_index and one.is_manifest:
-                rest.append(below.get(one.digest))
-            else:
-                blobs[one.digest] = one.size
+        blobs.update(own)
     return sum(blobs.values())
 
 
@@ -360,11 +393,10 @@ def _typed(value: t.Any, kind: type[Typed]) -> Typed:
     return value if isinstance(value, kind) else kind()
 
 
-def _platforms(manifest: Manifest, below: t.Mapping[str, Manifest]) -> list[dict[str, t.Any]]:
-    found = []
+def _platforms(manifest: Manifest, below: t.Mapping[str, Needs]) -> list[dict[str, t.Any]]:
+    platforms = []
     for child in manifest.children:
-        known = below.get(child.digest)
-        found.append(
+        platforms.append(
             {
                 "platform": child.platform.name if child.platform else None,
                 "os_version": child.platform.os_version or None if child.platform else None,
@@ -373,10 +405,10 @@ def _platforms(manifest: Manifest, below: t.Mapping[str, Manifest]) -> list[dict
                 "media_type": child.media_type,
                 "annotations": dict(child.annotations),
                 "attestation_of": child.attests,
-                "total_size": total_size(known, below) if known else None,
+                "total_size": _total_size(child.digest, below),
             }
         )
-    return found
+    return platforms
 
 
 def _layers(manifest: Manifest) -> list[dict[str, t.Any]]:

@@ -19,7 +19,7 @@ from .._oci.verified_reader import read_blob
 from .._parallel import map_concurrent
 from .blobs import BlobDownload, blob_body, upload
 from .client import Deletion, Fetched, Page, Pushed, RegistryClient
-from .referrers import add_to_fallback_tag, referrer_descriptor
+from .fallback_tag import add_to_fallback_tag, referrer_descriptor
 
 Item = t.TypeVar("Item")
 Result = t.TypeVar("Result")
@@ -156,9 +156,7 @@ class Repository:
             return
         pushed = self.put(name or manifest.digest, manifest)
         if manifest.subject and not pushed.maintains_referrers:
-            add_to_fallback_tag(
-                self.client, self.name, manifest.subject.digest, referrer_descriptor(manifest)
-            )
+            add_to_fallback_tag(self, manifest.subject.digest, referrer_descriptor(manifest))
 
 
 class Mounting:

@@ -35,7 +35,7 @@ class Image:
     targets: list[Target]
     source: Source
     fetch: t.Callable[[], Manifest]
-    companions: t.Callable[[], list[tuple[Manifest, list[str]]]] | None = None
+    companions: t.Callable[[], t.Sequence[tuple[Manifest, list[str]]]] | None = None
     holds: t.Callable[[Descriptor], bool] = lambda descriptor: True
 
     @property
@@ -216,9 +216,7 @@ def _unlisted(store: Repository, work: CopyPlan, companions: t.Iterable[str]) ->
     ]
     listed: dict[str, set[str]] = {}
     for subject in {manifest.subject.digest for manifest in here if manifest.subject}:
-        listed[subject] = {
-            one.digest for one in find_referrers(store.client, store.name, subject).descriptors
-        }
+        listed[subject] = {one.digest for one in find_referrers(store, subject).descriptors}
     return {one.digest for one in here if one.subject and one.digest not in listed[one.subject.digest]}
 
 

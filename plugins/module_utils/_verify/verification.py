@@ -215,7 +215,7 @@ class _Verification:
             yield "max_age", f"{name} was made at {made}, more than {self._requirements.max_age} ago."
 
     def _check_referrers(self, digest: str) -> None:
-        listed = find_referrers(self._repository.client, self._repository.name, digest).descriptors
+        listed = find_referrers(self._repository, digest).descriptors
         types = sorted({referrer.artifact_type for referrer in listed if referrer.artifact_type})
         for pattern in self._requirements.referrers:
             if not any(pattern.compiled.match(artifact_type) for artifact_type in types):

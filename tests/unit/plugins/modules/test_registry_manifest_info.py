@@ -383,7 +383,7 @@ def test_an_index_that_lacks_a_manifest(read: Read) -> None:
             read(server.url, "a/b:x", platform="linux/arm64")
 
 
-@pytest.mark.parametrize(("depth", "allowed"), [(5, True), (6, False)])
+@pytest.mark.parametrize(("depth", "allowed"), [(15, True), (16, False)])
 def test_nesting_is_bounded(read: Read, depth: int, allowed: bool) -> None:
     image = SAMPLES["oci"]
     for _level in range(depth):

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ocikit.registry contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Referrers are found in each way there is, and fallback tags are written so that nothing gets lost."""
+"""What refers to an image is found in each way there is, and read before it is believed."""
 
 from __future__ import annotations
 
@@ -20,16 +20,18 @@ from ansible_collections.ocikit.registry.plugins.module_utils._oci.digest_tags i
     cosign_tag_names,
     fallback_tag,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._registry import referrers as _referrers
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.referrers import (
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.fallback_tag import (
     add_to_fallback_tag,
-    attestations,
-    cosign_tags,
-    find_referrers,
     referrer_descriptor,
-    remove_from_fallback_tag,
 )
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.referrers import (
+    find_referrers,
+    find_referring,
+    read_cosign_tags,
+    read_referrers,
+)
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.repository import Repository
 from tests.hostile import HostileRegistry
 from tests.hostile.server import Request
 from tests.registries import Registry, images
@@ -43,20 +45,8 @@ def subject_of(name: str) -> images.Image:
     return images.image({"name.txt": name})
 
 
-def listed(url: str, repository: str, subject: images.Image) -> list[dict[str, t.Any]]:
-    """Return what the fallback tag lists, read without the code under test."""
-    raw, media_type = images.get_manifest(url, repository, subject.digest.replace(":", "-"))
-    assert media_type == images.OCI_INDEX
-    return json.loads(raw)["manifests"]
-
-
 def descriptor_of(made: images.Image) -> Descriptor:
     return referrer_descriptor(Manifest.parse(made.raw, made.media_type))
-
-
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_referrers, "_PAUSE", 0)
 
 
 def test_tag_names() -> None:
@@ -88,17 +78,17 @@ def test_api(connect: Connect, mode: str) -> None:
         for made in (subject, signature, sbom):
             server.add("a/b", made)
         _connection, client = connect(server.url)
-        found = find_referrers(client, "a/b", subject.digest)
+        found = find_referrers(Repository(client, "a/b"), subject.digest)
         assert found.source == "api"
         assert {(one.digest, one.artifact_type) for one in found.descriptors} == {
             (signature.digest, SIGNATURE),
             (sbom.digest, SBOM),
         }
-        only = find_referrers(client, "a/b", subject.digest, SBOM)
+        only = find_referrers(Repository(client, "a/b"), subject.digest, SBOM)
         assert [(one.digest, one.annotations) for one in only.descriptors] == [
             (sbom.digest, {"org.example.a": "b"})
         ]
-        assert find_referrers(client, "a/b", sbom.digest) == ([], "api")
+        assert find_referrers(Repository(client, "a/b"), sbom.digest) == ([], "api")
         assert server.count("GET /v2/a/b/manifests/") == 0
 
 
@@ -140,7 +130,7 @@ def test_pages_of_the_api(connect: Connect, paged: tuple[str, type[PagedReferrer
     entries = [{**one.descriptor(), "artifactType": SBOM} for one in made]
     handler.pages = [[], entries[:2], entries[1:]]
     _connection, client = connect(url)
-    found = find_referrers(client, "a/b", subject_of("pages").digest, SBOM)
+    found = find_referrers(Repository(client, "a/b"), subject_of("pages").digest, SBOM)
     assert found.source == "api"
     assert [one.digest for one in found.descriptors] == [one.digest for one in made]
 
@@ -153,7 +143,7 @@ def test_a_page_that_fails_is_not_taken_for_no_api(
     handler.broken_from = 1
     _connection, client = connect(url)
     with pytest.raises(RegistryError, match="cannot be listed"):
-        find_referrers(client, "a/b", subject_of("pages").digest)
+        find_referrers(Repository(client, "a/b"), subject_of("pages").digest)
 
 
 @pytest.mark.registry_does_not("referrers")
@@ -169,16 +159,16 @@ def test_fallback_tag_of_a_real_registry(connect: Connect, registry: Registry) -
     )
     _connection, client = connect(registry.url)
     registry.clear_requests()
-    found = find_referrers(client, repository, subject.digest)
+    found = find_referrers(Repository(client, repository), subject.digest)
     assert found.source == "fallback_tag"
     assert [(one.digest, one.artifact_type) for one in found.descriptors] == [
         (signature.digest, SIGNATURE),
         (sbom.digest, SBOM),
     ]
-    assert [one.digest for one in find_referrers(client, repository, subject.digest, SBOM).descriptors] == [
-        sbom.digest
-    ]
-    assert find_referrers(client, repository, sbom.digest) == ([], "fallback_tag")
+    assert [
+        one.digest for one in find_referrers(Repository(client, repository), subject.digest, SBOM).descriptors
+    ] == [sbom.digest]
+    assert find_referrers(Repository(client, repository), sbom.digest) == ([], "fallback_tag")
     # That there is no API is found out once.
     assert sum("/referrers/sha256:" in path for _method, path, _status in registry.requests()) == 1
 
@@ -188,14 +178,14 @@ def test_fallback_tag_that_is_no_index_lists_nothing(connect: Connect) -> None:
     with HostileRegistry() as server:
         server.add("a/b", subject, images.referrers_tag(subject))
         _connection, client = connect(server.url)
-        assert find_referrers(client, "a/b", subject.digest) == ([], "fallback_tag")
+        assert find_referrers(Repository(client, "a/b"), subject.digest) == ([], "fallback_tag")
 
 
 def test_referrers_that_may_not_be_read_are_an_error(connect: Connect) -> None:
     with HostileRegistry(fail_first=-1, fail_status=403, fail_on="/referrers/") as server:
         _connection, client = connect(server.url)
         with pytest.raises(RegistryError, match="referrers of a/b@sha256.* cannot be listed") as failed:
-            find_referrers(client, "a/b", subject_of("x").digest)
+            find_referrers(Repository(client, "a/b"), subject_of("x").digest)
         assert failed.value.kind == "denied"
 
 
@@ -206,198 +196,71 @@ def test_cosign_tags(connect: Connect, registry: Registry) -> None:
     images.push(registry.url, "referrers/cosign", signature, f"{tag}.sig")
     images.push(registry.url, "referrers/cosign", signature, f"{tag}.other")
     _connection, client = connect(registry.url)
-    found = cosign_tags(client, "referrers/cosign", subject.digest, 3)
-    assert found == {f"{tag}.sig": Descriptor(images.OCI_MANIFEST, signature.digest, len(signature.raw))}
-    assert found[f"{tag}.sig"].artifact_type == images.OCI_CONFIG
-    assert cosign_tags(client, "referrers/nowhere", subject.digest) == {}
+    tags = read_cosign_tags(Repository(client, "referrers/cosign"), subject.digest)
+    assert {name: manifest.digest for name, manifest in tags.items()} == {f"{tag}.sig": signature.digest}
+    assert read_cosign_tags(Repository(client, "referrers/nowhere"), subject.digest) == {}
 
 
-def test_attestations() -> None:
-    amd64, arm64 = subject_of("amd64"), images.image({"a": "b"}, architecture="arm64")
-    index = images.index([amd64, arm64], attestations=True)
-    found = attestations(Manifest.parse(index.raw, index.media_type))
-    assert [(one.digest, one.attests) for one in found] == [
-        (images.attestation(made).digest, made.digest) for made in (amd64, arm64)
-    ]
-    assert attestations(Manifest.parse(amd64.raw, amd64.media_type)) == []
-
-
-def test_write_fallback_tag_on_a_real_registry(connect: Connect, registry: Registry) -> None:
-    repository, subject = "referrers/write", subject_of("write")
-    signature = images.artifact(SIGNATURE, b"signed", subject=subject)
-    sbom = images.artifact(SBOM, b"sbom", subject=subject, annotations={"org.example.a": "b"})
-    for made in (subject, signature, sbom):
-        images.push(registry.url, repository, made)
-    _connection, client = connect(registry.url)
-    pushed = client.put_manifest(
-        repository, signature.digest, Manifest.parse(signature.raw, signature.media_type)
-    )
-    assert not pushed.maintains_referrers
-
-    assert add_to_fallback_tag(client, repository, subject.digest, descriptor_of(signature))
-    assert add_to_fallback_tag(
-        client, repository, subject.digest, descriptor_of(signature), descriptor_of(sbom)
-    )
-    entries = [
-        {**signature.descriptor(), "artifactType": SIGNATURE},
-        {**sbom.descriptor(), "artifactType": SBOM, "annotations": {"org.example.a": "b"}},
-    ]
-    assert listed(registry.url, repository, subject) == entries
-
-    registry.clear_requests()
-    assert not add_to_fallback_tag(client, repository, subject.digest, descriptor_of(sbom))
-    assert {method for method, _path, _status in registry.requests()} == {"GET"}
-
-    assert remove_from_fallback_tag(client, repository, subject.digest, signature.digest)
-    assert listed(registry.url, repository, subject) == entries[1:]
-    assert not remove_from_fallback_tag(client, repository, subject.digest, signature.digest)
-    assert remove_from_fallback_tag(client, repository, subject.digest, sbom.digest)
-    assert listed(registry.url, repository, subject) == []
-
-
-def test_nothing_to_remove_writes_nothing(connect: Connect, registry: Registry) -> None:
-    subject = subject_of("nothing to remove")
-    _connection, client = connect(registry.url)
-    assert not remove_from_fallback_tag(client, "referrers/nothing", subject.digest, subject.digest)
-    assert images.tags(registry.url, "referrers/nothing") == []
-
-
-def test_entries_that_others_wrote_stay_as_they_are(connect: Connect) -> None:
-    subject = subject_of("others")
-    old, new = (images.artifact(SIGNATURE, content, subject=subject) for content in (b"old", b"new"))
-    index = images.index([old], annotations={"org.example.keeper": "somebody"})
-    content = index.manifest
-    content["manifests"][0].update(data="e30=", unknown={"a": 1})
-    index = dataclasses.replace(index, raw=json.dumps(content).encode())
+def test_what_is_listed_is_read_before_it_is_believed(connect: Connect) -> None:
+    subject, other = subject_of("subject"), subject_of("other")
+    right, gone = (images.artifact(SBOM, content, subject=subject) for content in (b"right", b"gone"))
+    wrong, none = images.artifact(SBOM, b"wrong", subject=other), images.artifact(SBOM, b"none")
     with HostileRegistry() as server:
-        server.add("a/b", new)
-        server.add("a/b", index, images.referrers_tag(subject))
+        for made in (subject, right, wrong, none):
+            server.add("a/b", made)
+        listing = images.referrers_index([right, gone, wrong, none])
+        server.add("a/b", dataclasses.replace(listing, children=()), images.referrers_tag(subject))
         _connection, client = connect(server.url)
-        assert add_to_fallback_tag(client, "a/b", subject.digest, descriptor_of(new))
-        raw, _media_type = images.get_manifest(server.url, "a/b", images.referrers_tag(subject))
-        after = json.loads(raw)
-        assert after["annotations"] == {"org.example.keeper": "somebody"}
-        assert after["manifests"][0] == content["manifests"][0]
-        assert [entry["digest"] for entry in after["manifests"]] == [old.digest, new.digest]
+        repository = Repository(client, "a/b", 4)
+        assert len(find_referrers(repository, subject.digest).descriptors) == 4
+        assert [manifest.digest for manifest in read_referrers(repository, subject.digest)] == [right.digest]
 
 
-def test_a_tag_that_is_no_index_is_left_alone(connect: Connect) -> None:
-    subject = subject_of("left alone")
-    with HostileRegistry() as server:
-        server.add("a/b", subject, images.referrers_tag(subject))
-        _connection, client = connect(server.url)
-        with pytest.raises(ProtocolError, match="has to list referrers, but holds"):
-            add_to_fallback_tag(client, "a/b", subject.digest, descriptor_of(subject))
-        assert images.state(server.url, "a/b") == {images.referrers_tag(subject): subject.digest}
-        assert server.count("^PUT ") == 0
-
-
-@pytest.mark.registry_does("whole_indexes")
-def test_entries_whose_manifests_are_gone_do_not_block(connect: Connect, registry: Registry) -> None:
-    repository, subject = "referrers/gone", subject_of("gone")
-    gone, kept, new = (
-        images.artifact(SIGNATURE, content, subject=subject) for content in (b"gone", b"kept", b"new")
-    )
-    for made in (subject, gone, kept, new):
-        images.push(registry.url, repository, made)
-    images.push(registry.url, repository, images.referrers_index([gone, kept]), images.referrers_tag(subject))
+def test_all_that_refers_to_an_image_is_found(connect: Connect, registry: Registry) -> None:
+    """Referrers of the index, of indexes within it, of its images, and of each other; cosign's tags with their names."""
+    name, inner_image, image = "referrers/all", subject_of("inner"), subject_of("image")
+    inner = images.index([inner_image])
+    root = images.index([inner, image])
+    images.push(registry.url, name, root, "1")
+    of_root = images.artifact(SBOM, b"root", subject=root)
+    of_inner = images.artifact(SBOM, b"inner", subject=inner)
+    of_image = images.artifact(SBOM, b"image", subject=inner_image)
+    signature = images.artifact(SIGNATURE, b"signature", subject=of_image)
+    signed = images.image([images.layer({"sig": "1"})])
     _connection, client = connect(registry.url)
-    assert client.delete_manifest(repository, gone.digest).outcome == "deleted"
-    assert add_to_fallback_tag(client, repository, subject.digest, descriptor_of(new))
-    assert [entry["digest"] for entry in listed(registry.url, repository, subject)] == [
-        kept.digest,
-        new.digest,
-    ]
+    repository = Repository(client, name, 4)
+    for made in (of_root, of_inner, of_image, signature):
+        images.push(registry.url, name, made)
+        subject = made.manifest["subject"]["digest"]
+        if repository.referrers(subject) is None:
+            add_to_fallback_tag(repository, subject, descriptor_of(made))
+    tag = cosign_tag_names(image.digest)[0]
+    images.push(registry.url, name, signed, tag)
+
+    def referring(**kinds: bool) -> dict[str, list[str]]:
+        manifest = Manifest.parse(root.raw, root.media_type)
+        return {one.manifest.digest: one.tags for one in find_referring(repository, manifest, **kinds)}
+
+    subjects: dict[str, list[str]] = {one.digest: [] for one in (of_root, of_inner, of_image, signature)}
+    assert referring() == {**subjects, signed.digest: [tag]}
+    assert referring(signatures=False) == subjects
+    assert referring(referrers=False) == {signed.digest: [tag]}
 
 
-@pytest.mark.registry_does("whole_indexes")
-def test_a_referrer_that_does_not_exist_is_not_listed(connect: Connect, registry: Registry) -> None:
-    subject = subject_of("not pushed")
-    images.push(registry.url, "referrers/missing", subject, "v1")
-    _connection, client = connect(registry.url)
-    missing = images.artifact(SIGNATURE, b"never pushed", subject=subject)
-    with pytest.raises(RegistryError) as failed:
-        add_to_fallback_tag(client, "referrers/missing", subject.digest, descriptor_of(missing))
-    assert failed.value.code == "MANIFEST_BLOB_UNKNOWN"
-    assert images.tags(registry.url, "referrers/missing") == ["v1"]
+def test_references_without_end_are_an_error(connect: Connect) -> None:
+    """A registry where every manifest has one more referrer."""
+    root = subject_of("endless")
+    with HostileRegistry(referrers="on") as server:
+        server.add("a/b", root, "1")
 
+        def one_more(request: Request) -> None:
+            kind, _slash, digest = request.path.rpartition("/v2/a/b/")[2].partition("/")
+            if kind == "referrers":
+                media_type, raw = server.repository("a/b").manifests[digest]
+                subject = images.Image(raw, media_type, {})
+                server.add("a/b", images.artifact(SBOM, digest.encode(), subject=subject))
 
-def test_a_write_that_another_process_undid_is_repeated(connect: Connect) -> None:
-    subject = subject_of("race")
-    ours, theirs = (images.artifact(SIGNATURE, content, subject=subject) for content in (b"ours", b"theirs"))
-    with HostileRegistry() as server:
-        server.add("a/b", ours)
-        tag, reads = images.referrers_tag(subject), []
-
-        def undo(request: Request) -> None:
-            """Before our second read: what another process wrote that had read when we had not written yet."""
-            if request.method == "GET" and request.path.endswith(tag):
-                reads.append(request)
-                if len(reads) == 2:
-                    server.add("a/b", images.referrers_index([theirs]), tag)
-
-        server.before = undo
+        server.before = one_more
         _connection, client = connect(server.url)
-        assert add_to_fallback_tag(client, "a/b", subject.digest, descriptor_of(ours))
-        assert {entry["digest"] for entry in listed(server.url, "a/b", subject)} == {
-            ours.digest,
-            theirs.digest,
-        }
-
-
-def test_a_tag_that_keeps_nothing_is_an_error(connect: Connect) -> None:
-    subject = subject_of("ignored")
-    signature = images.artifact(SIGNATURE, subject=subject)
-    with HostileRegistry(manifest_put="ignored") as server:
-        server.add("a/b", signature)
-        _connection, client = connect(server.url)
-        with pytest.raises(ProtocolError, match="does not keep the referrers"):
-            add_to_fallback_tag(client, "a/b", subject.digest, descriptor_of(signature))
-        assert 1 < server.count("^PUT ") < 10
-
-
-def test_threads_do_not_undo_each_other(connect: Connect, registry: Registry) -> None:
-    repository, subject = "referrers/threads", subject_of("threads")
-    made = [images.artifact(SIGNATURE, f"{number}".encode(), subject=subject) for number in range(8)]
-    for one in (subject, *made):
-        images.push(registry.url, repository, one)
-    _connection, client = connect(registry.url)
-    threads = [
-        threading.Thread(
-            target=add_to_fallback_tag, args=(client, repository, subject.digest, descriptor_of(one))
-        )
-        for one in made
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(entry["digest"] for entry in listed(registry.url, repository, subject)) == sorted(
-        one.digest for one in made
-    )
-
-
-def test_a_list_that_is_slow_to_be_written_holds_up_no_other(connect: Connect) -> None:
-    slow, fast = (images.image({"file": name}) for name in ("slow", "fast"))
-    written = threading.Event()
-    with HostileRegistry() as server:
-        _connection, client = connect(server.url)
-
-        def add(subject: images.Image) -> None:
-            signature = images.artifact(SIGNATURE, b"signed", subject=subject)
-            server.add("a/b", signature)
-            add_to_fallback_tag(client, "a/b", subject.digest, descriptor_of(signature))
-
-        def add_fast() -> None:
-            add(fast)
-            written.set()
-
-        def watch(request: Request) -> None:
-            if request.method == "PUT" and request.path.endswith(fallback_tag(slow.digest)):
-                threading.Thread(target=add_fast).start()
-                written.wait(20)
-
-        server.before = watch
-        add(slow)
-        assert written.is_set()
-        assert set(server.repository("a/b").tags) == {fallback_tag(one.digest) for one in (slow, fast)}
+        with pytest.raises(ProtocolError, match="without end"):
+            find_referring(Repository(client, "a/b"), Manifest.parse(root.raw, root.media_type))
