@@ -105,10 +105,20 @@ options:
         type: str
   protect:
     description:
-      - What must not be deleted, such as the images that run on hosts and in clusters. Digests, references with tag or
-        digest, tags, and patterns over any of them.
+      - Images that must not be deleted, such as those that run on hosts and in clusters. An image is protected with all its
+        tags, the indexes that it is in, and what it needs.
+      - Each entry is a digest, a reference, a tag, or a pattern over these (a shell pattern, or a regular expression after
+        C(regex:)). V(*) in a shell pattern matches slashes as well.
+      - A digest is that of a manifest, or the ID of an image (the digest of its configuration), as C(docker inspect) shows
+        it. An ID may be written without C(sha256:), and cut to 12 or more digits.
+      - References are compared by what they mean. Capitals in the host, default ports, the names of Docker Hub, and prefixes
+        such as C(docker-pullable://) and C(https://) make no difference. A reference without a host is about that repository
+        in every registry. A repository without tag and digest protects all its images.
+      - Blanks, line ends and invisible characters around an entry are ignored. An entry that is none of these fails the task
+        before the first request, for example a comment, a dictionary, a number, or several images in one entry.
+      - A reference to an image of one of the repositories, or a tag, that matches nothing is warned about.
     type: list
-    elements: str
+    elements: raw
     default: []
   unknown_age:
     description:
@@ -351,7 +361,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
         "aliases": ["images", "repository"],
     },
     "rules": {"type": "list", "elements": "dict", "default": [], "options": _RULE_SPEC},
-    "protect": {"type": "list", "elements": "str", "default": []},
+    "protect": {"type": "list", "elements": "raw", "default": []},
     "unknown_age": {"type": "str", "choices": ["keep", "delete"], "default": "keep"},
     "max_delete": {"type": "int"},
     "max_delete_percent": {"type": "float", "default": 50.0},

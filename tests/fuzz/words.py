@@ -40,7 +40,10 @@ from ansible_collections.ocikit.registry.plugins.module_utils._prune.policy impo
     Snapshot,
     make_plan,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._prune.protection import Protection
+from ansible_collections.ocikit.registry.plugins.module_utils._prune.protection import (
+    Protection,
+    read_protect,
+)
 from ansible_collections.ocikit.registry.plugins.module_utils._prune.rules import parse_rules
 from ansible_collections.ocikit.registry.plugins.module_utils._prune.version_ranges import VersionRange
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import (
@@ -191,7 +194,7 @@ def read_policy(data: bytes) -> None:
     if options is None:
         return
     rules = parse_rules(options["rules"])
-    protection = Protection(options["protect"], "registry.example.com", "team/app")
+    protection = Protection(read_protect(options["protect"]), "registry.example.com", "team/app")
     plan = make_plan(FACTS, rules, protection, NOW, options["unknown_age"] == "delete")
     assert plan == make_plan(FACTS, rules, protection, NOW, options["unknown_age"] == "delete")
     assert {one.tag for one in plan.verdicts} == set(FACTS.tags)

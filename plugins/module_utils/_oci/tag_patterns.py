@@ -90,7 +90,7 @@ def misread(text: str, kind: NameKind) -> str | None:
     """
     if not text:
         return "it is empty. Leave it out"
-    parts = _PART.findall(text)
+    parts = _PART.findall(_ADDRESS.sub("x", text))
     characters = {part for part in parts if len(part) == 1}.difference("*?", kind.characters)
     if not characters.isdisjoint(_REGEX_ONLY) or _QUANTIFIER.search(text):
         special = characters & _REGEX_ONLY or characters
@@ -124,7 +124,8 @@ def _compiled(pattern: str, option: str, kind: NameKind | None) -> t.Pattern[str
         raise InvalidInput(
             f"The pattern {printable(text)!r} in {option} can match no {kind.noun}: {problem}."
         )
-    return regex(fnmatch.translate(text), f"{printable(text)!r} in {option}")
+    glob = _ADDRESS.sub(lambda address: f"[[]{address.group()[1:]}", text) if kind else text
+    return regex(fnmatch.translate(glob), f"{printable(text)!r} in {option}")
 
 
 def _expression(text: str, option: str, kind: NameKind | None) -> str:

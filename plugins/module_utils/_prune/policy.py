@@ -29,7 +29,8 @@ _UNREADABLE = "it cannot be read"
 class ManifestRecord(t.NamedTuple):
     """What the policy has to know of one manifest. ``created`` is in seconds since 1970, None where nothing says it.
 
-    ``removed`` is not empty for the placeholder of an interrupted removal: the tags that were to be removed.
+    ``blobs`` are its configuration, which comes first, and its layers. ``removed`` is not empty for the placeholder of an
+    interrupted removal: the tags that were to be removed.
     """
 
     media_type: str
@@ -39,6 +40,11 @@ class ManifestRecord(t.NamedTuple):
     subject: str | None = None
     blobs: tuple[tuple[str, int], ...] = ()
     removed: tuple[str, ...] = ()
+
+    @property
+    def image_id(self) -> str | None:
+        """What container engines call the ID of the image: the digest of its configuration."""
+        return self.blobs[0][0] if self.blobs else None
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,21 @@ class Snapshot:
                 dependencies[digest].append(manifest.subject)
                 dependencies.setdefault(manifest.subject, []).append(digest)
         return dependencies
+
+    @cached_property
+    def parents(self) -> dict[str, list[str]]:
+        """The indexes of each child."""
+        parents: dict[str, list[str]] = {}
+        for digest, children in self.children.items():
+            for child in children:
+                parents.setdefault(child, []).append(digest)
+        return parents
+
+    @cached_property
+    def digests(self) -> set[str]:
+        """All digests that name a manifest: its own, also where it is missing, and the IDs of images."""
+        own = {*self.manifests, *self.parents, *filter(None, self.tags.values())}
+        return own.union(filter(None, (manifest.image_id for manifest in self.manifests.values())))
 
     def with_children(self, digests: t.Iterable[str]) -> set[str]:
         """Return ``digests`` with the children of indexes, and theirs."""
@@ -141,12 +162,12 @@ def make_plan(
     """
     plan = RetentionPlan()
     ordinary = sorted(tag for tag in snapshot.tags if subject_of_tag(tag) is None)
-    judged = _judge_tags(snapshot, ordinary, rules, protection, now, delete_unknown_age)
+    protected = _protected(snapshot, protection)
+    judged = _judge_tags(snapshot, ordinary, rules, protected, now, delete_unknown_age)
     for tag, (delete, why) in judged.items():
         plan.verdicts.append(Verdict(tag, snapshot.tags[tag], snapshot.created(tag), delete, why))
-    protected = {digest for digest in snapshot.manifests if protection.why_digest(digest)}
-    plan.needed = snapshot.with_dependencies(protected | plan.kept_digests)
-    _judge_digest_tags(snapshot, plan, rules, protection, unfinished)
+    plan.needed = snapshot.with_dependencies(protected.digests.keys() | plan.kept_digests)
+    _judge_digest_tags(snapshot, plan, rules, protected, unfinished)
     if all(digest is not None for digest in snapshot.tags.values()):
         # A tag that cannot be read may need any digest.
         unneeded = snapshot.with_children({*unfinished, *plan.candidate_digests}) - plan.needed
@@ -157,11 +178,40 @@ def make_plan(
     return plan
 
 
+class _Protected(t.NamedTuple):
+    """The tags and digests of a repository that are protected, each with the reason."""
+
+    tags: dict[str, str]
+    digests: dict[str, str]
+
+
+def _protected(snapshot: Snapshot, protection: Protection) -> _Protected:
+    """Find what is protected: by its tag, its digest, the ID of its image, or that of an image in it."""
+    direct: dict[str, str] = {}
+    for digest in sorted({*snapshot.manifests, *snapshot.parents}):
+        manifest = snapshot.manifests.get(digest)
+        image_id = manifest.image_id if manifest else None
+        why = protection.why_digest(digest) or (protection.why_digest(image_id) if image_id else None)
+        if why:
+            direct[digest] = why
+    digests = dict(direct)
+    for digest, why in direct.items():
+        # Container engines name the image of their platform, not the index that it was pulled by.
+        for index in closure([digest], snapshot.parents):
+            digests.setdefault(index, why)
+    tags = {}
+    for tag, found in snapshot.tags.items():
+        reason = protection.why_tag(tag) or digests.get(found or "")
+        if reason:
+            tags[tag] = reason
+    return _Protected(tags, digests)
+
+
 def _judge_tags(
     snapshot: Snapshot,
     tags: t.Sequence[str],
     rules: t.Sequence[Rule],
-    protection: Protection,
+    protected: _Protected,
     now: float,
     delete_unknown_age: bool,
 ) -> dict[str, tuple[bool, str]]:
@@ -170,11 +220,10 @@ def _judge_tags(
     delete: dict[str, str] = {}
     for tag in tags:
         digest = snapshot.tags[tag]
-        reason = protection.why(tag, snapshot.with_children({digest}) if digest else ())
         if digest is None:
             keep[tag] = _UNREADABLE
-        elif reason:
-            keep[tag] = reason
+        elif tag in protected.tags:
+            keep[tag] = protected.tags[tag]
         elif digest in snapshot.manifests and tag in snapshot.manifests[digest].removed:
             delete[tag] = "an interrupted removal left it"
     undecided = [tag for tag in tags if tag not in keep and tag not in delete]
@@ -226,7 +275,7 @@ def _judge_digest_tags(
     snapshot: Snapshot,
     plan: RetentionPlan,
     rules: t.Sequence[Rule],
-    protection: Protection,
+    protected: _Protected,
     unfinished: t.Collection[str],
 ) -> None:
     """Add the verdicts on tags that are named after a digest: those of signatures, attestations and lists of referrers.
@@ -245,7 +294,7 @@ def _judge_digest_tags(
         unneeded = snapshot.with_children(digests) - plan.needed
         for tag, subject in list(undecided.items()):
             digest = snapshot.tags[tag]
-            why = protection.why(tag, snapshot.with_children({digest}) if digest else ())
+            why = protected.tags.get(tag)
             if digest is None:
                 why = _UNREADABLE
             elif digest in plan.needed or (subject in snapshot.manifests and subject not in unneeded):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 import typing as t
+from dataclasses import dataclass, field
 
 from .._errors import InvalidInput, Refused, RegistryError
 from .._oci.reference import Reference
@@ -18,10 +19,20 @@ from .apply import Outcome, PlanApplier
 from .limits import check_limits
 from .plan import RepositoryPlan, diff_of, make_repository_plan, read_plans, write_plans
 from .policy import make_plan
-from .protection import Protection
+from .protection import ProtectEntry, Protection, read_protect, unmatched_entries
 from .rules import Rule, parse_rules
 from .snapshot import SnapshotCache, take_snapshot
 from .undo import Restored, UndoEntry, UndoFile, choose_runs, read_runs, restore
+
+
+@dataclass
+class _Policy:
+    """What decides over all repositories, and which entries of ``protect`` match something in each."""
+
+    rules: t.Sequence[Rule]
+    protect: t.Sequence[ProtectEntry]
+    now: float
+    matches: list[dict[str, bool]] = field(default_factory=list)
 
 
 def prune(context: ModuleContext) -> dict[str, t.Any]:
@@ -34,8 +45,12 @@ def prune(context: ModuleContext) -> dict[str, t.Any]:
     if params["apply_plan"]:
         outcomes = [Outcome(plan) for plan in read_plans(params["apply_plan"])]
     else:
-        rules, now = parse_rules(params["rules"]), time.time()
-        outcomes = [_plan(context, reference, rules, now, undo) for reference in _repositories(context)]
+        policy = _Policy(parse_rules(params["rules"]), read_protect(params["protect"]), time.time())
+        outcomes = [_plan(context, reference, policy, undo) for reference in _repositories(context)]
+        for entry in unmatched_entries(policy.matches):
+            context.warn(
+                f"The entry {entry!r} of protect matches nothing in the repositories that it is about."
+            )
     result = _write_plan(context, outcomes) if params["plan"] else _apply(context, outcomes, undo)
     result["repositories"] = [outcome.to_dict() for outcome in outcomes]
     if any(outcome.incomplete for outcome in outcomes):
@@ -85,9 +100,7 @@ def _without_registry(pattern: str, registry: str) -> str:
     return rest
 
 
-def _plan(
-    context: ModuleContext, reference: Reference, rules: t.Sequence[Rule], now: float, undo: UndoFile | None
-) -> Outcome:
+def _plan(context: ModuleContext, reference: Reference, policy: _Policy, undo: UndoFile | None) -> Outcome:
     """Plan for one repository. What goes wrong in it does not stop the others."""
     params = context.params
     plan = RepositoryPlan(reference.registry, reference.repository)
@@ -100,8 +113,11 @@ def _plan(
         snapshot = take_snapshot(repository, cache, unfinished)
         if snapshot is None:
             return Outcome(plan)
-        protection = Protection(params["protect"], reference.registry, reference.repository)
-        retention = make_plan(snapshot, rules, protection, now, params["unknown_age"] == "delete", unfinished)
+        protection = Protection(policy.protect, reference.registry, reference.repository)
+        policy.matches.append(protection.matches(snapshot.tags, snapshot.digests))
+        retention = make_plan(
+            snapshot, policy.rules, protection, policy.now, params["unknown_age"] == "delete", unfinished
+        )
         plan = make_repository_plan(repository, snapshot, retention, protection)
         refusal = check_limits(retention, params["max_delete"], params["max_delete_percent"])
         return Outcome(plan, error=Refused(f"{refusal}: nothing was deleted.") if refusal else None)

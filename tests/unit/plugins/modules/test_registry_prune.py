@@ -36,6 +36,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._prune.undo import
 from ansible_collections.ocikit.registry.plugins.modules import registry_prune
 from tests.hostile import HostileRegistry, Request
 from tests.registries import Registry, images
+from tests.unit.conftest import RecordedEvents
 from tests.unit.copying import writes
 from tests.unit.pruning import (
     ALL,
@@ -343,6 +344,19 @@ class TestRepositories:
             with pytest.raises(InvalidInput, match="set registry to elsewhere.example.com"):
                 pruned(server.url, "elsewhere.example.com/team/*", rules=RULES)
 
+    def test_entries_of_protect_that_match_nothing_are_warned_about(
+        self, pruned: Pruner, events: RecordedEvents
+    ) -> None:
+        with HostileRegistry() as server:
+            add(server, "a/app")
+            other = f"{server.host}/a/other:1"
+            entries = [f"{server.host}/a/app:lastest", "lastest", "stable", other, "sha256:" + "7" * 64]
+            pruned(server.url, "a/app", rules=RULES, protect=entries, check_mode=True)
+            assert events.warnings == [
+                f"The entry {entry!r} of protect matches nothing in the repositories that it is about."
+                for entry in entries[:2]
+            ]
+
     def test_patterns_need_a_catalog(self, pruned: Pruner) -> None:
         with HostileRegistry(catalog="404") as server:
             with pytest.raises(InvalidInput, match="team/.* is a pattern over a catalog: set registry"):
@@ -398,6 +412,9 @@ class TestInput:
             ({"restore": "x", "undo": "y"}, "leave undo out"),
             ({"repositories": ["a:tag"], "rules": RULES}, "leave out the tag"),
             ({"repositories": ["regex:("], "rules": RULES}, "not a regular expression"),
+            ({"repositories": ["a/b"], "rules": RULES, "protect": ["a/b:1 a/b:2"]}, "one entry for each"),
+            ({"repositories": ["a/b"], "rules": RULES, "protect": [{"image": "a/b"}]}, "is a dictionary"),
+            ({"repositories": ["a/b"], "rules": RULES, "protect": [1.1]}, "is a number"),
             ({"repositories": ["^team/.*"], "rules": RULES}, "in repositories can match no repository"),
             ({"repositories": ["a/*|b/*"], "rules": RULES}, "one entry for each repository"),
             (
