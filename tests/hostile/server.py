@@ -58,6 +58,7 @@ BEHAVIOURS: dict[str, tuple[t.Any, str]] = {
     "huge_manifest": (0, "pad a manifest answer with spaces to this many bytes"),
     "content_encoding": ("", "gzip: compress manifest and blob answers although nobody asked for it"),
     "warning": ("", "send this text in a Warning header with every answer"),
+    "warning_on": ("", "a regular expression on 'METHOD /path' that limits warning"),
     "headers": (None, "{name: value}: send these headers with every answer"),
     "page_size": (0, "tags and repositories on one page when the client names no n; 0: all"),
     "link": (
@@ -474,7 +475,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         for name, value in found.items():
             for line in value.split("\n") if value else ():
                 self.send_header(name, line)
-        if self.do.warning:
+        if self.do.warning and re.search(self.do.warning_on, f"{self.command} {self.path}"):
             self.send_header("Warning", f'299 - "{self.do.warning}"')
         for name, value in (self.do.headers or {}).items():
             self.send_header(name, value)

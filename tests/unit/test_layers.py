@@ -11,6 +11,7 @@ import re
 import typing as t
 
 import pytest
+import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 UTILS = ROOT / "plugins/module_utils"
@@ -123,3 +124,11 @@ def test_modules_do_not_import_each_other() -> None:
         tree: t.Any = ast.parse(path.read_text(encoding="utf-8"))
         names = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
         assert not any(".plugins.modules" in name for name in names), path.name
+
+
+def test_every_module_runs_through_the_action_plugin() -> None:
+    runtime = yaml.safe_load((ROOT / "meta/runtime.yml").read_text(encoding="utf-8"))
+    (plugin,) = [path.stem for path in (ROOT / "plugins/action").glob("*.py")]
+    modules = {path.stem for path in (ROOT / "plugins/modules").glob("*.py")}
+    redirected = {name: to["redirect"] for name, to in runtime["plugin_routing"]["action"].items()}
+    assert redirected == dict.fromkeys(modules - {plugin}, f"ocikit.registry.{plugin}")
