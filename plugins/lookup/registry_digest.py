@@ -58,8 +58,9 @@ options:
       - Other failures, such as missing rights or an unreachable registry, are never covered by it.
     type: raw
 notes:
-  - A variable that holds this lookup asks the registry whenever it is used. Use M(ansible.builtin.set_fact)
-    to ask once.
+  - A variable that holds this lookup asks the registry whenever it is used, once for each host. Use
+    M(ansible.builtin.set_fact) in a play on C(localhost) to ask once for all hosts. C(run_once) is not enough where a
+    play has C(serial), because each batch asks again.
 seealso:
   - plugin: ocikit.registry.registry_tags
     plugin_type: lookup
@@ -69,11 +70,6 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Pin the image once, so that all hosts get the same one
-  ansible.builtin.set_fact:
-    app_image: "{{ lookup('ocikit.registry.registry_digest', 'registry.example.com/team/app:1.4.2') }}"
-  run_once: true
-
 - name: Stop unless the tag still has the digest that was tested
   ansible.builtin.assert:
     that:
@@ -98,6 +94,26 @@ EXAMPLES = r"""
   ansible.builtin.command:
     cmd: make image
   when: lookup('ocikit.registry.registry_digest', image, default='') | length == 0
+
+---
+# A play of its own asks once. With run_once, each batch of a play with serial would ask again.
+- name: Pin the image, once for all hosts
+  hosts: localhost
+  gather_facts: false
+  tasks:
+    - name: Look the image up
+      ansible.builtin.set_fact:
+        app_image: "{{ lookup('ocikit.registry.registry_digest', 'registry.example.com/team/app:1.4.2') }}"
+
+- name: Deploy the same image to all hosts
+  hosts: webservers
+  serial: 2
+  tasks:
+    - name: Deploy
+      ansible.builtin.template:
+        src: compose.yml.j2 # has image: {{ hostvars.localhost.app_image }}
+        dest: /srv/app/compose.yml
+        mode: "0644"
 """
 
 RETURN = r"""

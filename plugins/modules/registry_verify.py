@@ -13,7 +13,11 @@ author:
   - ocikit.registry contributors (@ocikit)
 description:
   - Fails unless all images exist and meet all requirements. Every violation is listed, each on a line of its own.
-  - Images are looked up in parallel with one HEAD request each. Further requests are sent only where a requirement needs them.
+  - Images are looked up in parallel with one HEAD request each. Further requests are sent only for indexes, and where a
+    requirement needs them.
+  - Everything in an index that a container engine could run is an image, whatever its entry says, except for attestations with
+    the platform C(unknown/unknown) and the annotation C(vnd.docker.reference.digest). An image that cannot be read or
+    understood is a violation. So is an index without images, and the placeholder of an interrupted M(ocikit.registry.registry_rmtag).
 extends_documentation_fragment:
   - ocikit.registry._registry
   - ocikit.registry._attributes
@@ -33,7 +37,7 @@ options:
       - Lock file, as the role P(ocikit.registry.promote#role) writes it. Every image must be in it, with the digest that the
         image has now.
       - Either its path on the host that runs the task, its text, or the list that it holds. Each entry has C(image), a
-        reference by tag, and C(digest). Further keys are allowed.
+        reference by tag, and C(digest). Further keys are allowed, but none twice, and none that differs from these in case only.
       - A file in YAML needs PyYAML on the host that runs the task, one in JSON does not.
     type: raw
   pinned:
@@ -52,14 +56,16 @@ options:
       - Tags that must not be used, as shell patterns, or as regular expressions after C(regex:). An image that is written
         without tag and digest has the tag V(latest).
     type: list
-    elements: str
+    elements: raw
     default: []
   platforms:
     description:
       - Platforms that the image must have, such as V(linux/arm64/v8). O(max_size), O(max_age) and O(labels) then apply to the
         images for these platforms. Otherwise they apply to all images of an index.
+      - An image that does not name its platform, neither in an index nor in its configuration, is a violation. All images of
+        an index whose entries name no platform are verified as well, because some engines run them.
     type: list
-    elements: str
+    elements: raw
     default: []
   max_size:
     description:
@@ -87,10 +93,12 @@ options:
   referrers:
     description:
       - Artifact types that must exist among the referrers of the image, as shell patterns, or as regular expressions after
-        C(regex:). V(cosign) stands for a signature of cosign, which is kept under a tag.
-      - Only their existence is verified. This option does not verify who made them.
+        C(regex:). V(cosign) stands for a signature of cosign, under its tag or among the referrers.
+      - A referrer counts if its own manifest exists, names the image as its subject, and has the type. What a list of referrers
+        says is not enough. At most 100 referrers are read.
+      - This option does not verify who made them.
     type: list
-    elements: str
+    elements: raw
     default: []
   report_only:
     description:
@@ -181,7 +189,8 @@ violations:
       type: str
     demand:
       description:
-        - Name of the option that is not met; V(exists) if the image does not exist; V(readable) if it cannot be read.
+        - Name of the option that is not met; V(exists) if the image does not exist, or is none; V(readable) if it cannot be
+          read or understood.
       type: str
     message:
       description: What is wrong, on one line.

@@ -35,6 +35,9 @@ class Source(t.NamedTuple):
 DISTRIBUTION3 = Source("distribution", "github.com/distribution/distribution/v3", "v3.1.1", "cmd/registry")
 # The module proxy refuses the names that later versions have. Without tags it is zot's "minimal" build.
 ZOT = Source("zot", "github.com/project-zot/zot", "v1.4.3", "cmd/zot", "containers_image_openpgp")
+# Clients that sign: the one writes tags by default, the other referrers.
+COSIGN2 = Source("cosign", "github.com/sigstore/cosign/v2", "v2.6.5", "cmd/cosign")
+COSIGN3 = Source("cosign", "github.com/sigstore/cosign/v3", "v3.1.3", "cmd/cosign")
 
 
 def find_built(source: Source, cache_dir: os.PathLike[str] | str = DEFAULT_CACHE) -> str:

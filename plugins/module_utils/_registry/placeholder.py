@@ -75,6 +75,21 @@ def make_placeholder(tags: t.Mapping[str, str], docker: bool) -> Placeholder:
     return Placeholder(Manifest.parse(json.dumps(_manifest(family, *blobs)).encode(), family.manifest), blobs)
 
 
+def is_like_placeholder(descriptor: Descriptor) -> bool:
+    """Tell whether a manifest has the media type and the size in bytes of one that may_be_placeholder().
+
+    For whoever has only asked for its headers: placeholders differ in nothing but a digest and a size.
+    """
+    for family in (_DOCKER, _OCI):
+        layer = Descriptor(family.layer, digest_of(_LAYER), len(_LAYER))
+        config = Descriptor(family.config, layer.digest, 0)
+        shortest = len(json.dumps(_manifest(family, config, layer)))
+        longest = shortest + len(str(CONFIG_LIMIT)) - 1
+        if descriptor.media_type == family.manifest and shortest <= descriptor.size <= longest:
+            return True
+    return False
+
+
 def may_be_placeholder(manifest: Manifest) -> bool:
     """Tell whether ``manifest`` is that of a placeholder, as far as can be told without its configuration."""
     for family in (_DOCKER, _OCI):

@@ -15,7 +15,7 @@ from .._errors import InvalidInput, printable
 from .._oci.reference import Reference
 from .._registry.connection import RegistryClients
 from .lock import Lock
-from .requirements import REQUIREMENTS, Requirements
+from .requirements import REQUIREMENTS, Requirements, text
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def read_checks(clients: RegistryClients, params: t.Mapping[str, t.Any]) -> list
     checks = []
     for entry in entries:
         own = {"image": entry} if isinstance(entry, str) else _read_entry(entry)
-        reference = clients.reference(own["image"])
+        reference = clients.reference(text(own["image"], "images"))
         requirements = Requirements.read({**params, **own})
         checks.append(Check(reference, requirements, lock.digest(reference) if lock is not None else None))
     return checks
@@ -51,9 +51,10 @@ def _read_entry(entry: t.Any) -> dict[str, t.Any]:
     """Return the keys that an entry of images has, with the types of REQUIREMENTS."""
     if not isinstance(entry, dict):
         raise InvalidInput(
-            "Each entry of images must be a reference, or a dictionary of image and requirements."
+            f"{printable(entry, 100)} in images must be a reference, or a dictionary of image and requirements. Write numbers"
+            " in quotes, as they are meant."
         )
-    spec = {"image": {"type": "str", "required": True}, **REQUIREMENTS}
+    spec = {"image": {"type": "raw", "required": True}, **REQUIREMENTS}
     result = ArgumentSpecValidator(spec).validate(entry)
     if result.error_messages:
         raise InvalidInput(

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Note that this module_utils is PRIVATE to the collection.
-"""Lock files: the digests that images must have, by their tags."""
+"""Lock files: the digests that images must have, by their tags. One that can be read in two ways is refused."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import json
 import typing as t
 from dataclasses import replace
 
-from .._errors import InvalidInput
+from .._errors import InvalidInput, printable
 from .._oci.reference import Reference, check_digest
 from .._registry.connection import RegistryClients
 from .._storage.files import read_file, storage_errors
@@ -23,6 +23,8 @@ else:
     HAS_YAML = True
 
 _LIMIT = 16 << 20
+_MERGE = "tag:yaml.org,2002:merge"
+_KEYS = ("image", "digest")
 
 
 class Lock:
@@ -48,14 +50,9 @@ class Lock:
             raise InvalidInput(f"{name} is no lock file: that is a list of dictionaries of image and digest.")
         digests: dict[Reference, str] = {}
         for entry in lock:
-            image, digest = entry.get("image"), entry.get("digest")
-            if not isinstance(image, str) or not isinstance(digest, str):
-                raise InvalidInput(f"{name} is no lock file: each of its entries needs image and digest.")
-            reference = clients.reference(image)
-            check_digest(digest, f"digest in {name}")
-            key = _by_tag(reference)
-            if digests.setdefault(key, digest) != digest or reference.digest not in (None, digest):
-                raise InvalidInput(f"{name} gives two digests for {key}.")
+            reference, digest = _read_entry(clients, entry, name)
+            if digests.setdefault(reference, digest) != digest:
+                raise InvalidInput(f"{name} gives two digests for {reference}.")
         return cls(digests)
 
     @property
@@ -74,6 +71,27 @@ class Lock:
         return reference.digest if reference.digest in known else ""
 
 
+def _read_entry(clients: RegistryClients, entry: t.Mapping[t.Any, t.Any], name: str) -> tuple[Reference, str]:
+    """Return the image of an entry, by its tag, and its digest. Raises InvalidInput, which calls the lock file ``name``."""
+    image, digest = entry.get("image"), entry.get("digest")
+    if not isinstance(image, str) or not isinstance(digest, str):
+        raise InvalidInput(
+            f"{name} is no lock file: each of its entries needs image and digest, both of them text."
+        )
+    for key in entry:
+        if key not in _KEYS and str(key).strip().lower() in _KEYS:
+            raise InvalidInput(
+                f"{name} is no lock file: an entry has the key {printable(key, 50)!r}. Write image and digest."
+            )
+    reference = clients.reference(image)
+    check_digest(digest, f"digest in {name}")
+    if reference.digest not in (None, digest):
+        raise InvalidInput(f"{name} gives two digests for {_by_tag(reference)}.")
+    if reference.digest and not reference.tag:
+        raise InvalidInput(f"{name} has {reference}, an image without a tag: write the tag that was locked.")
+    return _by_tag(reference), digest
+
+
 def _by_tag(reference: Reference) -> Reference:
     return replace(reference, tag=reference.tag or "latest", digest=None)
 
@@ -81,7 +99,9 @@ def _by_tag(reference: Reference) -> Reference:
 def _load(text: str, name: str) -> t.Any:
     """Return what ``text`` holds, JSON or else YAML. Raises InvalidInput, which calls it ``name``."""
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_unique)
+    except _Duplicate as error:
+        raise InvalidInput(f"{name} gives {error} twice in one entry.") from None
     except (ValueError, RecursionError):
         pass
     if not HAS_YAML:
@@ -89,7 +109,9 @@ def _load(text: str, name: str) -> t.Any:
             f"{name} is not JSON, and this host has no PyYAML: install it, or give what the file holds as a list."
         )
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, Loader=_loader())
+    except _Duplicate as error:
+        raise InvalidInput(f"{name} gives {error} twice in one entry.") from None
     # PyYAML lets out whatever its constructors stumble over.
     except (
         yaml.YAMLError,
@@ -101,3 +123,28 @@ def _load(text: str, name: str) -> t.Any:
         RecursionError,
     ):
         raise InvalidInput(f"{name} is neither YAML nor JSON.") from None
+
+
+class _Duplicate(Exception):
+    """A key stands twice in one mapping, of which parsers silently take one."""
+
+
+def _unique(pairs: t.Iterable[tuple[t.Any, t.Any]]) -> dict[t.Any, t.Any]:
+    result: dict[t.Any, t.Any] = {}
+    for key, value in pairs:
+        if key in result:
+            raise _Duplicate(printable(key, 50))
+        result[key] = value
+    return result
+
+
+def _loader() -> type[yaml.SafeLoader]:
+    """Return a loader like yaml.SafeLoader that raises _Duplicate."""
+
+    class Loader(yaml.SafeLoader):
+        def construct_mapping(self, node: t.Any, deep: bool = False) -> dict[t.Any, t.Any]:
+            keys = [key for key, _value in node.value if key.tag != _MERGE]
+            _unique((self.construct_object(key, deep=True), None) for key in keys)
+            return super().construct_mapping(node, deep)
+
+    return Loader

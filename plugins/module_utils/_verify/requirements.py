@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from .._errors import InvalidInput, printable
 from .._oci.content import Platform
 from .._oci.quantities import parse_duration, parse_size
 from .._oci.tag_patterns import TAGS, Patterns
@@ -17,13 +18,13 @@ from .._oci.tag_patterns import TAGS, Patterns
 REQUIREMENTS: dict[str, dict[str, t.Any]] = {
     "pinned": {"type": "bool"},
     "allow_moved_tags": {"type": "bool"},
-    "forbidden_tags": {"type": "list", "elements": "str"},
-    "platforms": {"type": "list", "elements": "str"},
+    "forbidden_tags": {"type": "list", "elements": "raw"},
+    "platforms": {"type": "list", "elements": "raw"},
     "max_size": {"type": "str"},
     "max_age": {"type": "str"},
     "allow_unknown_age": {"type": "bool"},
     "labels": {"type": "dict"},
-    "referrers": {"type": "list", "elements": "str"},
+    "referrers": {"type": "list", "elements": "raw"},
 }
 COSIGN = "cosign"
 
@@ -55,20 +56,24 @@ class Requirements:
     @classmethod
     def read(cls, options: t.Mapping[str, t.Any]) -> Requirements:
         """Return the requirements in ``options``, which have the names of REQUIREMENTS. Raises InvalidInput."""
-        labels = {name: _text(value) for name, value in (options["labels"] or {}).items()}
-        referrers = options["referrers"] or []
+        referrers = texts(options["referrers"], "referrers")
+        labels = options["labels"] or {}
         return cls(
             pinned=bool(options["pinned"]),
             allow_moved_tags=bool(options["allow_moved_tags"]),
-            forbidden_tags=Patterns(options["forbidden_tags"] or (), "forbidden_tags", TAGS),
-            platforms=tuple(Platform.parse(platform) for platform in options["platforms"] or ()),
+            forbidden_tags=Patterns(
+                texts(options["forbidden_tags"], "forbidden_tags"), "forbidden_tags", TAGS
+            ),
+            platforms=tuple(
+                Platform.parse(platform) for platform in texts(options["platforms"], "platforms")
+            ),
             max_size=options["max_size"] or "",
             max_bytes=parse_size(options["max_size"]) if options["max_size"] else 0,
             max_age=options["max_age"] or "",
             max_seconds=parse_duration(options["max_age"]) if options["max_age"] else 0,
             allow_unknown_age=bool(options["allow_unknown_age"]),
-            labels={name: _pattern(text, "labels") if text else None for name, text in labels.items()},
-            referrers=tuple(_pattern(text, "referrers") for text in referrers if text != COSIGN),
+            labels={text(name, "labels"): _label_pattern(value) for name, value in labels.items()},
+            referrers=tuple(_pattern(pattern, "referrers") for pattern in referrers if pattern != COSIGN),
             cosign=COSIGN in referrers,
         )
 
@@ -87,8 +92,20 @@ def _pattern(text: str, option: str) -> Pattern:
     return Pattern(text, Patterns([text], option, None))
 
 
-def _text(value: t.Any) -> str | None:
-    """Return the pattern that a label has to match; booleans are what YAML makes of the labels true and false."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return None if value in (None, "") else str(value)
+def _label_pattern(value: t.Any) -> Pattern | None:
+    """Return the pattern that a label has to match, None if any value will do."""
+    return None if value in (None, "") else _pattern(text(value, "labels"), "labels")
+
+
+def text(value: t.Any, option: str) -> str:
+    """Return ``value`` of ``option`` if it is text. Raises InvalidInput: YAML makes 1.1 of 1.10, and True of yes."""
+    if not isinstance(value, str):
+        raise InvalidInput(
+            f"{printable(value, 100)} in {option} is not text but a value of YAML: write it in quotes, as it is meant."
+        )
+    return value
+
+
+def texts(values: t.Iterable[t.Any] | None, option: str) -> list[str]:
+    """Return the entries of the list ``option``; see text()."""
+    return [text(value, option) for value in values or ()]

@@ -2,28 +2,30 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Note that this module_utils is PRIVATE to the collection.
-"""Requirements on images, checked without stopping at the first that is not met."""
+"""Requirements on images, checked without stopping at the first that is not met.
+
+The gate fails closed: what cannot be read, or is not understood, is a violation.
+"""
 
 from __future__ import annotations
 
 import time
 import typing as t
 
-from .._errors import Denied, DigestMismatch, NotFound, ProtocolError, Refused, Unauthorized, printable
-from .._oci.content import Descriptor, Manifest
-from .._oci.digest_tags import cosign_tag_names
+from .._errors import NotFound, Refused, printable
+from .._oci.content import IMAGE_TYPES, Descriptor, Manifest, Platform
 from .._oci.quantities import known_age
 from .._parallel import map_concurrent
 from .._registry.connection import RegistryClients
 from .._registry.context import ModuleContext
 from .._registry.images import ImagePicker, created_time, image_config, total_size
-from .._registry.referrers import find_referrers
+from .._registry.placeholder import is_like_placeholder, placeholder_sentence, read_removed_tags
 from .._registry.repository import Repository
 from .checks import Check, read_checks
-from .contents import images_in
+from .contents import UNREADABLE, read_contents
+from .referrers import missing_referrers
 
-# What these say is about one image; anything else means that nothing can be verified at all.
-_UNREADABLE = (NotFound, Unauthorized, Denied, ProtocolError, DigestMismatch)
+Result = t.TypeVar("Result")
 
 
 class Violation(t.NamedTuple):
@@ -100,20 +102,24 @@ class _Verification:
         self._violations: list[Violation] = []
 
     def run(self) -> Finding:
-        digest = None
         self._check_name()
-        try:
-            digest = self._check_digest()
-            if digest and self._requirements.need_content:
-                self._check_content(self._repository.manifest(digest))
-            if digest and self._requirements.cosign and not self._has_cosign_signature(digest):
-                self._violate("referrers", "it has no signature of cosign.")
-            if digest and self._requirements.referrers:
-                self._check_referrers(digest)
-        except _UNREADABLE as error:
-            self._violate("readable", str(error))
+        descriptor = self._attempt(self._check_digest)
+        if descriptor:
+            root = descriptor
+            self._attempt(lambda: self._check_content(root))
+            if self._requirements.cosign or self._requirements.referrers:
+                self._attempt(lambda: self._check_referrers(root.digest))
+        digest = descriptor.digest if descriptor else None
         pinned = self._reference.pinned(digest) if digest else None
         return Finding(str(self._reference), digest, pinned, self._violations)
+
+    def _attempt(self, check: t.Callable[[], Result]) -> Result | None:
+        """Return what ``check`` returns. That it cannot be done is a violation, which hides no other one."""
+        try:
+            return check()
+        except UNREADABLE as error:
+            self._violate("readable", str(error))
+            return None
 
     def _violate(self, requirement: str, message: str) -> None:
         self._violations.append(Violation(str(self._reference), requirement, printable(message, 1000)))
@@ -128,8 +134,8 @@ class _Verification:
         if locked == "":
             self._violate("lock", "it is not in the lock file.")
 
-    def _check_digest(self) -> str | None:
-        """Check what the image is now, and return the digest that all other requirements are about."""
+    def _check_digest(self) -> Descriptor | None:
+        """Check what the image is now, and return what all other requirements are about."""
         digest, locked = self._reference.digest, self._check.locked
         if locked and not digest and self._requirements.allow_moved_tags:
             digest = locked
@@ -142,7 +148,7 @@ class _Verification:
         tag = self._reference.tag
         if self._requirements.pinned and tag and self._reference.digest:
             self._check_tag(tag, descriptor.digest)
-        return descriptor.digest
+        return descriptor
 
     def _check_tag(self, tag: str, digest: str) -> None:
         """Check that the tag before a digest still points to it."""
@@ -151,40 +157,74 @@ class _Verification:
             if current is None or current.digest != digest:
                 self._violate("pinned", f"its tag is {current.digest if current else 'gone'} now.")
 
-    def _check_content(self, root: Manifest) -> None:
-        images = images_in(self._repository, root) if root.is_index else [root.descriptor]
-        if self._requirements.platforms:
-            images = self._of_platforms(root)
-        if self._requirements.need_each_image:
-            for violations in self._repository.map(
-                lambda image: list(self._check_image(root, image)), images
-            ):
-                for requirement, message in violations:
-                    self._violate(requirement, message)
+    def _check_content(self, descriptor: Descriptor) -> None:
+        """Check what the image consists of. A single image is only read where a requirement is about that."""
+        requirements = self._requirements
+        is_image = descriptor.media_type in IMAGE_TYPES and not is_like_placeholder(descriptor)
+        if is_image and not requirements.need_content:
+            return
+        root = self._repository.manifest(descriptor.digest)
+        tags = read_removed_tags(self._repository, root)
+        if tags:
+            self._violate("exists", placeholder_sentence("it", tags))
+        contents = read_contents(self._repository, root)
+        for entry, error in contents.unreadable:
+            self._violate("readable", f"{_name(entry, root)} cannot be read: {error}")
+        if not contents.images and not contents.unreadable:
+            self._violate("exists", "it is an index without images.")
+        images = contents.images
+        if requirements.platforms:
+            images = self._check_platforms(root, images)
+        if not requirements.need_each_image:
+            unnamed = bool(requirements.platforms) and root.is_index
+            images = [image for image in images if unnamed and not _names_platform(image)]
+        unique = {image.digest: image for image in reversed(images)}
+        for violations in self._repository.map(
+            lambda image: self._check_image(root, image), reversed(unique.values())
+        ):
+            for requirement, message in violations:
+                self._violate(requirement, message)
 
-    def _of_platforms(self, root: Manifest) -> list[Descriptor]:
-        """Check that the platforms are there, and return their images."""
+    def _check_platforms(self, root: Manifest, images: t.Sequence[Descriptor]) -> list[Descriptor]:
+        """Check that the platforms are there, and return the images that an engine may run for one of them.
+
+        These are all for the same platform as the one that is picked, and all whose entry names none.
+        """
         picker = ImagePicker(self._repository, root, self._reference, self._repository.concurrency)
-        images: list[Descriptor] = []
-        missing: list[str] = []
+        chosen: set[str] = set()
+        missing = []
         for platform in self._requirements.platforms:
             try:
                 picked = picker.pick(platform)
             except NotFound:
                 missing.append(str(platform))
                 continue
-            if not picked.names_platform:
+            if picked.image.digest == root.digest and not picked.names_platform:
                 self._violate("platforms", f"it lacks {platform}: it names no platform.")
-            images.append(picked.image)
+            nearest = _distance(platform, picked.image)
+            if nearest is not None:
+                chosen.update(image.digest for image in images if _distance(platform, image) == nearest)
         if missing:
             self._violate("platforms", f"it lacks {', '.join(missing)}: {picker.offer}.")
-        return images
+        return [image for image in images if image.digest in chosen or not _names_platform(image)]
 
-    def _check_image(self, root: Manifest, image: Descriptor) -> t.Iterator[tuple[str, str]]:
-        """Yield the requirements that a single image does not meet, each with its message."""
+    def _check_image(self, root: Manifest, image: Descriptor) -> list[tuple[str, str]]:
+        """Return the requirements that a single image does not meet, each with its message."""
+        name = _name(image, root)
+        try:
+            manifest = root if image.digest == root.digest else self._repository.manifest(image.digest)
+            if manifest.is_index:
+                return [("readable", f"{name} is an index, though its media type is {image.media_type}.")]
+            return list(self._violations_of(name, manifest, manifest is root or _names_platform(image)))
+        except UNREADABLE as error:
+            return [("readable", f"{name} cannot be read: {error}")]
+
+    def _violations_of(
+        self, name: str, manifest: Manifest, names_platform: bool
+    ) -> t.Iterator[tuple[str, str]]:
+        """Yield the requirements that the image called ``name`` does not meet, each with its message."""
         requirements = self._requirements
-        manifest = root if image.digest == root.digest else self._repository.manifest(image.digest)
-        name = "it" if manifest is root else f"its image for {image.platform or image.digest}"
+        silent = bool(requirements.platforms) and not names_platform
         if requirements.max_size:
             size = total_size(manifest, {})
             if size is None:
@@ -192,8 +232,11 @@ class _Verification:
             elif size > requirements.max_bytes:
                 yield "max_size", f"{name} has {size} bytes, more than {requirements.max_size}."
         config = None
-        if requirements.labels or (requirements.max_age and created_time(manifest, None) is None):
+        undated = requirements.max_age and created_time(manifest, None) is None
+        if silent or requirements.labels or undated:
             config = image_config(self._repository, manifest)
+        if silent and not (config and Platform.from_dict(config["full"]).known):
+            yield "platforms", f"{name} names no platform."
         if requirements.max_age:
             yield from self._check_age(name, created_time(manifest, config))
         labels = config["labels"] if config else {}
@@ -201,7 +244,9 @@ class _Verification:
             value = labels.get(label)
             if value is None:
                 yield "labels", f"{name} has no label {label}."
-            elif pattern and not pattern.compiled.match(str(value)):
+            elif not isinstance(value, str):
+                yield "labels", f"{name} has the label {label}, but it is no text."
+            elif pattern and not pattern.compiled.match(value):
                 shown = printable(value, 200)
                 yield "labels", f"{name} has the label {label} {shown!r}, not {pattern.text!r}."
 
@@ -215,13 +260,21 @@ class _Verification:
             yield "max_age", f"{name} was made at {made}, more than {self._requirements.max_age} ago."
 
     def _check_referrers(self, digest: str) -> None:
-        listed = find_referrers(self._repository, digest).descriptors
-        types = sorted({referrer.artifact_type for referrer in listed if referrer.artifact_type})
-        for pattern in self._requirements.referrers:
-            if not any(pattern.compiled.match(artifact_type) for artifact_type in types):
-                has = f"it has {', '.join(types)}" if types else "it has none"
-                self._violate("referrers", f"it has no referrer of the type {pattern.text}: {has}.")
+        for message in missing_referrers(self._repository, digest, self._requirements):
+            self._violate("referrers", message)
 
-    def _has_cosign_signature(self, digest: str) -> bool:
-        signatures = [name for name in cosign_tag_names(digest) if name.endswith(".sig")]
-        return any(self._repository.resolve(name) for name in signatures)
+
+def _names_platform(image: Descriptor) -> bool:
+    return image.platform is not None and image.platform.known
+
+
+def _distance(platform: Platform, image: Descriptor) -> int | None:
+    """Return how far the image is from being one for ``platform``, as far as its entry tells."""
+    return platform.distance(image.platform) if image.platform else None
+
+
+def _name(image: Descriptor, root: Manifest) -> str:
+    """Return what messages call an image: of an index by its platform, else by its digest."""
+    if image.digest == root.digest:
+        return "it"
+    return f"its image {f'for {image.platform}' if _names_platform(image) else image.digest}"

@@ -21,6 +21,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.quantities import parse_size
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.placeholder import make_placeholder
 from ansible_collections.ocikit.registry.plugins.module_utils._verify import lock as _lock
 from ansible_collections.ocikit.registry.plugins.modules import registry_verify
 from tests.hostile import HostileRegistry
@@ -162,6 +163,12 @@ def test_platforms_of_an_index_take_one_request_more(connect: Connect, shop: Reg
     assert [method for method, _uri, _status in shop.requests()] == ["HEAD", "GET"]
 
 
+def test_an_index_takes_one_request_more_to_find_an_image_in_it(connect: Connect, shop: Registry) -> None:
+    shop.clear_requests()
+    assert violations(connect, shop, "a/b:multi") == []
+    assert [method for method, _uri, _status in shop.requests()] == ["HEAD", "GET"]
+
+
 def test_size_is_that_of_each_platform(connect: Connect, shop: Registry) -> None:
     large, small = size_of(ARM), size_of(YOUNG)
     assert large > small
@@ -279,6 +286,20 @@ def test_json_lock_needs_no_yaml(
         ({}, "nothing to verify"),
         ({"lock": []}, "nothing to verify"),
         ({"images": [5]}, "must be a reference, or a dictionary"),
+        ({"images": [1.10]}, "1.1 in images must be a reference, .* in quotes"),
+        ({"images": [True]}, "in quotes"),
+        ({"images": [{"image": 1.10}]}, "1.1 in images is not text"),
+        ({"images": [{"image": "a/b", "forbidden_tags": [1.10]}]}, "1.1 in forbidden_tags is not text"),
+        ({"images": ["a/b"], "forbidden_tags": [1.10]}, "1.1 in forbidden_tags is not text"),
+        ({"images": ["a/b"], "forbidden_tags": [None]}, "None in forbidden_tags is not text"),
+        ({"images": ["a/b"], "referrers": [5]}, "5 in referrers is not text"),
+        ({"images": ["a/b"], "platforms": [{"linux": "amd64"}]}, "in platforms is not text"),
+        ({"images": ["a/b"], "labels": {"version": 1.10}}, "1.1 in labels is not text"),
+        ({"images": ["a/b"], "labels": {"approved": True}}, "True in labels is not text"),
+        ({"images": ["a/b"], "labels": {5: "a"}}, "5 in labels is not text"),
+        ({"images": ["a/b"], "forbidden_tags": ["{latest,3.0}"]}, "can match no tag"),
+        ({"images": ["a/b"], "forbidden_tags": ["^v1"]}, "can match no tag"),
+        ({"images": ["a/b"], "forbidden_tags": ["a|b"]}, "can match no tag"),
         ({"images": [{"platforms": []}]}, "image"),
         ({"images": [{"image": "a/b", "size": 5}]}, "Supported parameters include"),
         ({"images": [{"image": "a/b", "pinned": "perhaps"}]}, "not a valid boolean"),
@@ -304,6 +325,13 @@ def test_bad_input_sends_nothing(connect: Connect, params: dict[str, t.Any], mat
         with pytest.raises(InvalidInput, match=match):
             verify(connect, server.url, **params)
         assert server.requests == []
+
+
+def test_ad_hoc_values_are_text(connect: Connect) -> None:
+    with HostileRegistry() as server:
+        server.add("a/b", YOUNG, "1.10")
+        result = verify(connect, server.url, images="a/b:1.10", forbidden_tags="1.10,2", labels="team=core")
+        assert [one["message"] for one in result["violations"]] == ["the tag 1.10 must not be used."]
 
 
 def test_lock_file_that_is_missing(connect: Connect, tmp_path: pathlib.Path) -> None:
@@ -336,6 +364,20 @@ def test_wrong_bytes_are_a_violation(connect: Connect) -> None:
         server.add("a/b", YOUNG, "1")
         (found,) = verify(connect, server.url, images=["a/b:1"], max_size="1GB")["violations"]
         assert found["demand"] == "readable"
+
+
+@pytest.mark.parametrize("docker", [True, False])
+@pytest.mark.parametrize("params", [{}, {"max_size": "1GB"}, {"pinned": False, "platforms": ["linux/amd64"]}])
+def test_placeholder_of_a_removal_is_no_image(
+    connect: Connect, docker: bool, params: dict[str, t.Any]
+) -> None:
+    made = make_placeholder({"1": YOUNG.digest, "2": ARM.digest}, docker)
+    blobs = {descriptor.digest: content for descriptor, content in made.blobs.items()}
+    with HostileRegistry() as server:
+        server.add("a/b", images.Image(made.manifest.raw, made.manifest.media_type, blobs), "1")
+        (violation,) = verify(connect, server.url, images=["a/b:1"], **params)["violations"]
+    assert violation["demand"] == "exists"
+    assert "placeholder of an interrupted removal of the tag 1 and 1 more" in violation["message"]
 
 
 def test_schema1_does_not_tell_its_size(connect: Connect) -> None:
