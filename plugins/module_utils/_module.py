@@ -47,14 +47,6 @@ def connection_arguments() -> dict[str, dict[str, t.Any]]:
     }
 
 
-def destination_arguments() -> dict[str, dict[str, t.Any]]:
-    """Return the argument spec of the option ``destination``: connection options of another side, none with a default."""
-    side = {name: {**spec} for name, spec in OPTIONS.items() if name != "concurrency"}
-    for spec in side.values():
-        spec.pop("default", None)
-    return {"destination": {"type": "dict", "options": side}}
-
-
 def run(
     function: t.Callable[[ModuleContext], dict[str, t.Any]],
     argument_spec: dict[str, dict[str, t.Any]],

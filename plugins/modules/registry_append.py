@@ -317,6 +317,11 @@ targets:
     changed:
       description: Whether these differ.
       type: bool
+    repaired:
+      description:
+        - Whether it had the digest already, but its repository lacked something that the image needs, which was sent (in
+          check mode, would be). Then the task is changed as well.
+      type: bool
 blobs:
   description: What had to move (in check mode, would have to).
   returned: success
@@ -382,10 +387,11 @@ from ansible_collections.ocikit.registry.plugins.module_utils._transfer.layer im
     tarball,
     text_member,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._transfer.tagging import (
+from ansible_collections.ocikit.registry.plugins.module_utils._transfer.targets import (
     Target,
     read_targets,
     targets_diff,
+    targets_result,
 )
 
 _FILE_SPEC: dict[str, t.Any] = {
@@ -452,13 +458,11 @@ def append_layers(context: ModuleContext) -> dict[str, t.Any]:
         base_digest, result = None, _on_nothing(params, change, platforms)
     delivery = deliver(
         _images(base, base_digest, result, targets),
-        clients,
-        overwrite=params["overwrite"],
         check_mode=context.check_mode,
         include_foreign=False,
     )
     return {
-        "changed": any(target.changed for target in targets),
+        **targets_result(targets),
         "image": str(base) if base else None,
         "base_digest": base_digest,
         "digest": result.root.digest,
@@ -472,7 +476,6 @@ def append_layers(context: ModuleContext) -> dict[str, t.Any]:
             for before, (platform, after) in result.images.items()
         ],
         "dropped_attestations": result.dropped,
-        "targets": [target.to_dict() for target in targets],
         "blobs": delivery.to_dict(),
         "diff": targets_diff(targets),
     }
@@ -511,11 +514,10 @@ def _images(
     return [
         Image(
             str(base or "The new image"),
-            result.root.digest,
+            result.root,
             base_digest or result.root.digest,
             [target for target in targets if target.reference.name == name],
             result.source,
-            lambda: result.root,
         )
         for name in names
     ]

@@ -168,11 +168,17 @@ targets:
     changed:
       description: Whether these differ.
       type: bool
+    repaired:
+      description:
+        - Whether it had the digest already, but its repository lacked something that the image needs, which was sent (in
+          check mode, would be). Then the task is changed as well.
+      type: bool
   sample:
     - image: registry.example.com/team/app:1.4.2
       digest_before: sha256:1d34ffeaf190be23d3de5a8de0a436676b758f48f835c3a2d4768b798c15a7f1
       digest: sha256:8ac49a4c1d4bfae1a2b3e1e0b4a5f9d8d4f5c1c0e7d4a3b2918f7e6d5c4b3a29
       changed: true
+      repaired: false
 blobs:
   description: What had to move (in check mode, would have to).
   returned: success
@@ -222,25 +228,11 @@ error:
 
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
-from ansible_collections.ocikit.registry.plugins.module_utils._module import destination_arguments, run
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Manifest, Platform
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_digest
-from ansible_collections.ocikit.registry.plugins.module_utils._parallel import map_concurrent
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.images import require
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.referrers import (
-    Referring,
-    find_referring,
+from ansible_collections.ocikit.registry.plugins.module_utils._module import run
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import (
+    destination_arguments,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._transfer.copy import select
-from ansible_collections.ocikit.registry.plugins.module_utils._transfer.deliver import (
-    Image,
-    deliver,
-    delivered,
-)
-from ansible_collections.ocikit.registry.plugins.module_utils._transfer.tagging import Target
+from ansible_collections.ocikit.registry.plugins.module_utils._transfer.copy_images import copy_images
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "image": {"type": "str", "aliases": ["source"]},
@@ -264,70 +256,8 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
 }
 
 
-def copy(context: ModuleContext) -> dict[str, t.Any]:
-    params, here = context.params, context.clients
-    there = here if params["destination"] is None else here.for_destination(params["destination"])
-    pairs = [_pair(here, there, entry["image"], entry["to"]) for entry in _entries(params)]
-    for _source, target in pairs:
-        if [other for _source, other in pairs].count(target) > 1:
-            raise InvalidInput(f"{target} is named twice as a target.")
-    if params["expected_digest"]:
-        check_digest(params["expected_digest"], "expected_digest")
-    platforms = [Platform.parse(platform) for platform in params["platforms"]]
-    images = map_concurrent(lambda pair: _image(context, *pair, platforms), pairs, here.concurrency)
-    delivery = deliver(
-        images,
-        there,
-        overwrite=params["overwrite"],
-        check_mode=context.check_mode,
-        include_foreign=params["foreign_layers"],
-    )
-    return {**delivered(images, delivery), "companions": delivery.companions}
-
-
-def _entries(params: t.Mapping[str, t.Any]) -> list[dict[str, str]]:
-    single = bool(params["image"]) and bool(params["to"])
-    if single == bool(params["images"]) or bool(params["image"]) != bool(params["to"]):
-        raise InvalidInput("Set either image and to, or images.")
-    if params["images"] and params["expected_digest"]:
-        raise InvalidInput("expected_digest is for one image only: name it with image and to.")
-    return t.cast(
-        "list[dict[str, str]]", params["images"] or [{"image": params["image"], "to": params["to"]}]
-    )
-
-
-def _pair(here: RegistryClients, there: RegistryClients, image: str, to: str) -> tuple[Reference, Reference]:
-    source, target = here.reference(image), there.reference(to)
-    if not target.tag and not target.digest and (source.tag or not source.digest):
-        target = target.with_tag(source.tag or "latest")
-    return source, target
-
-
-def _image(
-    context: ModuleContext, source: Reference, target: Reference, platforms: t.Sequence[Platform]
-) -> Image:
-    store = context.clients.repository_of(source)
-    expected = context.params["expected_digest"]
-    found = require(source, store.resolve(source.target), expected, "nothing was changed")
-    root = select(store, store.fetch_manifest(found), platforms, str(source)) if platforms else None
-    digest = root.digest if root else found.digest
-    if not target.tag and not target.digest:
-        target = Reference(target.registry, target.repository, digest=digest)
-    if target.digest and target.digest != digest:
-        raise InvalidInput(f"{target} cannot be written: {source} has the digest {digest}.")
-
-    def fetch() -> Manifest:
-        return root or store.fetch_manifest(found)
-
-    def along() -> list[Referring]:
-        return find_referring(store, fetch(), context.params["referrers"], context.params["signatures"])
-
-    wanted = context.params["referrers"] or context.params["signatures"]
-    return Image(str(source), digest, found.digest, [Target(target)], store, fetch, along if wanted else None)
-
-
 def main() -> None:
-    run(copy, ARGUMENT_SPEC)
+    run(copy_images, ARGUMENT_SPEC)
 
 
 if __name__ == "__main__":

@@ -140,6 +140,11 @@ targets:
     changed:
       description: Whether these differ.
       type: bool
+    repaired:
+      description:
+        - Whether it had the digest already, but its repository lacked something that the image needs, which was sent (in
+          check mode, would be). Then the task is changed as well.
+      type: bool
     rolled_back:
       description: Whether it had moved before something failed, and is verified to be what it was.
       type: bool
@@ -154,6 +159,7 @@ targets:
       digest_before: sha256:4b26997e35073c1fdf00c8ec5540067ae9c61f594ce43856feacc74e363cf84e
       digest: sha256:9c2f5bd1a4b0e6d3f78c21a5e9d0b4f6a7c8e1d2b3f4a5968778695a4b3c2d1e
       changed: true
+      repaired: false
       rolled_back: false
       message:
 previous:
@@ -220,16 +226,11 @@ error:
 
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
-from ansible_collections.ocikit.registry.plugins.module_utils._module import destination_arguments, run
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
-from ansible_collections.ocikit.registry.plugins.module_utils._transfer.promotion import (
-    carry_out,
-    outcome,
-    read_promotion,
-    read_undo,
+from ansible_collections.ocikit.registry.plugins.module_utils._module import run
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import (
+    destination_arguments,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._transfer.tagging import targets_diff
+from ansible_collections.ocikit.registry.plugins.module_utils._transfer.promotion import promote
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "images": {
@@ -253,23 +254,6 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     },
     **destination_arguments(),
 }
-
-
-def promote(context: ModuleContext) -> dict[str, t.Any]:
-    params, here = context.params, context.clients
-    there = here if params["destination"] is None else here.for_destination(params["destination"])
-    if (params["images"] is None) == (params["undo"] is None):
-        raise InvalidInput("Set either images or undo.")
-    if params["undo"] is None:
-        moves = read_promotion(here, there, params["images"])
-    else:
-        moves = read_undo(there, params["undo"])
-    delivery = carry_out(here, there, moves, context.check_mode)
-    return {
-        **outcome(moves),
-        "blobs": delivery.to_dict(),
-        "diff": targets_diff([move.target for move in moves]),
-    }
 
 
 def main() -> None:

@@ -147,11 +147,17 @@ targets:
     changed:
       description: Whether these differ.
       type: bool
+    repaired:
+      description:
+        - Whether it had the digest already, but its repository lacked something that the image needs, which was sent (in
+          check mode, would be). Then the task is changed as well.
+      type: bool
   sample:
     - image: registry.example.com/team/app:1.4.2
       digest_before: sha256:1d34ffeaf190be23d3de5a8de0a436676b758f48f835c3a2d4768b798c15a7f1
       digest: sha256:8ac49a4c1d4bfae1a2b3e1e0b4a5f9d8d4f5c1c0e7d4a3b2918f7e6d5c4b3a29
       changed: true
+      repaired: false
 blobs:
   description: What had to move (in check mode, would have to).
   returned: success
@@ -196,19 +202,8 @@ error:
 
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
 from ansible_collections.ocikit.registry.plugins.module_utils._module import run
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Platform
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
-from ansible_collections.ocikit.registry.plugins.module_utils._storage.local import image_in, open_source
-from ansible_collections.ocikit.registry.plugins.module_utils._transfer.copy import select
-from ansible_collections.ocikit.registry.plugins.module_utils._transfer.deliver import (
-    Image,
-    deliver,
-    delivered,
-)
-from ansible_collections.ocikit.registry.plugins.module_utils._transfer.tagging import Target, condition
+from ansible_collections.ocikit.registry.plugins.module_utils._transfer.push import push
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "src": {"type": "path", "required": True, "aliases": ["path"]},
@@ -221,49 +216,6 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "if_digest": {"type": "str"},
     "mount_from": {"type": "list", "elements": "str", "default": []},
 }
-
-
-def push(context: ModuleContext) -> dict[str, t.Any]:
-    params = context.params
-    reference = context.clients.reference(params["image"])
-    references = _targets(reference, params["tags"])
-    targets = [Target(one, condition(params["if_digest"])) for one in references]
-    mount_from = [_mountable(context, reference, name) for name in params["mount_from"]]
-    platforms = [Platform.parse(platform) for platform in params["platforms"]]
-    source = open_source(params["src"])
-    found = image_in(source, params["name"])
-    manifest = select(source, source.fetch_manifest(found), platforms, params["src"])
-    if reference.digest and reference.digest != manifest.digest:
-        raise InvalidInput(
-            f"{reference} cannot be written: the image in {params['src']} has the digest {manifest.digest}."
-        )
-    what = params["src"] if params["name"] is None else f"{params['name']} in {params['src']}"
-    image = Image(what, manifest.digest, found.digest, targets, source, lambda: manifest, holds=source.holds)
-    delivery = deliver(
-        [image],
-        context.clients,
-        overwrite=params["overwrite"],
-        check_mode=context.check_mode,
-        include_foreign=params["foreign_layers"],
-        mount_from=mount_from,
-    )
-    return delivered([image], delivery)
-
-
-def _targets(reference: Reference, tags: t.Sequence[str]) -> list[Reference]:
-    named = [reference] if reference.tag or reference.digest else []
-    references = list(dict.fromkeys(named + [reference.with_tag(tag) for tag in tags]))
-    if not references:
-        raise InvalidInput(f"No tag is named for {reference}: write one behind it, or set tags.")
-    return references
-
-
-def _mountable(context: ModuleContext, target: Reference, name: str) -> str:
-    """A bare path means the target's own registry, whatever the option registry says."""
-    other = context.clients.repository(
-        name if name.startswith(f"{target.registry}/") else f"{target.registry}/{name}"
-    )
-    return other.repository
 
 
 def main() -> None:

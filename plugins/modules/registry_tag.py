@@ -117,6 +117,11 @@ targets:
     changed:
       description: Whether these differ.
       type: bool
+    repaired:
+      description:
+        - Whether it had the digest already, but its repository lacked something that the image needs, which was sent (in
+          check mode, would be). Then the task is changed as well.
+      type: bool
 error:
   description:
     - The failure in parts. RV(ignore:error.kind) is a stable name such as V(unauthorized), V(not_found) or V(refused).
@@ -135,16 +140,8 @@ error:
 
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
 from ansible_collections.ocikit.registry.plugins.module_utils._module import run
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_digest
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
-from ansible_collections.ocikit.registry.plugins.module_utils._transfer.tagging import (
-    Target,
-    read_targets,
-    retag,
-    targets_diff,
-)
+from ansible_collections.ocikit.registry.plugins.module_utils._transfer.tagging import tag
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "image": {"type": "str", "required": True, "aliases": ["source"]},
@@ -154,41 +151,6 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "expected_digest": {"type": "str", "no_log": False},
     "if_digest": {"type": "str"},
 }
-
-
-def tag(context: ModuleContext) -> dict[str, t.Any]:
-    params, clients = context.params, context.clients
-    source = clients.reference(params["image"])
-    if params["expected_digest"]:
-        check_digest(params["expected_digest"], "expected_digest")
-    targets = read_targets(clients, params, source)
-    if not targets:
-        raise InvalidInput(f"No target for {source} is named: set tags or to.")
-    _check_registry(source, targets)
-    digest = retag(
-        clients.client(source),
-        source,
-        targets,
-        expected_digest=params["expected_digest"],
-        overwrite=params["overwrite"],
-        check_mode=context.check_mode,
-        concurrency=clients.concurrency,
-    )
-    return {
-        "changed": any(target.changed for target in targets),
-        "image": str(source),
-        "digest": digest,
-        "targets": [target.to_dict() for target in targets],
-        "diff": targets_diff(targets),
-    }
-
-
-def _check_registry(source: Reference, targets: t.Sequence[Target]) -> None:
-    for reference in (target.reference for target in targets):
-        if reference.registry != source.registry:
-            raise InvalidInput(
-                f"{reference} is in another registry than {source}: ocikit.registry.registry_copy copies between them."
-            )
 
 
 def main() -> None:

@@ -18,13 +18,13 @@ from ansible_collections.ocikit.registry.plugins.module_utils._registry.connecti
     RegistryClients,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
+from ansible_collections.ocikit.registry.plugins.module_utils._transfer.copy_images import copy_images
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.pull import pull
-from ansible_collections.ocikit.registry.plugins.modules.registry_copy import copy
+from ansible_collections.ocikit.registry.plugins.module_utils._transfer.push import push
+from ansible_collections.ocikit.registry.plugins.module_utils._transfer.tagging import tag
 from ansible_collections.ocikit.registry.plugins.modules.registry_prune import ARGUMENT_SPEC as PRUNE_SPEC
 from ansible_collections.ocikit.registry.plugins.modules.registry_prune import prune
-from ansible_collections.ocikit.registry.plugins.modules.registry_push import push
 from ansible_collections.ocikit.registry.plugins.modules.registry_rmtag import remove
-from ansible_collections.ocikit.registry.plugins.modules.registry_tag import tag
 from tests.registries import images
 
 from .proxy import Proxy
@@ -299,7 +299,7 @@ class Push(Tagging):
 class Copy(Tagging):
     """Two images and what refers to them are copied: within a registry, to another one, or from there."""
 
-    function = staticmethod(copy)
+    function = staticmethod(copy_images)
 
     def prepare(self, chance: random.Random) -> dict[str, t.Any]:
         place = self.place

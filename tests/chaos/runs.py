@@ -19,7 +19,7 @@ from unittest import mock
 from ansible_collections.ocikit.registry.plugins.module_utils._deletion import tags as _deletion
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import RegistryError
 from ansible_collections.ocikit.registry.plugins.module_utils._http import transport as _transport
-from ansible_collections.ocikit.registry.plugins.module_utils._registry import referrers as _referrers
+from ansible_collections.ocikit.registry.plugins.module_utils._registry import fallback_tag as _fallback_tag
 from tests.registries import Registry
 
 from .operations import KNOWN, OPERATIONS, Operation, Place
@@ -55,7 +55,7 @@ def hurried() -> t.Iterator[None]:
     """Let pauses last milliseconds."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(mock.patch.object(_transport, "_FIRST_PAUSE", 0.001))
-        stack.enter_context(mock.patch.object(_referrers, "_PAUSE", 0.001))
+        stack.enter_context(mock.patch.object(_fallback_tag, "_PAUSE", 0.001))
         stack.enter_context(mock.patch.object(_deletion, "_PAUSES", (0, 0.01, 0.02)))
         yield
 

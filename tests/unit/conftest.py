@@ -13,6 +13,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.ocikit.registry.plugins.module_utils._deletion import tags as _deletion
 from ansible_collections.ocikit.registry.plugins.module_utils._http import transport as _transport
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import (
@@ -127,9 +128,10 @@ def connect(
 ) -> t.Iterator[t.Callable[..., tuple[RegistryClients, RegistryClient]]]:
     """``connect(url, **options)``: a connection with these options, ``url`` as its registry, and the client of that.
 
-    Retries pause for milliseconds only.
+    Retries, and looks at what may lag behind, pause for milliseconds only.
     """
     monkeypatch.setattr(_transport, "_FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(_deletion, "_PAUSES", (0, 0.001, 0.001, 0.01))
     clients: list[RegistryClient] = []
 
     def make(url: str, **options: t.Any) -> tuple[RegistryClients, RegistryClient]:

@@ -23,7 +23,7 @@ import pytest
 
 from ansible_collections.ocikit.registry.plugins.module_utils._deletion import tags as _deletion
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import RegistryError
-from ansible_collections.ocikit.registry.plugins.module_utils._registry import referrers as _referrers
+from ansible_collections.ocikit.registry.plugins.module_utils._registry import fallback_tag as _fallback_tag
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
 from ansible_collections.ocikit.registry.plugins.modules.registry_promote import promote
 from ansible_collections.ocikit.registry.plugins.modules.registry_rmtag import remove
@@ -51,7 +51,7 @@ VICTIM_RULES = [{"match": {"tags": ["old-*"]}, "delete": True}]
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_deletion, "_PAUSES", (0, 0.01))
-    monkeypatch.setattr(_referrers, "_PAUSE", 0.001)
+    monkeypatch.setattr(_fallback_tag, "_PAUSE", 0.001)
 
 
 @pytest.fixture(name="ways")

@@ -39,9 +39,6 @@ class Source(Contents, t.Protocol):
 class Store(Source, t.Protocol):
     """A place that images are written to as well. Whatever it says exists has been verified, or is kept by a registry."""
 
-    # Whether a manifest that exists vouches for everything it needs: registries look when they take one.
-    checks_references: bool
-
     def exists(self, descriptor: Descriptor) -> bool:
         """Tell whether the content is here, complete and right."""
 
@@ -59,13 +56,13 @@ class Store(Source, t.Protocol):
 class CopyPlan:
     """What a copy has to do, found without writing anything.
 
-    ``levels`` holds the manifests, the roots in the first, and ``here`` the digests of those that the destination has.
-    ``blobs`` are missing there, ``present`` ones are not. ``foreign`` layers stay at their URLs, and ``elsewhere`` is what
+    ``levels`` holds the manifests, the roots in the first, and ``existing`` the digests of those that the destination has.
+    ``blobs`` are missing in it, ``present`` ones are not. ``foreign`` layers stay at their URLs, and ``elsewhere`` is what
     the user has in another place. ``sources`` tells for each digest where it comes from.
     """
 
     levels: list[list[Manifest]] = field(default_factory=list)
-    here: set[str] = field(default_factory=set)
+    existing: set[str] = field(default_factory=set)
     blobs: list[Descriptor] = field(default_factory=list)
     present: list[Descriptor] = field(default_factory=list)
     foreign: list[Descriptor] = field(default_factory=list)
@@ -85,7 +82,7 @@ class CopyPlan:
     @property
     def complete(self) -> bool:
         """Whether the destination has everything already, names apart."""
-        return not self.blobs and all(manifest.digest in self.here for manifest in self.manifests)
+        return not self.blobs and all(manifest.digest in self.existing for manifest in self.manifests)
 
     def named(self, names: t.Mapping[str, t.Sequence[str]]) -> list[tuple[Manifest, str]]:
         """Return the roots with each of their ``names``, in the order of these."""

@@ -110,6 +110,11 @@ class RegistryClient:
         """The scheme by which the registry asked for credentials: ``basic``, ``bearer``, or None if it did not."""
         return self._transport.authentication
 
+    @property
+    def serves_head(self) -> bool:
+        """Whether the registry answered a HEAD of a manifest as it should, so that its 404 to another one is believed."""
+        return self._head_works is True
+
     def get(self, path: str, scopes: t.Sequence[str]) -> Response:
         """GET ``path`` below ``/v2/`` and return the answer, whatever its status: to find out what there is."""
         return self._send(Request("GET", self.endpoint.base + path, scopes=scopes))

@@ -49,6 +49,14 @@ def environment_variable(option: str) -> str:
     return "OCIKIT_REGISTRY_" + ("URL" if option == "registry" else option.upper())
 
 
+def destination_arguments() -> dict[str, dict[str, t.Any]]:
+    """Return the argument spec of the option ``destination``: connection options of another side, none with a default."""
+    side = {name: {**spec} for name, spec in OPTIONS.items() if name != "concurrency"}
+    for spec in side.values():
+        spec.pop("default", None)
+    return {"destination": {"type": "dict", "options": side}}
+
+
 class Events(t.Protocol):
     """Whom to tell what happens on the way."""
 

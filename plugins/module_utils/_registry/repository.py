@@ -23,8 +23,13 @@ from .fallback_tag import add_to_fallback_tag, referrer_descriptor
 
 Item = t.TypeVar("Item")
 Result = t.TypeVar("Result")
-# Called right before each time that a write is sent, repetitions included: it raises what forbids the write by then.
+# Called right before each time that a write is sent, repetitions included: it raises what forbids the write by then, or
+# AlreadyStored.
 Guard = t.Callable[[], None]
+
+
+class AlreadyStored(Exception):
+    """Raised by the guard of a put that finds there what is to be written: an earlier try was carried out."""
 
 
 class Repository:
@@ -32,8 +37,6 @@ class Repository:
 
     Raises RegistryError and its subclasses only. ``concurrency`` is how many requests map() has under way at a time.
     """
-
-    checks_references = True
 
     def __init__(self, client: RegistryClient, name: str, concurrency: int = 1) -> None:
         self.client = client
@@ -73,9 +76,13 @@ class Repository:
     def put(self, reference: str, manifest: Manifest, guard: Guard | None = None) -> Pushed:
         """Store the bytes of ``manifest`` under a tag or its digest, and check what was stored.
 
-        ``guard`` is called right before each time that the request is sent.
+        ``guard`` is called right before each time that the request is sent. AlreadyStored, which it may raise, ends the put
+        as one that was carried out.
         """
-        return self.client.put_manifest(self.name, reference, manifest, guard)
+        try:
+            return self.client.put_manifest(self.name, reference, manifest, guard)
+        except AlreadyStored:
+            return Pushed(manifest.digest, maintains_referrers=False)
 
     def delete(self, reference: str, guard: Guard | None = None) -> Deletion:
         """Delete a tag or a digest; most registries delete the tags of a digest along with it."""
@@ -159,7 +166,7 @@ class Repository:
             add_to_fallback_tag(self, manifest.subject.digest, referrer_descriptor(manifest))
 
 
-class Mounting:
+class MountableSource:
     """A source whose blobs the destination's registry may have in other repositories as well.
 
     ``known`` tells where some are for certain; in ``candidates`` the others are looked for.

@@ -294,8 +294,6 @@ class ArchiveStore:
     What the old one has is taken from there. The same images always give the same bytes.
     """
 
-    checks_references = False
-
     def __init__(self, path: str, image_names: t.Mapping[str, str], docker: bool) -> None:
         """``image_names`` gives the full references of names; ``docker`` adds what ``docker load`` reads."""
         self.path = path

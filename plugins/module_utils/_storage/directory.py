@@ -26,8 +26,6 @@ class DirectoryStore:
     Files are written as ``sha256:<hex>``; read are also skopeo's, which leave the algorithm out.
     """
 
-    checks_references = False
-
     def __init__(self, path: str) -> None:
         """Raises InvalidInput where ``path`` is no directory."""
         self.path = path

@@ -26,8 +26,6 @@ MARKER = b'{"imageLayoutVersion":"1.0.0"}'
 class LayoutStore:
     """An OCI image layout directory. Files appear under their final names complete and verified, the index last."""
 
-    checks_references = False
-
     def __init__(self, path: str, image_names: t.Mapping[str, str] | None = None) -> None:
         """Open the layout at ``path``, which may be absent or empty. Raises InvalidInput where something else is.
 

@@ -11,14 +11,14 @@ import json
 import typing as t
 from dataclasses import dataclass, field
 
-from .._errors import ProtocolError, RegistryError, Unsupported
+from .._errors import DigestMismatch, NotFound, ProtocolError, RegistryError, Unsupported
 from .._oci.content import Descriptor, Manifest, Platform
+from .._oci.graph import depths, walk
 from .._oci.stores import Contents, CopyPlan, Source, Store
 from .._parallel import map_concurrent
 from .._registry.images import ImagePicker
 
-_MAX_NESTING = 6
-_MAX_CONTENTS = 100000
+MAX_BLOBS = 100_000
 _BLOBS_MISSING = frozenset(("MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_UNKNOWN"))
 
 
@@ -31,97 +31,127 @@ class CopyResult:
 
 
 def plan(
-    images: t.Sequence[tuple[Source, Manifest]],
+    images: t.Sequence[tuple[Source, Descriptor | Manifest]],
     destination: Store,
     concurrency: int,
     include_foreign: bool = False,
     has_elsewhere: t.Callable[[Descriptor], bool] = lambda descriptor: False,
+    existing: t.Iterable[str] = (),
+    complete: t.Container[str] = (),
 ) -> CopyPlan:
-    """Find out what ``destination`` lacks of ``images``, each a root manifest and where it is read from.
+    """Find out what ``destination`` lacks of ``images``, each with where it is read from.
 
-    Manifests that the destination has are read there. Blobs for which ``has_elsewhere`` is true are left out.
-    Raises ProtocolError for an index nested too deeply, Unsupported for schema 1.
+    Manifests that the destination has are read from it. That it has one does not mean that it has all that this one
+    needs, so all of that is looked for. The digests ``existing`` are known to be there, those in ``complete`` with all that
+    they need. Blobs for which ``has_elsewhere`` is true are left out. Raises ProtocolError for an index nested too deeply, or with too many
+    blobs, Unsupported for schema 1.
     """
-    result = CopyPlan()
-    blobs: dict[str, Descriptor] = {}
-    found: dict[str, Manifest] = {}
-    needs: dict[str, list[str]] = {}
-    for source, root in images:
-        result.sources.setdefault(root.digest, source)
-    level: list[Descriptor | Manifest] = list({root.digest: root for _source, root in images}.values())
-    nesting = 0
-    while level:
-        nesting += 1
-        if nesting > _MAX_NESTING or len(result.sources) > _MAX_CONTENTS:
-            raise ProtocolError("The index is nested too deeply, or has too many entries, to be an image.")
-        children: dict[str, Descriptor | Manifest] = {}
-        visits = map_concurrent(
-            lambda one: _visit(one, result.sources[one.digest], destination), level, concurrency
-        )
-        for digest, manifest, exists in visits:
-            if exists:
-                result.here.add(digest)
-            if manifest is None:
-                continue
-            found[digest] = manifest
-            if exists and destination.checks_references:
-                continue
-            if manifest.is_schema1:
-                raise Unsupported(f"{digest} is a schema 1 manifest: it can be read, but not copied.")
-            for successor in manifest.successors():
-                known = successor.digest in result.sources
-                result.sources.setdefault(successor.digest, result.sources[digest])
-                if not successor.is_manifest:
-                    blobs.setdefault(successor.digest, successor)
-                    continue
-                needs.setdefault(digest, []).append(successor.digest)
-                if not known:
-                    children[successor.digest] = successor
-        level = list(children.values())
-    result.levels = _levels(found, needs, [root.digest for _source, root in images])
-    wanted: list[Descriptor] = []
-    for blob in blobs.values():
+    graph = _Graph(images, destination, existing, complete)
+    levels = walk(graph.roots, graph.visit, concurrency)
+    result = CopyPlan(existing=graph.existing)
+    blobs = graph.blobs(levels, result.sources)
+    result.levels = graph.by_depth(levels)
+    needed: list[Descriptor] = []
+    for blob in blobs:
         if blob.is_foreign and not include_foreign:
             result.foreign.append(blob)
         else:
-            (result.elsewhere if has_elsewhere(blob) else wanted).append(blob)
-    held = map_concurrent(destination.exists, wanted, concurrency)
-    result.blobs = [blob for blob, exists in zip(wanted, held) if not exists]
-    result.present = [blob for blob, exists in zip(wanted, held) if exists]
+            (result.elsewhere if has_elsewhere(blob) else needed).append(blob)
+    exists = map_concurrent(destination.exists, needed, concurrency)
+    result.blobs = [blob for blob, present in zip(needed, exists) if not present]
+    result.present = [blob for blob, present in zip(needed, exists) if present]
     return result
 
 
-def _visit(
-    content: Descriptor | Manifest, source: Source, destination: Store
-) -> tuple[str, Manifest | None, bool]:
-    """Return a digest, its manifest, and whether the destination has it; one that it vouches for is not read."""
-    manifest = content if isinstance(content, Manifest) else None
-    descriptor = content.descriptor if isinstance(content, Manifest) else content
-    exists = destination.exists(descriptor)
-    if manifest is None and not (exists and destination.checks_references):
-        manifest = (destination if exists else source).fetch_manifest(descriptor)
-    return descriptor.digest, manifest, exists
+class _Graph:
+    """The manifests that a copy is about. ``existing`` are those that the destination has."""
 
+    def __init__(
+        self,
+        images: t.Sequence[tuple[Source, Descriptor | Manifest]],
+        destination: Store,
+        existing: t.Iterable[str],
+        complete: t.Container[str],
+    ) -> None:
+        self.existing = set(existing)
+        self._destination = destination
+        self._complete = complete
+        self._manifests: dict[str, Manifest] = {}
+        self._root_sources: dict[str, Source] = {}
+        # What each digest is, and a source that has it.
+        self._reached: dict[str, tuple[Descriptor, Source]] = {}
+        for source, root in images:
+            self._root_sources.setdefault(root.digest, source)
+            if isinstance(root, Manifest):
+                self._manifests[root.digest] = root
+                root = root.descriptor
+            self._reached.setdefault(root.digest, (root, source))
 
-def _levels(
-    manifests: t.Mapping[str, Manifest], needs: t.Mapping[str, list[str]], roots: t.Iterable[str]
-) -> list[list[Manifest]]:
-    """Arrange manifests so that each stands below all that need it, even if it is a root as well."""
-    depths: dict[str, int] = {}
+    @property
+    def roots(self) -> list[str]:
+        return list(self._root_sources)
 
-    def sink(digest: str, depth: int) -> None:
-        if depths.get(digest, -1) < depth:
-            depths[digest] = depth
-            for child in needs.get(digest, ()):
-                sink(child, depth + 1)
+    def visit(self, digest: str) -> list[str]:
+        """Look for a manifest and read it; return the digests of its children."""
+        descriptor, source = self._reached[digest]
+        if digest in self._complete:
+            self.existing.add(digest)
+            self._manifests.setdefault(digest, source.fetch_manifest(descriptor))
+            return []
+        if digest not in self.existing and self._destination.exists(descriptor):
+            self.existing.add(digest)
+        manifest = self._manifests.get(digest) or self._read(descriptor, source)
+        self._manifests[digest] = manifest
+        if manifest.is_schema1:
+            raise Unsupported(f"{digest} is a schema 1 manifest: it can be read, but not copied.")
+        children = [child for child in manifest.successors() if child.is_manifest]
+        for child in children:
+            self._reached.setdefault(child.digest, (child, source))
+        return [child.digest for child in children]
 
-    for root in roots:
-        sink(root, 0)
-    deepest = max(depths.values())
-    return [
-        [manifests[digest] for digest, at in depths.items() if at == depth and digest in manifests]
-        for depth in range(deepest + 1)
-    ]
+    def _read(self, descriptor: Descriptor, source: Source) -> Manifest:
+        """Return a manifest from the destination, else from ``source``: not each registry lets one read without limit."""
+        if descriptor.digest in self.existing:
+            try:
+                return self._destination.fetch_manifest(descriptor)
+            except (DigestMismatch, NotFound):
+                # It is written again.
+                self.existing.discard(descriptor.digest)
+        return source.fetch_manifest(descriptor)
+
+    def blobs(self, levels: t.Iterable[list[str]], sources: dict[str, Source]) -> list[Descriptor]:
+        """Return the blobs of all manifests, and note in ``sources`` where each digest is read from.
+
+        That is the source of the first manifest that leads to it, whichever thread came first.
+        """
+        found: dict[str, Descriptor] = {}
+        sources.update(self._root_sources)
+        for digest in (digest for level in levels for digest in level):
+            for successor in self._successors(digest):
+                sources.setdefault(successor.digest, sources[digest])
+                if not successor.is_manifest:
+                    found.setdefault(successor.digest, successor)
+            if len(found) > MAX_BLOBS:
+                raise ProtocolError(
+                    f"The images have more than {MAX_BLOBS} blobs: copy fewer of them at a time."
+                )
+        return list(found.values())
+
+    def by_depth(self, levels: t.Iterable[list[str]]) -> list[list[Manifest]]:
+        """Arrange the manifests so that each stands below all that need it, also where it is a root itself."""
+        children = {
+            digest: [child.digest for child in self._successors(digest) if child.is_manifest]
+            for level in levels
+            for digest in level
+        }
+        depth_of = depths(children)
+        arranged: list[list[Manifest]] = [[] for _depth in range(max(depth_of.values()) + 1)]
+        for digest, depth in depth_of.items():
+            arranged[depth].append(self._manifests[digest])
+        return arranged
+
+    def _successors(self, digest: str) -> list[Descriptor]:
+        return [] if digest in self._complete else self._manifests[digest].successors()
 
 
 def execute(
@@ -132,7 +162,7 @@ def execute(
     ``names`` maps the digests of roots to the names that are to point to them. So nothing that a name leads to is ever
     incomplete.
     """
-    transfer = CopyResult()
+    result = CopyResult()
     blobs = sorted(work.blobs, key=lambda blob: -blob.size)
     with destination.writing(work, names):
         moved = map_concurrent(
@@ -142,27 +172,14 @@ def execute(
             puts: list[tuple[Manifest, str | None]] = []
             for manifest in level:
                 # A name may be new although the manifest is not.
-                default = [] if manifest.digest in work.here else [None]
+                default = [] if manifest.digest in work.existing else [None]
                 puts += [(manifest, name) for name in names.get(manifest.digest) or default]
             map_concurrent(
                 lambda put: _put(work.sources[put[0].digest], destination, *put), puts, concurrency
             )
     for blob, by_bytes in zip(blobs, moved):
-        (transfer.copied if by_bytes else transfer.mounted).append(blob)
-    return transfer
-
-
-def copy_graph(
-    source: Source,
-    destination: Store,
-    root: Manifest,
-    names: t.Sequence[str],
-    concurrency: int,
-    include_foreign: bool = False,
-) -> CopyResult:
-    """Copy the image ``root`` and let ``names`` point to it; without names it is stored by its digest."""
-    work = plan([(source, root)], destination, concurrency, include_foreign)
-    return execute(work, destination, {root.digest: names}, concurrency)
+        (result.copied if by_bytes else result.mounted).append(blob)
+    return result
 
 
 def select(
@@ -196,11 +213,11 @@ def select(
 
 
 class FallbackSource:
-    """What ``near`` has is read there, all else from ``far``."""
+    """What ``preferred`` has is read there, all else from ``fallback``."""
 
-    def __init__(self, near: Store, far: Contents) -> None:
-        self._near = near
-        self._far = far
+    def __init__(self, preferred: Store, fallback: Contents) -> None:
+        self._preferred = preferred
+        self._fallback = fallback
 
     def fetch_manifest(self, descriptor: Descriptor) -> Manifest:
         return self._holder(descriptor).fetch_manifest(descriptor)
@@ -209,7 +226,7 @@ class FallbackSource:
         return self._holder(descriptor).open_blob(descriptor)
 
     def _holder(self, descriptor: Descriptor) -> Contents:
-        return self._near if self._near.exists(descriptor) else self._far
+        return self._preferred if self._preferred.exists(descriptor) else self._fallback
 
 
 def _put(source: Source, destination: Store, manifest: Manifest, name: str | None) -> None:
@@ -218,7 +235,7 @@ def _put(source: Source, destination: Store, manifest: Manifest, name: str | Non
     except RegistryError as error:
         if error.code not in _BLOBS_MISSING:
             raise
-        # Garbage collection may have taken what was there a moment ago: once more, with everything sent.
+        # Garbage collection may have taken what existed a moment ago: once more, with everything sent.
         for successor in manifest.successors():
             if not successor.is_manifest and not successor.is_foreign:
                 destination.put_blob(successor, source)

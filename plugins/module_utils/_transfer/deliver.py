@@ -11,48 +11,69 @@ from dataclasses import dataclass, field
 
 from .._errors import NotFound, RegistryError
 from .._oci.content import Descriptor, Manifest
+from .._oci.graph import closure
 from .._oci.stores import CopyPlan, Source
-from .._parallel import map_concurrent
-from .._registry.connection import RegistryClients
-from .._registry.referrers import find_referrers
-from .._registry.repository import Mounting, Repository
+from .._registry.referrers import Referring, find_referrers
+from .._registry.repository import MountableSource, Repository
 from .copy import execute, plan
-from .tagging import GuardedStore, Target, check_targets, look_after_failure, look_at, targets_diff
+from .targets import (
+    GuardedRepository,
+    Sought,
+    Target,
+    check_targets,
+    look_after_failure,
+    look_up,
+    note_before,
+    targets_diff,
+    targets_result,
+)
 
 
 @dataclass
 class Image:
     """One image to be delivered to ``targets``, references in one repository.
 
-    ``source_digest`` is the digest of what it was chosen from. ``fetch`` reads its manifest when a target lacks it.
-    ``companions`` finds what goes along: further manifests, each with the names it gets. ``holds`` tells whether the
+    ``name`` stands for it in messages. ``source_digest`` is the digest of what ``root`` was chosen from.
+    ``find_referring`` finds what goes along with it. ``holds`` tells whether the
     source has a blob, for sources that may lack some.
     """
 
-    what: str
-    digest: str
+    name: str
+    root: Descriptor | Manifest
     source_digest: str
     targets: list[Target]
     source: Source
-    fetch: t.Callable[[], Manifest]
-    companions: t.Callable[[], t.Sequence[tuple[Manifest, list[str]]]] | None = None
+    find_referring: t.Callable[[], t.Sequence[Referring]] | None = None
     holds: t.Callable[[Descriptor], bool] = lambda descriptor: True
 
     @property
-    def repository(self) -> tuple[str, str]:
-        reference = self.targets[0].reference
-        return reference.registry, reference.repository
+    def digest(self) -> str:
+        return self.root.digest
+
+    @property
+    def moving(self) -> list[Target]:
+        """The targets that do not have the image yet."""
+        return [target for target in self.targets if target.before != self.digest]
+
+    @property
+    def repository(self) -> Repository:
+        return self.targets[0].repository
+
+    def is_in(self, repository: Repository) -> bool:
+        """Tell whether ``repository`` is where the image is read from."""
+        return repository.mountable(self.source) == repository.name
 
 
 @dataclass
 class Delivery:
-    """What was sent, or would be: blobs by how they got there, manifests by their digests."""
+    """What was sent, or would be: blobs by how they got there, the number of referrers, and whether anything was."""
 
     missing: list[Descriptor] = field(default_factory=list)
     present: list[Descriptor] = field(default_factory=list)
     foreign: list[Descriptor] = field(default_factory=list)
     mounted: list[Descriptor] = field(default_factory=list)
-    companions: int = 0
+    referrers: int = 0
+    wrote: bool = False
 
     def to_dict(self) -> dict[str, int]:
         """Return the ``blobs`` of a result."""
@@ -67,131 +88,136 @@ class Delivery:
 
 def deliver(
     images: t.Sequence[Image],
-    clients: RegistryClients,
     *,
-    overwrite: bool,
     check_mode: bool,
     include_foreign: bool,
     mount_from: t.Sequence[str] = (),
 ) -> Delivery:
-    """Deliver ``images`` through ``clients``; nothing is written unless the conditions of all targets hold.
+    """Deliver ``images``; nothing is written unless the conditions of all targets hold.
 
-    A digest is sent once, whatever needs it; repositories of one registry get it by mounts from each other and from
-    those of ``mount_from``. Raises Refused; an error after the first write has the targets in ``result``.
+    Raises Refused, and like send().
     """
     targets = [target for image in images for target in image.targets]
-    _look(clients, targets, overwrite)
-    for target in targets:
-        target.before = target.after
+    sought = [Sought(target.repository, target.reference, target.is_conditional) for target in targets]
+    for target, found in zip(targets, look_up(sought, _concurrency(images))):
+        note_before(target, found)
     for image in images:
-        check_targets(image.what, image.digest, image.targets, None, overwrite)
-    delivery = Delivery()
-    held: dict[str, dict[str, Repository]] = {}
-    try:
-        for repository in dict.fromkeys(image.repository for image in images):
-            group = [image for image in images if image.repository == repository and _has_work(image)]
-            if group:
-                _deliver_to(
-                    repository,
-                    group,
-                    clients,
-                    held,
-                    delivery,
-                    overwrite,
-                    check_mode,
-                    include_foreign,
-                    mount_from,
-                )
-    except RegistryError as error:
-        error.result = {
-            "changed": any(target.changed for target in targets),
-            "targets": [target.to_dict() for target in targets],
-        }
-        raise
-    for image in images:
-        for target in image.targets:
-            target.after = image.digest
-    return delivery
+        check_targets(image.name, image.digest, image.targets)
+    return send(images, check_mode=check_mode, include_foreign=include_foreign, mount_from=mount_from)
 
 
-def _look(clients: RegistryClients, targets: t.Sequence[Target], overwrite: bool) -> None:
-    """Find out what ``targets`` point to now."""
-
-    def digest(target: Target) -> str | None:
-        descriptor = look_at(clients.client(target.reference), target, overwrite)
-        return descriptor.digest if descriptor else None
-
-    for target, found in zip(targets, map_concurrent(digest, targets, clients.concurrency)):
-        target.after = found
-
-
-def _has_work(image: Image) -> bool:
-    return image.companions is not None or any(target.before != image.digest for target in image.targets)
-
-
-def _deliver_to(
-    repository: tuple[str, str],
+def send(
     images: t.Sequence[Image],
-    clients: RegistryClients,
-    held: dict[str, dict[str, Repository]],
-    delivery: Delivery,
-    overwrite: bool,
+    *,
     check_mode: bool,
     include_foreign: bool,
-    mount_from: t.Sequence[str],
-) -> None:
-    """Deliver to one repository, with what its registry already got for another one at hand for mounts."""
-    registry, path = repository
-    client = clients.client(images[0].targets[0].reference)
-    targets = [target for image in images for target in image.targets]
-    store = GuardedStore(client, path, targets, overwrite)
-    known = held.setdefault(registry, {})
-    candidates = [Repository(client, other) for other in mount_from if other != path]
-    contents: list[tuple[Source, Manifest]] = []
-    names: dict[str, list[str]] = {}
-    companions: set[str] = set()
+    mount_from: t.Sequence[str] = (),
+) -> Delivery:
+    """Give the repositories of ``images`` what they lack of these, then let the targets, which were looked up, be them.
+
+    A digest is sent once, whatever needs it; repositories of one registry get it by mounts from each other and from
+    those of ``mount_from``. An error has the state of the targets in ``result``.
+    """
+    sending = _Sending(check_mode, include_foreign, mount_from)
+    groups: dict[tuple[str, str], list[Image]] = {}
     for image in images:
-        source = Mounting(image.source, known, candidates)
-        manifest = image.fetch()
-        contents.append((source, manifest))
-        moving = [target for target in image.targets if target.before != image.digest]
-        names.setdefault(manifest.digest, []).extend(
-            target.reference.tag for target in moving if target.reference.tag and not target.reference.digest
-        )
-        for companion, tags in image.companions() if image.companions else ():
-            contents.append((source, companion))
-            names.setdefault(companion.digest, []).extend(tags)
-            companions.add(companion.digest)
-    work = plan(contents, store, clients.concurrency, include_foreign)
-    _drop_right_names(store, names, companions)
-    work.here -= _unlisted(store, work, companions)
-    to_send, to_mount = _ways(store, work, clients.concurrency)
-    _check_held(images, to_send, path)
-    new = [digest for digest in companions if digest not in work.here or names[digest]]
-    delivery.companions += len(new)
-    delivery.present += work.present
-    delivery.foreign += work.foreign
-    known.update((blob.digest, store) for blob in work.blobs + work.present)
-    if check_mode:
-        delivery.missing += to_send
-        delivery.mounted += to_mount
-        return
+        repository = image.repository
+        if not image.is_in(repository) or image.moving:
+            groups.setdefault((repository.registry, repository.name), []).append(image)
     try:
-        transfer = execute(work, store, names, clients.concurrency)
+        for group in groups.values():
+            sending.send(group)
     except RegistryError as error:
-        # Some of the names may have been written.
-        look_after_failure(client, targets, error, clients.concurrency)
+        targets = [target for image in images for target in image.targets]
+        look_after_failure(targets, error, _concurrency(images))
+        error.add_result(targets_result(targets))
         raise
-    delivery.missing += transfer.copied
-    delivery.mounted += transfer.mounted
     for image in images:
         for target in image.targets:
             target.after = image.digest
+    return sending.delivery
 
 
-def _ways(store: Repository, work: CopyPlan, concurrency: int) -> tuple[list[Descriptor], list[Descriptor]]:
+def _concurrency(images: t.Sequence[Image]) -> int:
+    return max((image.repository.concurrency for image in images), default=1)
+
+
+class _Sending:
+    """Sends to one repository after the other; what a registry got for one can be mounted by the next."""
+
+    def __init__(self, check_mode: bool, include_foreign: bool, mount_from: t.Sequence[str]) -> None:
+        self.delivery = Delivery()
+        self._check_mode = check_mode
+        self._include_foreign = include_foreign
+        self._mount_from = mount_from
+        self._mountable: dict[str, dict[str, Repository]] = {}
+
+    def send(self, images: t.Sequence[Image]) -> None:
+        """Send ``images`` to their repository."""
+        targets = [target for image in images for target in image.targets]
+        store = GuardedRepository(images[0].repository, targets)
+        mountable = self._mountable.setdefault(store.registry, {})
+        candidates = [Repository(store.client, name) for name in self._mount_from if name != store.name]
+        contents: list[tuple[Source, Descriptor | Manifest]] = []
+        names: dict[str, list[str]] = {}
+        referrers: set[str] = set()
+        for image in images:
+            source = MountableSource(image.source, mountable, candidates)
+            contents.append((source, image.root))
+            names.setdefault(image.digest, []).extend(
+                target.reference.tag
+                for target in image.moving
+                if target.reference.tag and not target.reference.digest
+            )
+            if image.find_referring and not image.is_in(store):
+                for manifest, tags in image.find_referring():
+                    contents.append((source, manifest))
+                    names.setdefault(manifest.digest, []).extend(tags)
+                    referrers.add(manifest.digest)
+        work = plan(
+            contents,
+            store,
+            store.concurrency,
+            self._include_foreign,
+            existing=[
+                target.before for image in images for target in image.targets if target.before == image.digest
+            ],
+            complete={image.digest for image in images if image.is_in(store)},
+        )
+        _drop_right_names(store, names, referrers)
+        work.existing -= _unlisted(store, work, referrers)
+        to_send, to_mount = _ways(store, work)
+        _check_held(images, to_send, store.name)
+        new = [digest for digest in referrers if digest not in work.existing or names[digest]]
+        self.delivery.referrers += len(new)
+        self.delivery.present += work.present
+        self.delivery.foreign += work.foreign
+        mountable.update((blob.digest, store) for blob in work.blobs + work.present)
+        self.delivery.wrote = self.delivery.wrote or not work.complete
+        if not self._check_mode:
+            result = execute(work, store, names, store.concurrency)
+            to_send, to_mount = result.copied, result.mounted
+        self.delivery.missing += to_send
+        self.delivery.mounted += to_mount
+        _note_repaired(images, work)
+
+
+def _note_repaired(images: t.Sequence[Image], work: CopyPlan) -> None:
+    """Note which targets had their image, but not all that it needs."""
+    successors = {
+        manifest.digest: [successor.digest for successor in manifest.successors()]
+        for manifest in work.manifests
+    }
+    missing = {blob.digest for blob in work.blobs} | (set(successors) - work.existing)
+    for image in images if missing else ():
+        repaired = not missing.isdisjoint(closure([image.digest], successors))
+        for target in image.targets:
+            target.repaired = repaired and target.before == image.digest
+
+
+def _ways(store: Repository, work: CopyPlan) -> tuple[list[Descriptor], list[Descriptor]]:
     """Return which of the missing blobs have to be sent, and which can be mounted if the registry does that."""
-    origins = map_concurrent(lambda blob: work.sources[blob.digest].origin(blob), work.blobs, concurrency)
+    origins = store.map(lambda blob: work.sources[blob.digest].origin(blob), work.blobs)
     ways: tuple[list[Descriptor], list[Descriptor]] = ([], [])
     for blob, origin in zip(work.blobs, origins):
         ways[store.mountable(origin) is not None].append(blob)
@@ -202,27 +228,30 @@ def _check_held(images: t.Iterable[Image], blobs: t.Iterable[Descriptor], reposi
     """Raise NotFound where no image has one of ``blobs``: those of a bundle that was made without it."""
     lost = [blob.digest for blob in blobs if not any(image.holds(blob) for image in images)]
     if lost:
-        more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+        others = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
         raise NotFound(
-            f"Neither {next(iter(images)).what} nor the repository {repository} has the blob {lost[0]}{more}: name"
+            f"Neither {next(iter(images)).name} nor the repository {repository} has the blob {lost[0]}{others}: name"
             " repositories that have it in mount_from, or pull the image again without leaving anything out."
         )
 
 
-def _unlisted(store: Repository, work: CopyPlan, companions: t.Iterable[str]) -> set[str]:
-    """Return the companions that are here, but not listed as referrers: a run may have been killed in between."""
-    here = [
-        one for one in work.manifests if one.digest in work.here and one.digest in companions and one.subject
+def _unlisted(store: Repository, work: CopyPlan, referrers: t.Iterable[str]) -> set[str]:
+    """Return the referrers that exist, but are not listed as such: a run may have been killed in between."""
+    existing = [
+        (manifest.digest, manifest.subject.digest)
+        for manifest in work.manifests
+        if manifest.digest in work.existing and manifest.digest in referrers and manifest.subject
     ]
-    listed: dict[str, set[str]] = {}
-    for subject in {manifest.subject.digest for manifest in here if manifest.subject}:
-        listed[subject] = {one.digest for one in find_referrers(store, subject).descriptors}
-    return {one.digest for one in here if one.subject and one.digest not in listed[one.subject.digest]}
+    listed = {
+        subject: {one.digest for one in find_referrers(store, subject).descriptors}
+        for subject in {subject for _digest, subject in existing}
+    }
+    return {digest for digest, subject in existing if digest not in listed[subject]}
 
 
-def _drop_right_names(store: Repository, names: dict[str, list[str]], companions: t.Iterable[str]) -> None:
-    """Leave out the names of companions that point to them already."""
-    for digest in companions:
+def _drop_right_names(store: Repository, names: dict[str, list[str]], referrers: t.Iterable[str]) -> None:
+    """Leave out the names of referrers that point to them already."""
+    for digest in referrers:
         found = [(name, store.resolve(name)) for name in names[digest]]
         names[digest] = [name for name, descriptor in found if not descriptor or descriptor.digest != digest]
 
@@ -230,18 +259,19 @@ def _drop_right_names(store: Repository, names: dict[str, list[str]], companions
 def delivered(images: t.Sequence[Image], delivery: Delivery) -> dict[str, t.Any]:
     """Return the part of a module's result that is about a delivery."""
     targets = [target for image in images for target in image.targets]
+    result = targets_result(targets)
     return {
-        "changed": any(target.changed for target in targets) or delivery.companions > 0,
+        **result,
+        "changed": result["changed"] or delivery.referrers > 0,
         "images": [
             {
-                "image": image.what,
+                "image": image.name,
                 "digest": image.digest,
                 "source_digest": image.source_digest,
                 "targets": [str(target.reference) for target in image.targets],
             }
             for image in images
         ],
-        "targets": [target.to_dict() for target in targets],
         "blobs": delivery.to_dict(),
         "diff": targets_diff(targets),
     }

@@ -8,58 +8,119 @@ all tags move or none does. To undo that is the same transaction in the other di
 
 from __future__ import annotations
 
+import time
 import typing as t
 from dataclasses import dataclass, replace
 
-from .._deletion.tags import Remover
+from .._deletion.tags import Remover, poll
 from .._errors import InvalidInput, NotFound, ProtocolError, Refused, RegistryError, Unsupported
 from .._oci.content import SCHEMA1_TYPES, Descriptor, Manifest
 from .._oci.reference import Reference, check_digest
 from .._parallel import map_concurrent
-from .._registry.client import RegistryClient
 from .._registry.connection import RegistryClients
+from .._registry.context import ModuleContext
 from .._registry.images import require
 from .._registry.repository import Repository
-from .deliver import Delivery, Image, deliver
-from .tagging import ABSENT, Target, check_targets, condition
+from .deliver import Delivery, Image, send
+from .targets import (
+    ABSENT,
+    Sought,
+    Target,
+    Write,
+    check_targets,
+    check_unique,
+    condition,
+    look_up,
+    note_before,
+    targets_diff,
+)
+
+# How old a look at a tag may be, in seconds, to count as one right before the tag is written.
+_FRESH = 1.0
+
+
+@dataclass
+class Source:
+    """An image to be promoted, and what it is now. ``manifest`` is there if it was read."""
+
+    clients: RegistryClients
+    reference: Reference
+    descriptor: Descriptor | None = None
+    manifest: Manifest | None = None
+
+    @property
+    def repository(self) -> Repository:
+        return self.clients.repository_of(self.reference)
+
+    @property
+    def sought(self) -> Sought:
+        return Sought(self.repository, self.reference)
 
 
 @dataclass
 class Move:
     """One tag and the digest that it is to have, None where it is to be gone; and what became of it.
 
-    ``source`` is the image that it gets. ``trouble`` says why it could not be put back after a failure.
+    ``source`` is the image that it gets. ``found`` is what the tag was at ``looked_at``, in seconds of time.monotonic().
+    ``trouble`` says why it could not be put back after a failure.
     """
 
     target: Target
-    wanted: str | None = None
-    source: Reference | None = None
+    digest: str | None = None
+    source: Source | None = None
+    expected_digest: str | None = None
+    found: Descriptor | None = None
+    looked_at: float = 0.0
     rolled_back: bool = False
     trouble: str | None = None
 
     @property
     def due(self) -> bool:
         """Whether the tag does not have yet what it is to have."""
-        return self.target.before != self.wanted
+        return self.target.before != self.digest
 
     @property
     def repository(self) -> tuple[str, str]:
         return self.target.reference.registry, self.target.reference.repository
 
+    def note_before(self, found: Descriptor | None) -> None:
+        """Note what the tag is before anything is written."""
+        note_before(self.target, found)
+        self.found = found
+        self.looked_at = time.monotonic()
+
     def to_dict(self) -> dict[str, t.Any]:
         return {
             **self.target.to_dict(),
-            "source": str(self.source) if self.source else None,
+            "source": str(self.source.reference) if self.source else None,
             "rolled_back": self.rolled_back,
             "message": self.trouble,
         }
+
+
+def promote(context: ModuleContext) -> dict[str, t.Any]:
+    """Do what registry_promote is asked for, and return its result."""
+    params, clients = context.params, context.clients
+    destination = clients if params["destination"] is None else clients.for_destination(params["destination"])
+    if (params["images"] is None) == (params["undo"] is None):
+        raise InvalidInput("Set either images or undo.")
+    if params["undo"] is None:
+        moves = read_promotion(clients, destination, params["images"], context.check_mode)
+    else:
+        moves = read_undo(destination, params["undo"])
+    delivery = carry_out(destination, moves, context.check_mode)
+    return {
+        **outcome(moves),
+        "blobs": delivery.to_dict(),
+        "diff": targets_diff([move.target for move in moves]),
+    }
 
 
 def outcome(moves: t.Sequence[Move]) -> dict[str, t.Any]:
     """Return the part of a result that tells what became of all tags, and how to undo it."""
     changed = [move.target for move in moves if move.target.changed]
     return {
-        "changed": bool(changed),
+        "changed": bool(changed) or any(move.target.repaired for move in moves),
         "targets": [move.to_dict() for move in moves],
         "previous": [
             {"image": str(target.reference), "digest_before": target.before, "digest": target.after}
@@ -69,36 +130,75 @@ def outcome(moves: t.Sequence[Move]) -> dict[str, t.Any]:
 
 
 def read_promotion(
-    here: RegistryClients, there: RegistryClients, images: t.Sequence[t.Mapping[str, t.Any]]
+    clients: RegistryClients,
+    destination: RegistryClients,
+    images: t.Sequence[t.Mapping[str, t.Any]],
+    check_mode: bool,
 ) -> list[Move]:
-    """Return the moves that ``images`` ask for; sources are read through ``here``, targets through ``there``.
+    """Return the moves that ``images`` ask for; sources are read through ``clients``, targets through ``destination``.
 
-    A HEAD for each source and target. Raises NotFound, Refused and Unsupported, with all that stands in the way.
+    A HEAD for each target, then one for each source, or a GET where a write is certain by then. Raises NotFound, Refused and
+    Unsupported, with all that stands in the way.
     """
     if not images:
         raise InvalidInput("No image is named in images.")
     moves: list[Move] = []
-    conditions: list[tuple[Reference, str | None]] = []
+    sources: dict[Reference, Source] = {}
     for entry in images:
-        source, expected = here.reference(entry["image"]), entry["expected_digest"]
+        reference, expected = clients.reference(entry["image"]), entry["expected_digest"]
+        source = sources.setdefault(reference, Source(clients, reference))
         if not entry["to"]:
-            raise InvalidInput(f"No target is named for {source}: set to.")
+            raise InvalidInput(f"No target is named for {reference}: set to.")
         if expected:
             check_digest(expected, "expected_digest")
-        for to in entry["to"]:
-            target = Target(_target(there, to, source), condition(entry["if_digest"]))
-            moves.append(Move(target, None, source))
-            conditions.append((source, expected))
-    _check_unique(moves)
-    sources = list(dict.fromkeys(source for source, _expected in conditions))
-    looked_up = [(here, source) for source in sources] + [(there, move.target.reference) for move in moves]
-    found = map_concurrent(lambda one: _resolve(*one), looked_up, there.concurrency)
-    by_source = dict(zip(sources, found))
+        for text in entry["to"]:
+            target = Target(destination, _target(destination, text, reference), condition(entry["if_digest"]))
+            moves.append(Move(target, None, source, expected))
+    check_unique(move.target.reference for move in moves)
+    _look_up(moves, list(sources.values()), destination.concurrency, check_mode)
     problems: list[RegistryError] = []
-    for move, (source, expected), now in zip(moves, conditions, found[len(sources) :]):
-        problems += _problems(move, by_source[source], now, expected)
+    for move in moves:
+        problems += _problems(move)
     _raise_all(problems)
     return moves
+
+
+def _look_up(
+    moves: t.Sequence[Move], sources: t.Sequence[Source], concurrency: int, check_mode: bool
+) -> None:
+    """Look targets and sources up.
+
+    The first source is among the targets, as a registry that has served one HEAD is believed when it says 404 to others.
+    """
+    first = sources[0]
+    found = look_up(
+        [first.sought, *(Sought(move.target.repository, move.target.reference) for move in moves)],
+        concurrency,
+    )
+    first.descriptor = found[0]
+    for move, descriptor in zip(moves, found[1:]):
+        move.note_before(descriptor)
+    certain = {
+        id(move.source)
+        for move in moves
+        if move.source
+        and (
+            move.target.before is None
+            or (move.source.reference.digest or move.expected_digest) not in (None, move.target.before)
+        )
+    }
+    read = [source for source in sources if id(source) in certain and not check_mode]
+    for source, fetched in zip(
+        read,
+        map_concurrent(
+            lambda source: source.repository.find_manifest(source.reference.target), read, concurrency
+        ),
+    ):
+        source.manifest = fetched.manifest if fetched else None
+        source.descriptor = fetched.manifest.descriptor if fetched else None
+    rest = [source for source in sources[1:] if source not in read]
+    for source, descriptor in zip(rest, look_up([source.sought for source in rest], concurrency)):
+        source.descriptor = descriptor
 
 
 def _target(clients: RegistryClients, text: str, source: Reference) -> Reference:
@@ -110,31 +210,27 @@ def _target(clients: RegistryClients, text: str, source: Reference) -> Reference
     return reference
 
 
-def _check_unique(moves: t.Sequence[Move]) -> None:
-    seen = set()
-    for reference in (move.target.reference for move in moves):
-        if reference in seen:
-            raise InvalidInput(f"{reference} is named twice as a target.")
-        seen.add(reference)
-
-
-def _problems(
-    move: Move, source: Descriptor | None, now: Descriptor | None, expected: str | None
-) -> t.Iterator[RegistryError]:
-    """Note what the target of ``move`` has and is to have, and yield what stands against the move."""
-    target = move.target
-    target.before = target.after = now.digest if now else None
+def _problems(move: Move) -> t.Iterator[RegistryError]:
+    """Note what the target of ``move`` is to have, and yield what stands against the move."""
+    source = t.cast(Source, move.source)
     try:
-        move.wanted = require(move.source, source, None, "nothing was changed").digest
+        move.digest = require(source.reference, source.descriptor, None, "nothing was changed").digest
     except NotFound as error:
         yield error
         return
     try:
-        check_targets(str(move.source), move.wanted, [target], expected, True)
+        check_targets(str(source.reference), move.digest, [move.target], move.expected_digest)
     except RegistryError as error:
         yield error
-    for image, one in ((move.source, source), (target.reference, now)) if move.due else ():
-        if one and one.media_type in SCHEMA1_TYPES:
+    for image, descriptor in (
+        (
+            (source.reference, source.descriptor),
+            (move.target.reference, move.found),
+        )
+        if move.due
+        else ()
+    ):
+        if descriptor and descriptor.media_type in SCHEMA1_TYPES:
             yield Unsupported(
                 f"{image} is a schema 1 image, which registries do not take again, so it could not be put back after"
                 " a failure: nothing was changed. Push it anew."
@@ -146,212 +242,234 @@ def read_undo(clients: RegistryClients, entries: t.Sequence[t.Mapping[str, t.Any
 
     A HEAD for each tag, and for each manifest that comes back. Raises like read_promotion().
     """
-    moves, given = [], []
+    moves: list[Move] = []
+    given: list[str] = []
     for entry in entries:
         reference, before = clients.reference(entry["image"]), entry["digest_before"] or None
         if reference.digest or not reference.tag:
-            raise InvalidInput(f"{reference} cannot be undone: write repository:tag, without a digest.")
+            raise InvalidInput(f"{reference} cannot be undone: it is no tag.")
         if before is not None:
             check_digest(before, "digest_before")
         given.append(check_digest(entry["digest"]))
-        moves.append(Move(Target(reference), before))
-    _check_unique(moves)
-    found = map_concurrent(lambda move: _resolve(clients, move.target.reference), moves, clients.concurrency)
+        moves.append(Move(Target(clients, reference), before))
+    check_unique(move.target.reference for move in moves)
+    sought = [Sought(move.target.repository, move.target.reference) for move in moves]
+    for move, found in zip(moves, look_up(sought, clients.concurrency)):
+        move.note_before(found)
     problems: list[RegistryError] = []
-    for move, digest, now in zip(moves, given, found):
-        target = move.target
-        target.before = target.after = now.digest if now else None
-        if target.before not in (digest, move.wanted):
+    for move, digest in zip(moves, given):
+        if move.target.before not in (digest, move.digest):
             problems.append(
                 Refused(
-                    f"{target.reference} is {target.before or ABSENT}, not {digest} as the promotion left it: nothing was"
-                    " changed."
+                    f"{move.target.reference} is {move.target.before or ABSENT}, not {digest} as the promotion left it:"
+                    " nothing was changed."
                 )
             )
-    back = [replace(move.target.reference, digest=move.wanted) for move in moves if move.due and move.wanted]
-    for reference, there in zip(
-        back, map_concurrent(lambda one: _resolve(clients, one), back, clients.concurrency)
-    ):
-        if there is None:
+    back = [
+        Sought(move.target.repository, replace(move.target.reference, digest=move.digest))
+        for move in moves
+        if move.due and move.digest
+    ]
+    for one, found in zip(back, look_up(back, clients.concurrency)):
+        if found is None:
             problems.append(
-                NotFound(f"The registry does not have {reference} any more: nothing was changed.", status=404)
+                NotFound(
+                    f"The registry does not have {one.reference} any more: nothing was changed.", status=404
+                )
             )
     _raise_all(problems)
     return moves
 
 
-def _resolve(clients: RegistryClients, reference: Reference) -> Descriptor | None:
-    return clients.client(reference).resolve(reference.repository, reference.target)
-
-
 def _raise_all(problems: t.Sequence[RegistryError]) -> None:
     """Raise the first of ``problems`` with the sentences of all."""
     if problems:
-        problems[0].args = (" ".join(dict.fromkeys(str(problem) for problem in problems)),)
-        raise problems[0]
+        raise problems[0].replace_message(" ".join(dict.fromkeys(str(problem) for problem in problems)))
 
 
-def carry_out(
-    here: RegistryClients, there: RegistryClients, moves: t.Sequence[Move], check_mode: bool
-) -> Delivery:
+def carry_out(destination: RegistryClients, moves: t.Sequence[Move], check_mode: bool) -> Delivery:
     """Store what ``moves`` need, then move all tags or none; ``target.after`` of each tells what it is then.
 
     The error of a failure has the outcome() in ``result``, and its sentence says whether anything could not be put back.
     """
     try:
-        delivery = _store(here, there, moves, check_mode)
+        delivery = _store(moves, check_mode)
         if not check_mode:
-            _Transaction(there, moves).run()
+            _Transaction(moves, destination.concurrency).run(stored=delivery.wrote)
     except RegistryError as error:
-        error.result = outcome(moves)
+        error.add_result(outcome(moves))
         raise
     for move in moves:
-        move.target.after = move.wanted
+        move.target.after = move.digest
     return delivery
 
 
-def _store(
-    here: RegistryClients, there: RegistryClients, moves: t.Sequence[Move], check_mode: bool
-) -> Delivery:
+def _store(moves: t.Sequence[Move], check_mode: bool) -> Delivery:
     """Store contents in the repositories of the targets by digest: no tag shows anything of it yet."""
     images: dict[Reference, Image] = {}
     for move in moves:
-        if not move.due or not move.source or not move.wanted:
+        source = move.source
+        if not source or not source.descriptor or not move.digest:
             continue
-        source = Repository(here.client(move.source), move.source.repository)
-        place = replace(move.target.reference, tag=None, digest=move.wanted)
-        same_registry = source.client.endpoint.address == there.client(place).endpoint.address
-        if same_registry and source.name == place.repository:
-            continue
-        fetch = _fetching(source.client, source.name, move.wanted)
-        images[place] = Image(str(move.source), move.wanted, move.wanted, [Target(place)], source, fetch)
-    try:
-        return deliver(
-            list(images.values()),
-            there,
-            overwrite=True,
-            check_mode=check_mode,
-            include_foreign=False,
+        place = replace(move.target.reference, tag=None, digest=move.digest)
+        image = Image(
+            str(source.reference),
+            source.manifest or source.descriptor,
+            move.digest,
+            [Target(move.target.clients, place, before=None if move.due else move.digest)],
+            source.repository,
         )
+        if not image.is_in(move.target.repository):
+            images.setdefault(place, image)
+    try:
+        delivery = send(list(images.values()), check_mode=check_mode, include_foreign=False)
     except RegistryError as error:
-        error.args = (f"{error} No tag had moved.",)
+        error.add_sentence("No tag had moved.")
         raise
-
-
-def _fetching(client: RegistryClient, repository: str, digest: str) -> t.Callable[[], Manifest]:
-    return lambda: client.manifest(repository, digest)
+    for move in moves:
+        sent = images.get(replace(move.target.reference, tag=None, digest=move.digest))
+        move.target.repaired = not move.due and sent is not None and sent.targets[0].repaired
+    return delivery
 
 
 class _Transaction:
     """Moves the tags of all ``moves`` that are due, or none of them."""
 
-    def __init__(self, clients: RegistryClients, moves: t.Sequence[Move]) -> None:
-        self._connection = clients
+    def __init__(self, moves: t.Sequence[Move], concurrency: int) -> None:
         self._moves = [move for move in moves if move.due]
-        self._contents: dict[tuple[str, str, str], Manifest] = {}
+        self._concurrency = concurrency
+        # By their digests, what tags get and what they had.
+        self._contents: dict[str, Manifest] = {
+            move.source.manifest.digest: move.source.manifest
+            for move in self._moves
+            if move.source and move.source.manifest
+        }
 
-    def run(self) -> None:
+    def run(self, stored: bool) -> None:
         """Move the tags and verify it; ``target.after`` of each move tells what it has then.
 
-        Whatever a roll-back may need is read first. After a failure those tags that had moved are put back, and the
-        error that is raised says how that ended.
+        ``stored`` tells that contents were stored after the tags were looked up, which may have taken long. Whatever a
+        roll-back may need is read first. After a failure those tags that had moved are put back, and the error that is
+        raised says how that ended.
         """
         self._read_contents()
-        self._check_unmoved()
+        if stored:
+            self._map(self._check_unmoved, self._moves)
         try:
             # What cannot be removed shows before anything else has moved, and a removed tag is easily put back.
-            self._remove([move for move in self._moves if move.wanted is None])
-            self._each(
-                lambda move: self._put(move, move.wanted), [move for move in self._moves if move.wanted]
-            )
+            self._remove([move for move in self._moves if move.digest is None])
+            self._map(self._put, [move for move in self._moves if move.digest])
             self._verify()
         except RegistryError as error:
-            error.args = (f"{error} {self._roll_back()}",)
+            error.add_sentence(self._roll_back())
             raise
         except KeyboardInterrupt as error:
             raise RegistryError(f"The task was interrupted. {self._roll_back()}") from error
 
-    def _each(self, function: t.Callable[[Move], t.Any], moves: t.Sequence[Move]) -> list[t.Any]:
-        return map_concurrent(function, moves, self._connection.concurrency)
-
-    def _client(self, move: Move) -> RegistryClient:
-        return self._connection.client(move.target.reference)
-
-    def _now(self, move: Move) -> str | None:
-        found = _resolve(self._connection, move.target.reference)
-        return found.digest if found else None
+    def _map(self, function: t.Callable[[Move], t.Any], moves: t.Sequence[Move]) -> list[t.Any]:
+        return map_concurrent(function, moves, self._concurrency)
 
     def _read_contents(self) -> None:
-        keys = {
-            (*move.repository, digest): self._client(move)
+        needed = {
+            digest: move.target.repository
             for move in self._moves
-            for digest in (move.target.before, move.wanted)
-            if digest
+            for digest in (move.target.before, move.digest)
+            if digest and digest not in self._contents
         }
-        manifests = map_concurrent(
-            lambda item: item[1].manifest(item[0][1], item[0][2]), keys.items(), self._connection.concurrency
-        )
-        self._contents = dict(zip(keys, manifests))
+        manifests = map_concurrent(lambda item: item[1].manifest(item[0]), needed.items(), self._concurrency)
+        self._contents.update(zip(needed, manifests))
 
-    def _check_unmoved(self) -> None:
-        """See that no tag moved while contents were copied."""
-        for move, now in zip(self._moves, self._each(self._now, self._moves)):
-            if now != move.target.before:
-                raise Refused(
-                    f"{move.target.reference} moved from {move.target.before or ABSENT} to {now or ABSENT} meanwhile: no"
-                    " tag was moved."
-                )
+    def _check_unmoved(self, move: Move) -> None:
+        """Raise Refused where a tag moved since it was looked up."""
+        now = move.target.look()
+        if now != move.target.before:
+            raise Refused(
+                f"{move.target.reference} moved from {move.target.before or ABSENT} to {now or ABSENT} meanwhile: no tag"
+                " was moved."
+            )
+        move.looked_at = time.monotonic()
 
-    def _put(self, move: Move, digest: str | None) -> None:
-        if digest:
-            reference = move.target.reference
-            manifest = self._contents[(*move.repository, digest)]
-            self._client(move).put_manifest(reference.repository, reference.target, manifest)
+    def _put(self, move: Move) -> None:
+        digest = t.cast(str, move.digest)
+
+        def guard() -> None:
+            # A look that was right before this one need not be taken twice.
+            fresh = not move.target.is_conditional and time.monotonic() - move.looked_at < _FRESH
+            if move.target.write is not Write.NONE or not fresh:
+                move.target.check_unmoved(digest)
+
+        move.target.put(self._contents[digest], guard)
 
     def _remove(self, moves: t.Sequence[Move]) -> None:
         """Remove tags, unless they have other digests than those that they have before or after a move."""
-        for repository in dict.fromkeys(move.repository for move in moves):
-            group = {move.target.reference.target: move for move in moves if move.repository == repository}
-            client, path = self._client(next(iter(group.values()))), repository[1]
-            page = client.tags(path)
-            names = sorted(set(page.names if page else ()) | set(group))
-            remover = Remover.of(client, path, names, self._connection.concurrency)
+        for key in dict.fromkeys(move.repository for move in moves):
+            group = {move.target.reference.target: move for move in moves if move.repository == key}
+            repository = next(iter(group.values())).target.repository
+            names = sorted({*repository.tag_names(), *group})
+            remover = Remover.of(repository.client, repository.name, names, repository.concurrency)
             removals = remover.plan(group)
             for removal in removals:
                 move = group[removal.tag]
-                if removal.digest not in (move.target.before, move.wanted):
+                if removal.digest not in (move.target.before, move.digest):
                     raise Refused(
                         f"{move.target.reference} moved to {removal.digest} meanwhile, and is left alone."
                     )
+            for move in group.values():
+                move.target.write = Write.BEGUN
             remover.remove(removals)
+            for move in group.values():
+                move.target.write = Write.STORED
 
     def _verify(self) -> None:
-        for move, now in zip(self._moves, self._each(self._now, self._moves)):
-            move.target.after = now
-            if now != move.wanted:
-                raise ProtocolError(
-                    f"{move.target.reference} is {now or ABSENT} right after it became {move.wanted or ABSENT}: something"
-                    " else moves it, or the registry does not keep what is written."
-                )
+        """See that tags are what they were made to be: reads may lag behind writes for a moment."""
+        for move in self._settle(self._moves, lambda move: move.digest):
+            raise ProtocolError(
+                f"{move.target.reference} is {move.target.after or ABSENT} right after it became"
+                f" {move.digest or ABSENT}: something else moves it, or the registry does not keep what is written."
+            )
+
+    def _settle(self, moves: t.Sequence[Move], expected: t.Callable[[Move], str | None]) -> list[Move]:
+        """Look at tags until they are what is expected, and return those that are not after all looks.
+
+        Nobody waits for one that is neither what it was nor what it was to become.
+        """
+
+        left = list(moves)
+        for _look in poll():
+            self._map(self._look, left)
+            left = [move for move in left if move.target.after != expected(move)]
+            if all(self._is_foreign(move) for move in left):
+                break
+        return left
+
+    @staticmethod
+    def _is_foreign(move: Move) -> bool:
+        """Tell whether the tag was last seen with a digest that it does not have from here."""
+        return move.target.after not in (move.target.before, move.digest)
+
+    # After a failure
 
     def _roll_back(self) -> str:
         """Put back all tags that have moved, as far as that can be done, and say how it ended.
 
-        Whether a tag moved is what the registry says now: a write that failed may have been carried out all the same.
+        Whether a tag moved is what the registry said of its write; where that is not known, what it says of the tag now.
         """
-        for move in self._moves:
-            move.target.after = move.wanted
-        looked_at = self._try(self._look, self._moves, "may have moved, which could not be looked up")
-        moved = [move for move in looked_at if move.target.after == move.wanted]
+        sent = [move for move in self._moves if move.target.write is not Write.NONE]
+        for move in sent:
+            move.target.after = move.digest
+        looked_at = self._try(self._look_after_failure, sent, "may have moved, which could not be looked up")
+        moved = [
+            move
+            for move in looked_at
+            if move.target.write is Write.STORED or move.target.after == move.digest
+        ]
         back = self._try(
-            lambda move: self._put(move, move.target.before),
-            [move for move in moved if move.target.before],
-            "could not be put back",
+            self._put_back, [move for move in moved if move.target.before], "could not be put back"
         )
         made = [move for move in moved if not move.target.before]
         for repository in dict.fromkeys(move.repository for move in made):
             back += self._unmake([move for move in made if move.repository == repository])
-        self._try(self._check_back, back, "was put back, which could not be verified")
+        self._try(self._verify_back, back, "was put back, which could not be verified")
         lost = [f"{move.target.reference} {move.trouble}" for move in self._moves if move.trouble]
         if lost:
             return f"Not every tag is what it was before: {' '.join(lost)}"
@@ -366,12 +484,35 @@ class _Transaction:
             except RegistryError as error:
                 move.trouble = f"{otherwise} ({move.target.before or ABSENT} before): {error}"
 
-        self._each(attempt, moves)
+        self._map(attempt, moves)
         return [move for move in moves if not move.trouble]
+
+    def _look_after_failure(self, move: Move) -> None:
+        """Look what a tag is whose write was begun. Where it may have been carried out, reads that lag are waited for."""
+        for _look in poll():
+            move.target.after = move.target.look()
+            if move.target.write is not Write.BEGUN or move.target.after != move.target.before:
+                break
+        if self._is_foreign(move):
+            move.trouble = (
+                f"was moved to {move.target.after or ABSENT} by something else meanwhile, and is left alone."
+            )
+
+    def _put_back(self, move: Move) -> None:
+        before = t.cast(str, move.target.before)
+
+        def guard() -> None:
+            now = move.target.look()
+            if now not in (before, move.digest):
+                raise Refused(f"it was moved to {now or ABSENT} by something else meanwhile.")
+
+        move.target.repository.put(move.target.reference.target, self._contents[before], guard)
 
     def _unmake(self, moves: t.Sequence[Move]) -> list[Move]:
         """Remove tags of one repository that did not exist before, and return those that are gone."""
         try:
+            # A tag that reads do not show yet would appear later.
+            self._settle(moves, lambda move: move.digest)
             self._remove(moves)
         except RegistryError as error:
             for move in self._try(self._look, moves, "may still exist, which could not be looked up"):
@@ -380,12 +521,14 @@ class _Transaction:
         return [move for move in moves if not move.trouble]
 
     def _look(self, move: Move) -> None:
-        move.target.after = now = self._now(move)
-        if now not in (move.target.before, move.wanted):
-            move.trouble = f"was moved to {now or ABSENT} by something else meanwhile, and is left alone."
+        move.target.after = move.target.look()
 
-    def _check_back(self, move: Move) -> None:
-        move.target.after = now = self._now(move)
-        move.rolled_back = now == move.target.before
+    def _verify_back(self, move: Move) -> None:
+        """See that a tag is what it was."""
+        for _left in poll():
+            self._look(move)
+            if move.target.after != move.digest:
+                break
+        move.rolled_back = move.target.after == move.target.before
         if not move.rolled_back:
-            move.trouble = f"is {now or ABSENT} although it was put back to {move.target.before or ABSENT}."
+            move.trouble = f"is {move.target.after or ABSENT} although it was put back to {move.target.before or ABSENT}."

@@ -145,10 +145,13 @@ def test_a_tarball_on_an_image(
     assert again["changed"] is False
     assert again["digest"] == result["digest"]
     assert again["diff"] == {"before": "", "after": ""}
-    # The base's manifest and config, and where the tag is.
+    # The base's manifest and config, where the tag is, and whether its config and layers are there.
     assert sorted(method for method, uri, _status in registry.requests() if uri != "/v2/") == [
         "GET",
         "GET",
+        "HEAD",
+        "HEAD",
+        "HEAD",
         "HEAD",
     ]
 

@@ -20,10 +20,10 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
-from ansible_collections.ocikit.registry.plugins.modules.registry_promote import promote
+from ansible_collections.ocikit.registry.plugins.modules import registry_promote
 from tests.hostile import HostileRegistry, Request
 from tests.registries import Registry, images
+from tests.unit.task import task
 
 Connect = t.Callable[..., t.Tuple[RegistryClients, RegistryClient]]
 WRITES = "^(PUT|POST|PATCH|DELETE) "
@@ -43,10 +43,7 @@ def run(
 
 
 def run_with(connection: RegistryClients, check_mode: bool = False, **params: t.Any) -> dict[str, t.Any]:
-    given = {"images": None, "undo": None, "destination": None, **params}
-    if given["images"]:
-        given["images"] = [{"expected_digest": None, "if_digest": None, **entry} for entry in given["images"]]
-    return promote(ModuleContext(given, check_mode, connection))
+    return task(registry_promote, connection, check_mode=check_mode, **params)
 
 
 def pairs(*to: str, source: str = "a/b:new", **more: t.Any) -> list[dict[str, t.Any]]:
@@ -101,8 +98,11 @@ def test_promotion_is_predicted_done_once_and_undone(connect: Connect, registry:
     registry.clear_requests()
     again = run(connect, registry.url, images=wanted)
     assert (again["changed"], again["previous"], again["diff"]) == (False, [], {"before": "", "after": ""})
-    # Two sources and three targets.
-    assert [method for method, _uri, _status in registry.requests()] == ["HEAD"] * 5
+    asked = [(method, uri) for method, uri, _status in registry.requests()]
+    # Two sources and three targets; then what the index consists of, and all blobs.
+    assert asked[:5] == [("HEAD", uri) for _method, uri in asked[:5]]
+    assert {method for method, uri in asked if "/blobs/" in uri} == {"HEAD"}
+    assert len(asked) == len(set(asked))
 
     undo = {"undo": result["previous"]}
     predicted = run(connect, registry.url, check_mode=True, **undo)

@@ -16,9 +16,10 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     ProtocolError,
     Unsupported,
 )
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.graph import MAX_LEVELS
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.repository import Repository
 from ansible_collections.ocikit.registry.plugins.module_utils._storage.oci_layout import LayoutStore
-from ansible_collections.ocikit.registry.plugins.module_utils._transfer.copy import copy_graph
+from ansible_collections.ocikit.registry.plugins.module_utils._transfer.copy import execute, plan
 from tests.hostile import HostileRegistry
 from tests.registries import Registry, images
 from tests.unit.copying import Mover, assert_layout, assert_whole, blobs_of, tree, writes
@@ -33,6 +34,21 @@ WAYS = [(name, form) for name in SAMPLES for form in ("oci", "oci-archive", "dir
 # A hundred layers take their time.
 WAYS = [way for way in WAYS if way not in (("many-layers", "oci-archive"), ("many-layers", "dir"))]
 WAYS += [(name, "docker-archive") for name in SINGLE if name != "foreign-layer"]
+
+
+def assert_only_looks(
+    requests: list[tuple[str, str, int]], repositories: list[str], image: images.Image
+) -> None:
+    """Assert that a run without work asked for each thing that the image needs once, and read no blob."""
+    uris = [(method, uri) for method, uri, _status in requests]
+    assert len(uris) == len(set(uris))
+    assert {method for method, uri in uris} <= {"HEAD", "GET"}
+    foreign = {digest for digest in image.blobs if b"nondistributable" in image.raw}
+    for repository in repositories:
+        blobs = {uri for method, uri in uris if uri.startswith(f"/v2/{repository}/blobs/")}
+        assert {f"/v2/{repository}/blobs/{digest}" for digest in blobs_of(image)} >= blobs
+        assert foreign or len(blobs) == len(blobs_of(image))
+        assert all(method == "HEAD" for method, uri in uris if "/blobs/" in uri)
 
 
 def test_zstd_is_among_the_samples() -> None:
@@ -59,7 +75,7 @@ def test_round_trip(mover: Mover, registry: Registry, tmp_path: pathlib.Path, na
     registry.clear_requests()
     again = mover.push(registry.url, dest, f"{back}:1")
     assert not again["changed"] and again["images"] == pushed["images"]
-    assert registry.requests() == [("HEAD", f"/v2/{back}/manifests/1", 200)]
+    assert_only_looks(registry.requests(), [back], image)
     assert_whole(registry.url, back, "1", image)
 
 
@@ -82,7 +98,7 @@ def test_copy_between_registries(mover: Mover, registry: Registry, name: str) ->
         other.requests.clear()
         registry.clear_requests()
         assert not mover.copy(registry.url, f"copy/{name}:1", to)["changed"]
-        assert [r.method for r in other.requests] == ["HEAD"]
+        assert_only_looks([(r.method, r.path, 200) for r in other.requests], [f"copy/{name}"], image)
         assert registry.requests() == [("HEAD", f"/v2/copy/{name}/manifests/1", 200)]
 
 
@@ -119,12 +135,12 @@ def nested(depth: int) -> images.Image:
 
 
 def test_nesting_has_an_end(mover: Mover, registry: Registry, tmp_path: pathlib.Path) -> None:
-    images.push(registry.url, "nested", nested(5), "5")
-    images.push(registry.url, "nested", nested(6), "6")
-    assert mover.pull(registry.url, "nested:5", tmp_path / "layout")["changed"]
+    images.push(registry.url, "nested", nested(MAX_LEVELS - 1), "right")
+    images.push(registry.url, "nested", nested(MAX_LEVELS), "deep")
+    assert mover.pull(registry.url, "nested:right", tmp_path / "layout")["changed"]
     before = tree(tmp_path)
     with pytest.raises(ProtocolError, match="nested too deeply"):
-        mover.pull(registry.url, "nested:6", tmp_path / "layout")
+        mover.pull(registry.url, "nested:deep", tmp_path / "layout")
     assert tree(tmp_path) == before
 
 
@@ -245,7 +261,7 @@ def test_an_upload_in_chunks_is_resumed(
         assert other.count("^GET .*/uploads/") == 2
 
 
-def test_copy_graph_without_names_stores_by_digest(
+def test_what_gets_no_name_is_stored_by_digest(
     connect: t.Any, registry: Registry, tmp_path: pathlib.Path
 ) -> None:
     image = SAMPLES["oci"]
@@ -253,7 +269,7 @@ def test_copy_graph_without_names_stores_by_digest(
     _connection, client = connect(registry.url)
     source, layout = Repository(client, "nameless"), LayoutStore(str(tmp_path / "layout"))
     manifest = client.manifest("nameless", "1")
-    moved = copy_graph(source, layout, manifest, [], 2)
+    moved = execute(plan([(source, manifest)], layout, 2), layout, {}, 2)
     assert {blob.digest for blob in moved.copied} == set(image.blobs)
     assert layout.exists(manifest.descriptor) and layout.entries() == []
 

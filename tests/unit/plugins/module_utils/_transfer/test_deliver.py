@@ -22,10 +22,12 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     RegistryError,
     Unauthorized,
 )
+from ansible_collections.ocikit.registry.plugins.modules import registry_promote, registry_tag
 from tests.hostile import HostileRegistry, Request
 from tests.registries import Registry, images
 from tests.unit.copying import Mover, Result, assert_whole, writes
 from tests.unit.plugins.module_utils._storage.test_oci_layout import environment
+from tests.unit.task import task
 
 BASE = images.layer({"base": "base\n"})
 ONE = images.image([BASE, images.layer({"one": "1\n"})])
@@ -157,8 +159,10 @@ def test_each_digest_moves_once_and_other_repositories_get_mounts(mover: Mover, 
         assert_whole(hostile.url, "y", "2", TWO)
         hostile.requests.clear()
         again = mover.copy(registry.url, images=entries)
-        assert not again["changed"] and {r.method for r in hostile.requests} == {"HEAD"}
-        assert len(hostile.requests) == 4
+        assert not again["changed"] and {r.method for r in hostile.requests} == {"HEAD", "GET"}
+        looked_for = [r.path for r in hostile.requests if "/blobs/" in r.path]
+        # Each repository is asked once for each blob that its images need.
+        assert len(looked_for) == len(set(looked_for)) == len(ONE.blobs) + 5 + len(TWO.blobs)
 
 
 @pytest.mark.registry_does("own_blobs")
@@ -271,8 +275,15 @@ def test_a_failure_tells_which_tags_moved(mover: Mover, registry: Registry, tmp_
                 "digest_before": None,
                 "digest": ONE.digest,
                 "changed": True,
+                "repaired": False,
             },
-            {"image": f"{hostile.host}/half:bad", "digest_before": None, "digest": None, "changed": False},
+            {
+                "image": f"{hostile.host}/half:bad",
+                "digest_before": None,
+                "digest": None,
+                "changed": False,
+                "repaired": False,
+            },
         ],
     }
 
@@ -451,3 +462,100 @@ def test_chunks_of_many_blobs_need_little_memory(least: int) -> None:
         assert largest_memory(here.url, what="copy", image="large:1", to=f"{there.host}/large:1") < 100
         assert there.repositories["large"].blobs.keys() == image.blobs.keys()
         assert there.count("^PATCH .*/large/") > 8
+
+
+# What a destination has, but not whole
+
+
+def damaged(server: HostileRegistry, repository: str, part: str) -> None:
+    """Store INDEX under the tag 1, without one of the parts that it needs."""
+    server.add(repository, INDEX, "1")
+    content = server.repository(repository)
+    child = INDEX.children[1]
+    gone = {
+        "child": [child.digest],
+        "layer": [images.digest(BASE.data)],
+        "config": [child.manifest["config"]["digest"]],
+        "child and blobs": [child.digest, *child.blobs],
+    }[part]
+    for digest in gone:
+        content.manifests.pop(digest, None)
+        content.blobs.pop(digest, None)
+
+
+PARTS = ["child", "layer", "config", "child and blobs"]
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("way", ["copy", "push", "tag", "promote"])
+def test_what_a_destination_lacks_of_an_image_that_it_has_is_sent(
+    mover: Mover, connect: t.Any, tmp_path: pathlib.Path, way: str, part: str
+) -> None:
+    """Check mode predicts it, it counts as a change, and the tag stays."""
+    with HostileRegistry() as server:
+        server.add("source", INDEX, "1")
+        damaged(server, "broken", part)
+        mover.pull(server.url, "source:1", tmp_path / "layout")
+
+        def run(check_mode: bool) -> Result:
+            if way == "copy":
+                return mover.copy(server.url, "source:1", "broken:1", check_mode=check_mode)
+            if way == "push":
+                return mover.push(server.url, tmp_path / "layout", "broken:1", check_mode=check_mode)
+            clients, _client = connect(server.url)
+            if way == "tag":
+                return task(registry_tag, clients, check_mode=check_mode, image="source:1", to=["broken:1"])
+            pairs = [{"image": "source:1", "to": ["broken:1"]}]
+            return task(registry_promote, clients, check_mode=check_mode, images=pairs)
+
+        predicted = run(True)
+        assert server.count("^(POST|PUT|PATCH|DELETE)") == 0
+        result = run(False)
+        assert result == predicted
+        assert result["changed"] is True and result["diff"] == {"before": "", "after": ""}
+        assert [(one["changed"], one["repaired"]) for one in result["targets"]] == [(False, True)]
+        assert_whole(server.url, "broken", "1", INDEX)
+        assert server.count("^PUT .*/manifests/1$") == 0
+        again = run(False)
+        assert again["changed"] is False and again["targets"][0]["repaired"] is False
+
+
+def test_a_child_that_the_destination_lists_and_cannot_serve_is_sent_again(mover: Mover) -> None:
+    with HostileRegistry() as server, HostileRegistry() as other:
+        server.add("source", INDEX, "1")
+        other.add("copy", INDEX, "1")
+        child = INDEX.children[1]
+
+        def lose(request: Request) -> None:
+            if request.method == "GET" and request.path.endswith(child.digest):
+                other.repository("copy").manifests.pop(child.digest, None)
+
+        other.before = lose
+        result = mover.copy(server.url, "source:1", f"{other.host}/copy:1")
+        assert result["targets"][0]["repaired"] is True
+        other.before = None
+        assert_whole(other.url, "copy", "1", INDEX)
+
+
+def test_other_images_in_the_repository_are_not_called_repaired(mover: Mover) -> None:
+    with HostileRegistry() as server:
+        server.add("source", INDEX, "1")
+        server.add("source", TWO, "2")
+        damaged(server, "broken", "child")
+        server.add("broken", TWO, "2")
+        pairs = [{"image": f"source:{tag}", "to": f"broken:{tag}"} for tag in ("1", "2")] + [
+            {"image": "source:2", "to": "broken:3"}
+        ]
+        result = mover.copy(server.url, images=pairs)
+        assert [one["repaired"] for one in result["targets"]] == [True, False, False]
+        assert [one["changed"] for one in result["targets"]] == [False, False, True]
+
+
+def test_what_lies_in_the_own_repository_is_not_looked_for(mover: Mover) -> None:
+    with HostileRegistry() as server:
+        server.add("a", INDEX, "1")
+        assert mover.copy(server.url, "a:1", "a:2")["changed"]
+        assert server.count("/blobs/") == 0
+        server.requests.clear()
+        assert not mover.copy(server.url, "a:1", "a:2")["changed"]
+        assert [r.method for r in server.requests] == ["HEAD", "HEAD"]

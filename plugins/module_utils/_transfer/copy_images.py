@@ -1,0 +1,90 @@
+# Copyright (c) 2026, ocikit.registry contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Note that this module_utils is PRIVATE to the collection.
+"""Images copied between registries and repositories."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._errors import InvalidInput
+from .._oci.content import Descriptor, Manifest, Platform
+from .._oci.reference import Reference, check_digest
+from .._parallel import map_concurrent
+from .._registry.connection import RegistryClients
+from .._registry.context import ModuleContext
+from .._registry.images import require
+from .._registry.referrers import Referring, find_referring
+from .copy import select
+from .deliver import Image, deliver, delivered
+from .targets import Target, check_unique
+
+
+def copy_images(context: ModuleContext) -> dict[str, t.Any]:
+    """Do what registry_copy is asked for, and return its result."""
+    params, clients = context.params, context.clients
+    destination = clients if params["destination"] is None else clients.for_destination(params["destination"])
+    pairs = [_read_pair(clients, destination, entry["image"], entry["to"]) for entry in _entries(params)]
+    check_unique(target for _source, target in pairs)
+    if params["expected_digest"]:
+        check_digest(params["expected_digest"], "expected_digest")
+    platforms = [Platform.parse(platform) for platform in params["platforms"]]
+    images = map_concurrent(
+        lambda pair: _look_up(context, destination, *pair, platforms), pairs, clients.concurrency
+    )
+    delivery = deliver(images, check_mode=context.check_mode, include_foreign=params["foreign_layers"])
+    return {**delivered(images, delivery), "companions": delivery.referrers}
+
+
+def _entries(params: t.Mapping[str, t.Any]) -> list[dict[str, str]]:
+    single = bool(params["image"]) and bool(params["to"])
+    if single == bool(params["images"]) or bool(params["image"]) != bool(params["to"]):
+        raise InvalidInput("Set either image and to, or images.")
+    if params["images"] and params["expected_digest"]:
+        raise InvalidInput("expected_digest is for one image only: name it with image and to.")
+    return t.cast(
+        "list[dict[str, str]]", params["images"] or [{"image": params["image"], "to": params["to"]}]
+    )
+
+
+def _read_pair(
+    clients: RegistryClients, destination: RegistryClients, image: str, to: str
+) -> tuple[Reference, Reference]:
+    source, target = clients.reference(image), destination.reference(to)
+    if not target.tag and not target.digest and (source.tag or not source.digest):
+        target = target.with_tag(source.tag or "latest")
+    return source, target
+
+
+def _look_up(
+    context: ModuleContext,
+    destination: RegistryClients,
+    source: Reference,
+    target: Reference,
+    platforms: t.Sequence[Platform],
+) -> Image:
+    params, repository = context.params, context.clients.repository_of(source)
+    found = require(
+        source, repository.resolve(source.target), params["expected_digest"], "nothing was changed"
+    )
+    root: Descriptor | Manifest = found
+    if platforms:
+        root = select(repository, repository.fetch_manifest(found), platforms, str(source))
+    if not target.tag and not target.digest:
+        target = Reference(target.registry, target.repository, digest=root.digest)
+    if target.digest and target.digest != root.digest:
+        raise InvalidInput(f"{target} cannot be written: {source} has the digest {root.digest}.")
+
+    def find_along() -> list[Referring]:
+        manifest = root if isinstance(root, Manifest) else repository.fetch_manifest(root)
+        return find_referring(repository, manifest, params["referrers"], params["signatures"])
+
+    return Image(
+        str(source),
+        root,
+        found.digest,
+        [Target(destination, target, overwrite=params["overwrite"])],
+        repository,
+        find_along if params["referrers"] or params["signatures"] else None,
+    )
