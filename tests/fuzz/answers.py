@@ -55,6 +55,9 @@ from ansible_collections.ocikit.registry.plugins.module_utils._oci.content impor
     Manifest,
     Platform,
     digest_of,
+)
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.documents import (
+    IMAGE_CONFIG,
     parse_json_object,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import (
@@ -203,7 +206,7 @@ def read_manifest(data: bytes) -> None:
 
 def read_config(data: bytes) -> None:
     """Read an image configuration: all of it can be shown, and its date can be reckoned with."""
-    facts = _config_facts(parse_json_object(data, "image configuration"))
+    facts = _config_facts(parse_json_object(data, "image configuration", IMAGE_CONFIG))
     takes(facts)
     created = created_time(IMAGE, facts)
     assert created is None or math.isfinite(created)

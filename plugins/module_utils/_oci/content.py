@@ -14,6 +14,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._errors import DigestMismatch, InvalidInput, ProtocolError, printable
+from .documents import MANIFEST, parse_json_object
 from .reference import is_digest
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -60,8 +61,6 @@ CONFIG_LIMIT = 8 << 20
 _PLATFORM = re.compile(r"([a-z0-9_.-]+)/([a-z0-9_.-]+)(?:/([a-z0-9_.-]+))?(?::([a-z0-9_.-]+))?\Z")
 # The variant that is meant where none is written, of the architectures whose newer variants run images of older ones.
 _BASE_VARIANTS = {"amd64": "v1", "arm": "v7", "arm64": "v8"}
-# Manifests nest less than ten deep. What shows and writes them follows each level with frames of its own.
-_MAX_NESTING = 100
 
 
 def digest_of(raw: bytes, like: str | None = None) -> str:
@@ -206,9 +205,33 @@ class Descriptor:
         )
 
     @property
+    def manifest_type(self) -> str | None:
+        """The known media type of manifests that engines may read this one as, without case and parameters; else None.
+
+        None or another text than ``media_type`` means that engines differ: some refuse or skip such an entry of an index,
+        others run what the registry has under its digest.
+        """
+        named = base_type(self.media_type)
+        return named if named in MANIFEST_TYPES else None
+
+    @property
     def is_manifest(self) -> bool:
-        """Whether the content is fetched from the manifests endpoint."""
-        return self.media_type in MANIFEST_TYPES
+        """Whether the content is fetched from the manifests endpoint.
+
+        Besides manifests of known types that is whatever an index names a platform for.
+        """
+        return self.manifest_type is not None or self.names_platform
+
+    @property
+    def names_platform(self) -> bool:
+        """Whether an index says for which platform this is."""
+        return self.platform is not None and self.platform.known
+
+    @property
+    def may_be_index(self) -> bool:
+        """Whether this entry of an index is an index itself, or does not tell what it is."""
+        unclear = self.manifest_type is None and (self.names_platform or not self.media_type)
+        return unclear or self.manifest_type in INDEX_TYPES
 
     @property
     def is_foreign(self) -> bool:
@@ -259,7 +282,7 @@ class Manifest:
         right = not expected or digest_of(raw, expected) == expected
         if not right and base_type(content_type) not in SCHEMA1_TYPES:
             raise DigestMismatch(f"Other content was sent for {expected}: its digest is {digest_of(raw)}.")
-        data = parse_json_object(raw, "manifest")
+        data = parse_json_object(raw, "manifest", MANIFEST)
         media_type = _media_type(data, content_type)
         digest = digest_of(raw, expected)
         if media_type in SCHEMA1_TYPES:
@@ -333,29 +356,6 @@ class Manifest:
         if not isinstance(entries, list):
             raise ProtocolError(f"The manifest's {key} is not a list.")
         return [Descriptor.from_dict(entry) for entry in entries]
-
-
-def parse_json_object(raw: bytes, what: str) -> dict[str, t.Any]:
-    """Return the JSON object in ``raw``. Raises ProtocolError naming ``what``."""
-    try:
-        data = json.loads(raw.decode("utf-8"))
-    except (ValueError, RecursionError):
-        raise ProtocolError(f"The {what} is not valid JSON.") from None
-    if not isinstance(data, dict):
-        raise ProtocolError(f"The {what} is not a JSON object.")
-    if _is_deep(data):
-        raise ProtocolError(f"The {what} is nested more than {_MAX_NESTING} levels deep.")
-    return data
-
-
-def _is_deep(data: t.Any) -> bool:
-    level = [data]
-    for _depth in range(_MAX_NESTING):
-        members = (one.values() if isinstance(one, dict) else one for one in level)
-        level = [inner for each in members for inner in each if isinstance(inner, (dict, list))]
-        if not level:
-            return False
-    return True
 
 
 def base_type(content_type: str | None) -> str:

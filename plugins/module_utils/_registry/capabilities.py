@@ -16,7 +16,7 @@ import typing as t
 from .._errors import Denied, ProtocolError, ServerFault, Unauthorized, printable
 from .._http.auth import CATALOG_SCOPE, scope
 from .._http.transport import Response
-from .._oci.content import parse_json_object
+from .._oci.documents import LISTING, parse_json_object
 from .._oci.reference import is_digest, is_tag
 from .client import RegistryClient
 
@@ -111,7 +111,7 @@ class Probe:
         if response.status != 200:
             return None
         try:
-            names = parse_json_object(response.body, f"list of {key}").get(key) or []
+            names = parse_json_object(response.body, f"list of {key}", LISTING).get(key) or []
         except ProtocolError:
             return False
         names = [name for name in names if isinstance(name, str)]

@@ -37,9 +37,9 @@ from .._oci.content import (
     Descriptor,
     Manifest,
     digest_of,
-    parse_json_object,
     same_algorithm,
 )
+from .._oci.documents import LISTING, MANIFEST, parse_json_object
 from .._oci.reference import Endpoint, is_digest, is_repository, is_tag
 
 PAGE_SIZE = 1000
@@ -427,7 +427,7 @@ class RegistryClient:
                         self._without_referrers.add(repository)
                     return None
                 raise failure(response, f"The referrers of {repository}@{digest} cannot be listed")
-            entries = parse_json_object(response.body, "list of referrers").get("manifests") or []
+            entries = parse_json_object(response.body, "list of referrers", MANIFEST).get("manifests") or []
             if not isinstance(entries, list):
                 raise ProtocolError("The list of referrers holds something else than a list.")
             before = len(found)
@@ -461,7 +461,7 @@ class RegistryClient:
                     return
                 if response.status != 200:
                     raise failure(response, f"The list {urlsplit(url).path} cannot be read")
-                entries = parse_json_object(response.body, f"list of {key}").get(key) or []
+                entries = parse_json_object(response.body, f"list of {key}", LISTING).get(key) or []
                 names = (
                     [name for name in entries if isinstance(name, str)] if isinstance(entries, list) else []
                 )

@@ -10,18 +10,8 @@ import typing as t
 from dataclasses import dataclass
 
 from .._errors import NotFound, Refused, printable
-from .._oci.content import (
-    CONFIG_LIMIT,
-    CONFIG_TYPES,
-    IMAGE_TYPES,
-    INDEX_TYPES,
-    MANIFEST_TYPES,
-    Descriptor,
-    Manifest,
-    Platform,
-    base_type,
-    parse_json_object,
-)
+from .._oci.content import CONFIG_LIMIT, CONFIG_TYPES, Descriptor, Manifest, Platform
+from .._oci.documents import IMAGE_CONFIG, parse_json_object
 from .._oci.graph import walk
 from .._oci.quantities import parse_time
 from .._oci.reference import Reference
@@ -149,7 +139,7 @@ class ImagePicker:
         self._read_indexes(platform)
         unnamed: list[tuple[Descriptor, Manifest | None]] = []
         for entry, holder in self._entries(platform):
-            if _names_platform(entry):
+            if entry.names_platform:
                 return Picked(self._root.descriptor, entry, holder)
             unnamed.append((entry, holder))
         own = map_concurrent(lambda pair: self._own_platform(pair[0]), unnamed, self._concurrency)
@@ -171,7 +161,7 @@ class ImagePicker:
             entries = [
                 entry
                 for entry, _distance in _candidates(self._manifest(descriptors[digest]), platform)
-                if base_type(entry.media_type) not in IMAGE_TYPES
+                if entry.may_be_index
             ]
             descriptors.update((entry.digest, entry) for entry in entries)
             return [entry.digest for entry in entries]
@@ -223,10 +213,6 @@ class ImagePicker:
         return f"it has {printable(', '.join(sorted(set(map(str, named + own))))) or 'none with a platform'}"
 
 
-def _names_platform(entry: Descriptor) -> bool:
-    return entry.platform is not None and entry.platform.known
-
-
 def _candidates(manifest: Manifest, platform: Platform) -> t.Iterator[tuple[Descriptor, float]]:
     """Yield the entries that may be for ``platform`` or lead to an image for it, each with the distance to it.
 
@@ -238,7 +224,7 @@ def _candidates(manifest: Manifest, platform: Platform) -> t.Iterator[tuple[Desc
             distance = platform.distance(entry.platform)
             if distance is not None:
                 yield entry, distance
-        elif base_type(entry.media_type) in MANIFEST_TYPES or not entry.media_type:
+        elif entry.manifest_type or not entry.media_type:
             yield entry, float("inf")
 
 
@@ -277,7 +263,7 @@ def entries_in(repository: Repository, root: Manifest) -> list[Descriptor]:
     def visit(digest: str) -> list[str]:
         if digest not in children:
             children[digest] = repository.manifest(digest).children
-        return [child.digest for child in children[digest] if child.media_type in INDEX_TYPES]
+        return [child.digest for child in children[digest] if child.may_be_index]
 
     levels = walk([root.digest], visit, repository.concurrency)
     entries = (child for level in levels for digest in level for child in children[digest])
@@ -356,7 +342,7 @@ def image_config(store: Contents, manifest: Manifest) -> dict[str, t.Any] | None
     if descriptor is None or not manifest.is_image:
         return None
     raw = read_blob(store.open_blob(descriptor), descriptor, CONFIG_LIMIT)
-    return _config_facts(parse_json_object(raw, "image configuration"))
+    return _config_facts(parse_json_object(raw, "image configuration", IMAGE_CONFIG))
 
 
 def _schema1_config(manifest: Manifest) -> dict[str, t.Any] | None:
@@ -364,7 +350,7 @@ def _schema1_config(manifest: Manifest) -> dict[str, t.Any] | None:
         # The newest comes first; it describes the whole image.
         text = _typed(_typed(entry, dict).get("v1Compatibility"), str)
         raw = text.encode("utf-8", "surrogatepass")
-        return _config_facts(parse_json_object(raw, "schema 1 image configuration"))
+        return _config_facts(parse_json_object(raw, "schema 1 image configuration", IMAGE_CONFIG))
     return None
 
 

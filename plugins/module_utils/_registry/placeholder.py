@@ -28,8 +28,8 @@ from .._oci.content import (
     Descriptor,
     Manifest,
     digest_of,
-    parse_json_object,
 )
+from .._oci.documents import IMAGE_CONFIG, parse_json_object
 from .._oci.quantities import parse_time
 from .._oci.reference import is_digest, is_tag
 from .repository import Repository
@@ -135,7 +135,7 @@ def read_removed_tags(repository: Repository, manifest: Manifest) -> dict[str, s
         return {}
     try:
         raw = repository.read_blob(manifest.config, CONFIG_LIMIT)
-        return removed_tags(manifest, parse_json_object(raw, "image configuration"))
+        return removed_tags(manifest, parse_json_object(raw, "image configuration", IMAGE_CONFIG))
     except NotFound:
         return {}
     except ProtocolError as error:

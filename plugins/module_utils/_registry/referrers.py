@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._oci.content import INDEX_TYPES, OCI_INDEX, Descriptor, Manifest
+from .._oci.content import OCI_INDEX, Descriptor, Manifest
 from .._oci.digest_tags import cosign_tag_names, fallback_tag
 from .._oci.graph import walk
 from .repository import Repository
@@ -88,7 +88,7 @@ def find_referring(
             fetched = repository.find_manifest(digest)
             manifests.update({digest: fetched.manifest} if fetched else {})
         children = manifests[digest].children if digest in manifests else []
-        indexes.update(child.digest for child in children if child.media_type in INDEX_TYPES)
+        indexes.update(child.digest for child in children if child.may_be_index)
         return [child.digest for child in children] + [manifest.digest for manifest, _tag in pairs]
 
     referring: dict[str, Referring] = {}

@@ -13,7 +13,8 @@ import os
 import typing as t
 
 from .._errors import InvalidInput, NotFound, ProtocolError
-from .._oci.content import MANIFEST_READ_LIMIT, OCI_INDEX, Descriptor, Manifest, parse_json_object
+from .._oci.content import MANIFEST_READ_LIMIT, OCI_INDEX, Descriptor, Manifest
+from .._oci.documents import MANIFEST, parse_json_object
 from .._oci.reference import is_digest
 from .._oci.stores import CopyPlan, Source
 from .files import INGEST, file_digest, ingest, read_file, receive, replacing, storage_errors, write_all
@@ -191,7 +192,7 @@ def name_of(entry: t.Mapping[str, t.Any]) -> str | None:
 
 def entries_in(raw: bytes, what: str) -> list[dict[str, t.Any]]:
     """Return the entries of the ``index.json`` called ``what``. Raises ProtocolError unless each is a descriptor."""
-    entries = parse_json_object(raw, what).get("manifests") or []
+    entries = parse_json_object(raw, what, MANIFEST).get("manifests") or []
     if not isinstance(entries, list):
         raise ProtocolError(f"The {what} has no list of images.")
     for entry in entries:

@@ -25,8 +25,8 @@ from .._oci.content import (
     Manifest,
     Platform,
     digest_of,
-    parse_json_object,
 )
+from .._oci.documents import IMAGE_CONFIG, parse_json_object
 from .._oci.stores import Source
 from .._oci.verified_reader import BytesReader, read_blob
 from .._parallel import map_concurrent
@@ -208,7 +208,9 @@ class _Work:
             return None
         descriptor = t.cast(Descriptor, manifest.config)
         config = parse_json_object(
-            read_blob(self._source.open_blob(descriptor), descriptor, CONFIG_LIMIT), "image config"
+            read_blob(self._source.open_blob(descriptor), descriptor, CONFIG_LIMIT),
+            "image config",
+            IMAGE_CONFIG,
         )
         changed = self._changed(manifest, config)
         self.images[manifest.digest] = (platform or Platform.from_dict(config), changed.digest)

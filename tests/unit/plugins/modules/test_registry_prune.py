@@ -44,6 +44,7 @@ from tests.unit.pruning import (
     COMMON,
     DELETE_ALL,
     GONE,
+    INDEX_NEW,
     INDEX_OLD,
     KEPT,
     NEW,
@@ -732,6 +733,20 @@ class TestOtherRegistries:
             assert "b-40" not in tags
             server.behaviour.fail_first = 0
             assert_alive(server.url, "a/app")
+
+    def test_an_index_that_engines_read_differently_keeps_all_digests(self, pruned: Pruner) -> None:
+        data = {**INDEX_NEW.manifest, "manifests": [], "Manifests": [CHILD.descriptor()]}
+        odd = images.Image(json.dumps(data).encode(), INDEX_NEW.media_type, {})
+        with HostileRegistry() as server:
+            tags = add(server, "a/app")
+            server.add("a/app", CHILD, "b-42")
+            server.add("a/app", odd, "m-2")
+            result = pruned(server.url, "a/app", **ALL)
+            (repository,) = result["repositories"]
+            assert {one["tag"]: one["why"] for one in repository["keep"]}["m-2"] == "it cannot be read"
+            assert repository["deleted_digests"] == []
+            assert "b-42" not in tags
+            assert CHILD.digest in server.repositories["a/app"].manifests
 
     def test_a_tag_that_becomes_unreadable_stops_digests(
         self, pruned: Pruner, tmp_path: pathlib.Path

@@ -25,6 +25,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._oci.content impor
     OCI_ARTIFACT,
     OCI_CONFIG,
     OCI_INDEX,
+    OCI_LAYER_GZIP,
     OCI_MANIFEST,
     SCHEMA1,
     SCHEMA1_SIGNED,
@@ -36,6 +37,9 @@ from ansible_collections.ocikit.registry.plugins.module_utils._oci.content impor
 from tests.registries import images
 
 DIGEST = "sha256:" + "a" * 64
+AMD64, UNKNOWN = (
+    {"os": name, "architecture": cpu} for name, cpu in (("linux", "amd64"), ("unknown", "unknown"))
+)
 OTHER = "sha256:" + "b" * 64
 CONFIG = {"mediaType": OCI_CONFIG, "digest": DIGEST, "size": 2}
 LAYER = {"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": OTHER, "size": 3}
@@ -412,6 +416,34 @@ def test_only_unknown_platform_and_annotation_make_an_attestation(
     annotations = {"vnd.docker.reference.digest": annotation} if annotation else {}
     found = Descriptor.from_dict({**CONFIG, "platform": platform, "annotations": annotations})
     assert found.attests == attests
+
+
+@pytest.mark.parametrize(
+    ("media_type", "platform", "manifest_type", "is_manifest", "may_be_index"),
+    [
+        (OCI_MANIFEST, None, OCI_MANIFEST, True, False),
+        (OCI_INDEX, None, OCI_INDEX, True, True),
+        (OCI_INDEX, {}, OCI_INDEX, True, True),
+        (OCI_MANIFEST.upper(), None, OCI_MANIFEST, True, False),
+        (OCI_MANIFEST + "; charset=utf-8", None, OCI_MANIFEST, True, False),
+        (DOCKER_LIST.title() + ";x", None, DOCKER_LIST, True, True),
+        ("", None, None, False, True),
+        ("", AMD64, None, True, True),
+        ("application/x-own", AMD64, None, True, True),
+        ("application/x-own", UNKNOWN, None, False, False),
+        ("application/x-own", None, None, False, False),
+        (OCI_LAYER_GZIP, None, None, False, False),
+    ],
+)
+def test_how_engines_may_read_an_entry_of_an_index(
+    media_type: str, platform: t.Any, manifest_type: str | None, is_manifest: bool, may_be_index: bool
+) -> None:
+    entry = Descriptor.from_dict({**CONFIG, "mediaType": media_type, "platform": platform})
+    assert (entry.manifest_type, entry.is_manifest, entry.may_be_index) == (
+        manifest_type,
+        is_manifest,
+        may_be_index,
+    )
 
 
 def test_artifacts() -> None:

@@ -178,6 +178,8 @@ def case(name: str, root: images.Image, platform: str, image: images.Image) -> t
             ARM7,
         ),
         case("with a parameter", odd("; charset=utf-8"), "linux/amd64", AMD64),
+        case("no media type", index_of((AMD64, None), mediaType=""), "linux/amd64", AMD64),
+        case("own media type", index_of((AMD64, "linux/amd64"), mediaType="x/y"), "linux/amd64", AMD64),
         case(
             "index of another type",
             index_of((index_of((AMD64, "linux/amd64")), "linux/amd64"), mediaType="application/x-own"),

@@ -1,0 +1,137 @@
+# Copyright (c) 2026, ocikit.registry contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Note that this module_utils is PRIVATE to the collection.
+"""JSON documents of registries, each with one reading.
+
+Container engines are written in Go, whose decoder takes ``Config`` for ``config``; Python's does not. One content would
+then be one image here and another one there. So what is not read by all in the same way is refused.
+"""
+
+from __future__ import annotations
+
+import collections
+import json
+import typing as t
+
+from .._errors import ProtocolError, printable
+
+# Manifests nest less than ten deep. What shows and writes them follows each level with frames of its own.
+_MAX_NESTING = 100
+
+
+class Keys:
+    """The keys that readers know of an object, each with those of the objects in its value.
+
+    Objects that stand in lists count as well. What stands in the values of other keys, such as labels, is free.
+    """
+
+    def __init__(self, *names: str, **objects: Keys) -> None:
+        self._objects: dict[str, Keys | None] = {**dict.fromkeys(names), **objects}
+        self._known = {_fold(name): name for name in self._objects}
+
+    def check(self, data: t.Any, document: str) -> None:
+        """Raise ProtocolError where a key of ``data`` is a known one in another case."""
+        for entry in data if isinstance(data, list) else [data]:
+            for key, value in entry.items() if isinstance(entry, dict) else ():
+                known = self._known.get(_fold(key))
+                if known not in (None, key):
+                    raise ProtocolError(
+                        f"The {document} has the key {printable(key, 40)!r}, which container engines take for {known!r}: what"
+                        " can be read in two ways is refused. Build and push it anew."
+                    )
+                inner = self._objects.get(key)
+                if inner:
+                    inner.check(value, document)
+
+
+def _fold(key: str) -> str:
+    """Fold ``key`` as Go compares keys: letter by letter, the Kelvin sign and the long s included."""
+    folded = (letter.casefold() for letter in key)
+    return "".join(one if len(one) == 1 else letter for one, letter in zip(folded, key))
+
+
+_PLATFORM = Keys("architecture", "os", "os.version", "os.features", "variant", "features")
+_DESCRIPTOR = Keys(
+    "mediaType", "digest", "size", "urls", "annotations", "data", "artifactType", platform=_PLATFORM
+)
+_SETTINGS = Keys(
+    *("Hostname", "Domainname", "User", "AttachStdin", "AttachStdout", "AttachStderr", "ExposedPorts", "Tty"),
+    *("OpenStdin", "StdinOnce", "Env", "Cmd", "ArgsEscaped", "Image", "Volumes", "WorkingDir", "Entrypoint"),
+    *("NetworkDisabled", "MacAddress", "OnBuild", "Labels", "StopSignal", "StopTimeout", "Shell"),
+    *("Memory", "MemorySwap", "CpuShares"),
+    Healthcheck=Keys("Test", "Interval", "Timeout", "StartPeriod", "StartInterval", "Retries"),
+)
+
+# Manifests and indexes of all kinds: which one it is depends on the keys, too.
+MANIFEST = Keys(
+    *("schemaVersion", "mediaType", "artifactType", "annotations", "name", "tag", "architecture"),
+    config=_DESCRIPTOR,
+    layers=_DESCRIPTOR,
+    manifests=_DESCRIPTOR,
+    blobs=_DESCRIPTOR,
+    subject=_DESCRIPTOR,
+    fsLayers=Keys("blobSum"),
+    history=Keys("v1Compatibility"),
+    signatures=Keys("header", "signature", "protected"),
+)
+IMAGE_CONFIG = Keys(
+    *("architecture", "os", "os.version", "os.features", "variant", "created", "author", "comment"),
+    *("id", "parent", "container", "docker_version", "throwaway"),
+    config=_SETTINGS,
+    container_config=_SETTINGS,
+    rootfs=Keys("type", "diff_ids"),
+    history=Keys("created", "created_by", "author", "comment", "empty_layer"),
+)
+# The manifest.json of an archive that docker save wrote.
+ARCHIVE = Keys("Config", "RepoTags", "Layers", "Parent", "LayerSources")
+# The lists of tags and of repositories.
+LISTING = Keys("name", "tags", "repositories")
+
+
+def parse_json(raw: bytes, document: str, keys: Keys) -> t.Any:
+    """Return the JSON in ``raw``, which knows ``keys``. Raises ProtocolError, which calls it ``document``."""
+    try:
+        data = json.loads(
+            raw.decode("utf-8"),
+            object_pairs_hook=lambda pairs: _object(pairs, document),
+            parse_constant=_refuse_constant,
+        )
+    except (ValueError, RecursionError):
+        raise ProtocolError(f"The {document} is not valid JSON.") from None
+    if _is_deep(data):
+        raise ProtocolError(f"The {document} is nested more than {_MAX_NESTING} levels deep.")
+    keys.check(data, document)
+    return data
+
+
+def parse_json_object(raw: bytes, document: str, keys: Keys) -> dict[str, t.Any]:
+    """Return the JSON object in ``raw``: see parse_json()."""
+    data = parse_json(raw, document, keys)
+    if not isinstance(data, dict):
+        raise ProtocolError(f"The {document} is not a JSON object.")
+    return data
+
+
+def _object(pairs: list[tuple[str, t.Any]], document: str) -> dict[str, t.Any]:
+    data = dict(pairs)
+    if len(data) < len(pairs):
+        ((twice, _count),) = collections.Counter(key for key, _value in pairs).most_common(1)
+        raise ProtocolError(
+            f"The {document} has the key {printable(twice, 40)!r} twice in one object: what can be read in two ways is"
+            " refused. Build and push it anew."
+        )
+    return data
+
+
+def _refuse_constant(text: str) -> t.Any:
+    """NaN and Infinity are no JSON, whatever Python thinks."""
+    raise ValueError(text)
+
+
+def _is_deep(data: t.Any) -> bool:
+    level = [data] if isinstance(data, (dict, list)) else []
+    for _depth in range(_MAX_NESTING):
+        members = (holder.values() if isinstance(holder, dict) else holder for holder in level)
+        level = [inner for each in members for inner in each if isinstance(inner, (dict, list))]
+    return bool(level)
