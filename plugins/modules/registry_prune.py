@@ -7,21 +7,21 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: registry_prune
-short_description: Delete the tags and images that a policy names, and nothing that anything else needs
+short_description: Delete the tags and images that a policy names, except what anything else needs
 version_added: 1.0.0
 author:
   - ocikit.registry contributors (@ocikit)
 description:
-  - Applies a policy to repositories. Everything of a repository is read before anything in it is deleted; a repository
-    that cannot be read is left alone and reported, the others go on.
-  - The rules give votes. A tag is deleted if a rule votes for that and none votes to keep it. Keep beats delete, whatever
-    the order, and a tag that no rule names is kept.
-  - A digest is deleted when a tag of it was, and nothing that stays needs it; no other tag, no index it is part of, no
-    referrer. Signatures, attestations and referrers stay and go with the image that they are about; rules do not apply to
-    their tags (C(sha256-…), C(sha256-….sig) and the like).
-  - What cannot be read is kept. As it may need any digest, none is deleted in that repository, only tags are.
-  - A plan can be written to a file, looked at, and applied later; what moved in the meantime is refused.
-  - The age of a tag is that of its image, as annotation, configuration or history tell it, not the time it was pushed.
+  - Applies a policy to repositories. Everything is read before anything is deleted. A repository that cannot be read is left
+    alone and reported; the others are pruned, and the task fails at the end.
+  - A tag is deleted if a rule deletes it and no rule keeps it, whatever the order of the rules. A tag that no rule matches
+    is kept.
+  - A digest is deleted when a tag of it is deleted and nothing that stays needs it, that is, no other tag, no index that it is
+    part of, and no referrer. Signatures, attestations and other referrers stay and are deleted with the image that they are
+    about; rules do not apply to their tags (such as C(sha256-….sig)).
+  - What cannot be read is kept. As it may need any digest, no digest is deleted in that repository, only tags are.
+  - A plan can be written to a file, reviewed, and applied later. What moved in the meantime is left alone, and the task fails.
+  - The age of a tag is that of its image, from annotation, configuration or history, and not the time of the push.
 extends_documentation_fragment:
   - ocikit.registry._registry
   - ocikit.registry._attributes
@@ -29,19 +29,22 @@ extends_documentation_fragment:
 options:
   repositories:
     description:
-      - The repositories. An entry with C(*), C(?) or C([), or after C(regex:), is a pattern over the catalog of the
-        registry that O(registry) names.
+      - Repositories to prune, by their names or by patterns over the catalog of a registry.
+      - An entry with C(*), C(?) or C([) is a shell pattern, in which C(*) matches slashes as well, so that V(team/*) includes
+        V(team/a/b). An entry after C(regex:) is a regular expression. Both must match the whole name.
+      - A pattern belongs to the registry before it, as in V(registry.example.com/team/*), else to O(registry). A pattern that
+        matches no repository is warned about.
     type: list
     elements: str
     default: []
     aliases: [images, repository]
   rules:
     description:
-      - The policy.
+      - Rules of the policy.
     type: list
     elements: dict
     default: []
-    suboptions:
+    suboptions: &rule
       name:
         description: What the rule is called in plans and reports. By default C(rule) and its position.
         type: str
@@ -103,6 +106,44 @@ options:
       younger_than:
         description: Only what is younger.
         type: str
+  policies:
+    description:
+      - Several policies to apply in one task, each to repositories of its own, in place of O(repositories) and O(rules).
+      - If one cannot be applied, the others are, and the task fails at the end. A repository that two policies name is left
+        alone, and the task fails at the end.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the policy in results, messages and reports. By default C(policy) and its position.
+        type: str
+      repositories:
+        description: Repositories to prune by this policy, as in O(repositories).
+        type: list
+        elements: str
+        required: true
+        aliases: [images, repository]
+      rules:
+        description: Rules of this policy, as in O(rules).
+        type: list
+        elements: dict
+        required: true
+        suboptions: *rule
+      protect:
+        description: Images that must not be deleted by this policy, besides those of O(protect).
+        type: list
+        elements: raw
+      unknown_age:
+        description: Treatment of tags of unknown age. By default that of O(unknown_age).
+        type: str
+        choices: [keep, delete]
+      max_delete:
+        description: Maximum number of tags to delete per repository. By default that of O(max_delete).
+        type: int
+      max_delete_percent:
+        description: Maximum share of tags to delete per repository, in percent. By default that of O(max_delete_percent).
+        type: float
   protect:
     description:
       - Images that must not be deleted, such as those that run on hosts and in clusters. An image is protected with all its
@@ -129,23 +170,26 @@ options:
     default: keep
   max_delete:
     description:
-      - How many tags of a repository may be deleted. If the plan has more, the whole repository is left alone and the task
-        fails after the others. Tags that go along with an image, such as those of signatures, are not counted.
+      - Maximum number of tags to delete per repository. If the plan has more, nothing is deleted in that repository; the others
+        are pruned, and the task fails at the end.
+      - Tags that are deleted with the image they are about, such as those of signatures, are not counted.
     type: int
   max_delete_percent:
     description:
-      - The same as a share of the repository's tags, in percent.
+      - Maximum share of the tags of a repository to delete, in percent, from V(0) to V(100). A share that is given holds in every
+        repository. If the plan exceeds it, nothing is deleted in that repository, as with O(max_delete).
+      - By default it is V(50) in repositories with more than 50 tags. In those with up to 50 tags any number may be deleted by
+        default, except all of them.
     type: float
-    default: 50.0
   plan:
     description:
-      - Write the plan to this file, and delete nothing. Repositories that could not be read, or where the plan went too far,
-        are not in it.
+      - File to write the plan to, in which case nothing is deleted. Repositories that could not be read, or where the plan
+        exceeds a limit, are not in it.
     type: path
   apply_plan:
     description:
-      - Carry out the plan in this file, and nothing else. Tags that moved since are refused, as are digests that something
-        needs now. After a failure the same plan can be applied again.
+      - Plan file to apply. Tags that moved since the plan was made are left alone, as are digests that something needs now, and
+        the task fails at the end. After a failure the same plan can be applied again.
     type: path
   undo:
     description:
@@ -166,9 +210,20 @@ options:
     type: str
   cache_dir:
     description:
-      - A directory to remember what cannot change, by digest. The next run, also one in check mode, then asks only for
-        what is new. Files that others can write are not believed.
+      - Directory in which to keep what was read of manifests, by digest, so that the next run reads only what is new. Check mode
+        uses it, and does not write it. Files that other users can write are ignored.
     type: path
+  details:
+    description:
+      - Return everything. By default the result stays below 64 KiB, whatever its size; RV(totals) and C(counts) are complete, and
+        lists hold the first entries.
+    type: bool
+    default: false
+  option_names:
+    description:
+      - Names that messages use for options, by the option, for roles that set the options of this module from variables.
+    type: dict
+    default: {}
 seealso:
   - module: ocikit.registry.registry_rmtag
   - module: ocikit.registry.registry_rmrepo
@@ -199,6 +254,25 @@ EXAMPLES = r"""
     cache_dir: /var/cache/registry-prune
     undo: /var/lib/registry-prune/undo.json
 
+- name: Apply several policies in one run, with one undo file
+  ocikit.registry.registry_prune:
+    policies:
+      - name: continuous integration
+        repositories:
+          - registry.example.com/ci/*
+        rules:
+          - match:
+              tags: ["*"]
+            delete: true
+            older_than: 14d
+      - name: team
+        repositories:
+          - registry.example.com/team/*
+        rules: "{{ team_rules }}"
+        protect: "{{ team_images }}"
+        max_delete: 200
+    undo: /var/lib/registry-prune/undo.json
+
 - name: Plan now
   ocikit.registry.registry_prune:
     repositories:
@@ -222,8 +296,48 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+totals:
+  description:
+    - Sums over all repositories, whatever RV(repositories) shows. C(repositories) is their number, C(incomplete) that of those not
+      pruned as planned, C(bytes) what becomes free, and the others are the lengths of the lists of these names.
+    - With O(restore), the number of images for each C(outcome).
+  returned: success, and on failure once a repository was looked at
+  type: dict
+  sample:
+    repositories: 2
+    incomplete: 0
+    bytes: 734003200
+    delete: 12
+    keep: 30
+    digests: 9
+    deleted_tags: 12
+    deleted_digests: 9
+    refused: 0
+truncated:
+  description:
+    - Whether lists in RV(repositories), RV(previous) or RV(restored) were cut short to keep the result below 64 KiB. Set O(details) to
+      get all, or look into plan files, undo files and the reports of the role P(ocikit.registry.prune#role).
+  returned: success, and on failure once a repository was looked at
+  type: bool
+policies:
+  description: The policies of O(policies).
+  returned: with O(policies)
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The name of the policy.
+      type: str
+    repositories:
+      description: The number of repositories that it names.
+      type: int
+    error:
+      description: Why the policy could not be applied to any. V(null) if it was.
+      type: str
 repositories:
-  description: The repositories, in the order they were taken.
+  description:
+    - The repositories, in the order of their entries. Where they are too many for a result below 64 KiB, those that were not pruned
+      as planned are shown first.
   returned: success, and on failure once a repository was looked at; not with O(restore)
   type: list
   elements: dict
@@ -234,6 +348,12 @@ repositories:
     repository:
       description: The repository.
       type: str
+    policy:
+      description: The name of its policy, with O(policies).
+      type: str
+    counts:
+      description: The lengths of all lists, whatever is shown of these.
+      type: dict
     delete:
       description: The tags that go, each with C(digest), C(created), and the rule that chose it in C(why).
       type: list
@@ -265,8 +385,10 @@ repositories:
       description: Why the repository was left alone, or what stopped it half-way. V(null) if nothing did.
       type: str
 previous:
-  description: What O(restore) needs, for what was deleted, unless O(undo) names a file for it.
-  returned: when something was deleted
+  description:
+    - What O(restore) needs for what was deleted. It is left out, with a warning before the deletion, where it is too large for a
+      result below 64 KiB.
+  returned: when something was deleted without O(undo)
   type: list
   elements: dict
   contains:
@@ -314,6 +436,21 @@ restored:
     why:
       description: The reason, for the last three.
       type: str
+runs:
+  description: The newest runs in the file of O(restore), the oldest first.
+  returned: with O(restore)
+  type: list
+  elements: dict
+  contains:
+    run:
+      description: The name of the run, for O(restore_run).
+      type: str
+    finished:
+      description: Whether the run finished all its repositories.
+      type: bool
+    images:
+      description: The number of its images.
+      type: int
 error:
   description:
     - The failure in parts. RV(ignore:error.kind) is a stable name such as V(unauthorized), V(refused) or V(storage).
@@ -353,6 +490,15 @@ _RULE_SPEC: dict[str, t.Any] = {
     "older_than": {"type": "str"},
     "younger_than": {"type": "str"},
 }
+_POLICY_SPEC: dict[str, t.Any] = {
+    "name": {"type": "str"},
+    "repositories": {"type": "list", "elements": "str", "required": True, "aliases": ["images", "repository"]},
+    "rules": {"type": "list", "elements": "dict", "required": True, "options": _RULE_SPEC},
+    "protect": {"type": "list", "elements": "raw"},
+    "unknown_age": {"type": "str", "choices": ["keep", "delete"]},
+    "max_delete": {"type": "int"},
+    "max_delete_percent": {"type": "float"},
+}
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "repositories": {
         "type": "list",
@@ -361,16 +507,19 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
         "aliases": ["images", "repository"],
     },
     "rules": {"type": "list", "elements": "dict", "default": [], "options": _RULE_SPEC},
+    "policies": {"type": "list", "elements": "dict", "default": [], "options": _POLICY_SPEC},
     "protect": {"type": "list", "elements": "raw", "default": []},
     "unknown_age": {"type": "str", "choices": ["keep", "delete"], "default": "keep"},
     "max_delete": {"type": "int"},
-    "max_delete_percent": {"type": "float", "default": 50.0},
+    "max_delete_percent": {"type": "float"},
     "plan": {"type": "path"},
     "apply_plan": {"type": "path"},
     "undo": {"type": "path"},
     "restore": {"type": "path"},
     "restore_run": {"type": "str"},
     "cache_dir": {"type": "path"},
+    "details": {"type": "bool", "default": False},
+    "option_names": {"type": "dict", "default": {}},
 }
 
 

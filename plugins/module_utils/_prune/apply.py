@@ -37,9 +37,10 @@ class Refusal(t.NamedTuple):
 
 @dataclass
 class Outcome:
-    """What became of the plan for one repository, and what stopped it."""
+    """What became of the plan for one repository, and what stopped it. ``policy`` is the name of one of several."""
 
     plan: RepositoryPlan
+    policy: str | None = None
     deleted_tags: list[str] = field(default_factory=list)
     deleted_digests: list[str] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
@@ -54,10 +55,24 @@ class Outcome:
         """Whether not all was done that was planned."""
         return bool(self.error or self.refused)
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """The lengths of all lists, by their names in results."""
+        return {
+            "delete": len(self.plan.delete),
+            "keep": len(self.plan.keep),
+            "digests": len(self.plan.digests),
+            "deleted_tags": len(self.deleted_tags),
+            "deleted_digests": len(self.deleted_digests),
+            "refused": len(self.refused),
+        }
+
     def to_dict(self) -> dict[str, t.Any]:
         """Return the outcome as results show it."""
         return {
             **self.plan.to_dict(),
+            "policy": self.policy,
+            "counts": self.counts,
             "deleted_tags": self.deleted_tags,
             "deleted_digests": self.deleted_digests,
             "refused": [refusal.to_dict() for refusal in self.refused],

@@ -8,221 +8,261 @@ from __future__ import annotations
 
 import time
 import typing as t
-from dataclasses import dataclass, field
 
 from .._errors import InvalidInput, Refused, RegistryError
 from .._oci.reference import Reference
-from .._oci.tag_patterns import REPOSITORIES, Patterns, is_pattern
-from .._registry.catalog import find_repositories
 from .._registry.context import ModuleContext
 from .apply import Outcome, PlanApplier
-from .limits import check_limits
+from .options import InvalidPolicy, Policy, check_options, option_names, read_policies
 from .plan import RepositoryPlan, diff_of, make_repository_plan, read_plans, write_plans
 from .policy import make_plan
-from .protection import ProtectEntry, Protection, read_protect, unmatched_entries
-from .rules import Rule, parse_rules
+from .protection import Protection, unmatched_entries
+from .repositories import Catalogs
+from .results import fits, prune_result, restore_result, shortened
 from .snapshot import SnapshotCache, take_snapshot
 from .undo import Restored, UndoEntry, UndoFile, choose_runs, read_runs, restore
 
 
-@dataclass
-class _Policy:
-    """What decides over all repositories, and which entries of ``protect`` match something in each."""
-
-    rules: t.Sequence[Rule]
-    protect: t.Sequence[ProtectEntry]
-    now: float
-    matches: list[dict[str, bool]] = field(default_factory=list)
-
-
 def prune(context: ModuleContext) -> dict[str, t.Any]:
     """Do what registry_prune is asked for, and return its result. Raises RegistryError, whose result tells what was done."""
-    params = context.params
-    _check(params)
-    if params["restore"]:
+    check_options(context.params)
+    if context.params["restore"]:
         return _restore(context)
-    undo = UndoFile(params["undo"]) if params["undo"] else None
-    if params["apply_plan"]:
-        outcomes = [Outcome(plan) for plan in read_plans(params["apply_plan"])]
-    else:
-        policy = _Policy(parse_rules(params["rules"]), read_protect(params["protect"]), time.time())
-        outcomes = [_plan(context, reference, policy, undo) for reference in _repositories(context)]
-        for entry in unmatched_entries(policy.matches):
-            context.warn(
-                f"The entry {entry!r} of protect matches nothing in the repositories that it is about."
+    return _Prune(context).run()
+
+
+class _PolicyOutcome(t.NamedTuple):
+    """What became of one of several policies: ``error`` tells why its repositories are not known."""
+
+    name: str
+    repositories: int
+    error: RegistryError | None
+
+    def to_dict(self) -> dict[str, t.Any]:
+        error = shortened(str(self.error)) if self.error else None
+        return {"name": self.name, "repositories": self.repositories, "error": error}
+
+
+class _Prune:
+    """One task: the outcomes of its repositories, and what undoes them."""
+
+    def __init__(self, context: ModuleContext) -> None:
+        self._context = context
+        self._params = context.params
+        self._now = time.time()
+        self._undo = UndoFile(self._params["undo"]) if self._params["undo"] else None
+        self._outcomes: list[Outcome] = []
+        self._policies: list[_PolicyOutcome] = []
+        # What is left to be done of the plans, for the diff, and what undoes it where there is no undo file.
+        self._pending: list[RepositoryPlan] = []
+        self._previous: list[UndoEntry] = []
+
+    def run(self) -> dict[str, t.Any]:
+        if self._params["apply_plan"]:
+            self._outcomes = [Outcome(plan) for plan in read_plans(self._params["apply_plan"])]
+        else:
+            self._plan()
+        changed = self._write_plan() if self._params["plan"] else self._apply()
+        result = prune_result(
+            changed, self._outcomes, diff_of(self._pending), self._previous, self._params["details"]
+        )
+        if self._params["policies"]:
+            result["policies"] = [policy.to_dict() for policy in self._policies]
+        if self._undo and self._undo.has_entries:
+            result["undo_run"] = self._undo.run_name
+        failure = self._failure()
+        if failure:
+            # A task that did not do all of its work has failed, and says what it did.
+            raise failure.add_result(result)
+        return result
+
+    def _plan(self) -> None:
+        """Plan for all repositories of all policies. One that cannot be applied does not stop the others."""
+        catalogs = Catalogs(self._context)
+        policies = [self._checked(policy, catalogs) for policy in read_policies(self._params)]
+        matches: list[dict[str, bool]] = []
+        places: dict[Reference, list[Policy]] = {}
+        for policy in policies:
+            error, references = None, []
+            if isinstance(policy, InvalidPolicy):
+                error = policy.error
+            else:
+                try:
+                    references = catalogs.repositories(policy)
+                except RegistryError as failure:
+                    if policy.name is None:
+                        raise
+                    error = failure
+                for reference in references:
+                    places.setdefault(reference, []).append(policy)
+            self._policies.append(_PolicyOutcome(policy.name or "", len(references), error))
+        for reference, owners in places.items():
+            self._outcomes.append(self._plan_one(owners, reference, matches))
+        for entry in unmatched_entries(matches):
+            self._context.warn(
+                f"The entry {entry!r} of {option_names(self._params)('protect')} matches nothing in the repositories that it is"
+                " about."
             )
-    result = _write_plan(context, outcomes) if params["plan"] else _apply(context, outcomes, undo)
-    result["repositories"] = [outcome.to_dict() for outcome in outcomes]
-    if any(outcome.incomplete for outcome in outcomes):
-        # A task that did not do all of its work has failed, and says what it did.
-        raise _failure(outcomes).add_result(result)
-    return result
 
-
-def _check(params: t.Mapping[str, t.Any]) -> None:
-    ways = [name for name in ("repositories", "apply_plan", "restore") if params[name]]
-    if len(ways) != 1:
-        raise InvalidInput("Set one of repositories (with rules), apply_plan and restore.")
-    if ways != ["repositories"] and (params["rules"] or params["plan"]):
-        raise InvalidInput(f"rules and plan go with repositories, not with {ways[0]}.")
-    if params["undo"] and (params["plan"] or params["restore"]):
-        way = "plan" if params["plan"] else "restore"
-        raise InvalidInput(f"With {way} nothing is deleted, so there is nothing to undo: leave undo out.")
-    if params["restore_run"] and not params["restore"]:
-        raise InvalidInput("restore_run chooses a run of the undo file: set restore to that file.")
-
-
-def _repositories(context: ModuleContext) -> list[Reference]:
-    """Return the repositories that are named, then those of the catalog that match."""
-    entries: list[str] = context.params["repositories"]
-    patterns = [entry for entry in entries if is_pattern(entry)]
-    found = [context.clients.repository(entry) for entry in entries if entry not in patterns]
-    if patterns:
-        if not context.params["registry"]:
-            raise InvalidInput(f"{patterns[0]} is a pattern over a catalog: set registry to say whose.")
-        client = context.clients.default()
-        included = Patterns(
-            [_without_registry(one, client.endpoint.name) for one in patterns], "repositories", REPOSITORIES
-        )
-        names, _more = find_repositories(client, [], [], None)
-        found += [Reference(client.endpoint.name, name) for name in names if included.match(name)]
-    return list(dict.fromkeys(found))
-
-
-def _without_registry(pattern: str, registry: str) -> str:
-    host, _slash, rest = pattern.partition("/")
-    if pattern.startswith("regex:") or not rest or not ("." in host or ":" in host or host == "localhost"):
-        return pattern
-    if host != registry:
-        raise InvalidInput(
-            f"{pattern} is a pattern over another catalog than that of {registry}: set registry to {host}."
-        )
-    return rest
-
-
-def _plan(context: ModuleContext, reference: Reference, policy: _Policy, undo: UndoFile | None) -> Outcome:
-    """Plan for one repository. What goes wrong in it does not stop the others."""
-    params = context.params
-    plan = RepositoryPlan(reference.registry, reference.repository)
-    try:
-        repository = context.clients.repository_of(reference)
-        cache = SnapshotCache(
-            params["cache_dir"], reference.registry, reference.repository, writable=not context.check_mode
-        )
-        unfinished = undo.unfinished(plan.place) if undo else []
-        snapshot = take_snapshot(repository, cache, unfinished)
-        if snapshot is None:
-            return Outcome(plan)
-        protection = Protection(policy.protect, reference.registry, reference.repository)
-        policy.matches.append(protection.matches(snapshot.tags, snapshot.digests))
-        retention = make_plan(
-            snapshot, policy.rules, protection, policy.now, params["unknown_age"] == "delete", unfinished
-        )
-        plan = make_repository_plan(repository, snapshot, retention, protection)
-        refusal = check_limits(retention, params["max_delete"], params["max_delete_percent"])
-        return Outcome(plan, error=Refused(f"{refusal}: nothing was deleted.") if refusal else None)
-    except RegistryError as error:
-        return Outcome(plan, error=error)
-
-
-def _write_plan(context: ModuleContext, outcomes: t.Sequence[Outcome]) -> dict[str, t.Any]:
-    plans = [outcome.plan for outcome in outcomes if not outcome.error]
-    changed = write_plans(context.params["plan"], plans, context.check_mode)
-    return {"changed": changed, "diff": diff_of(plans)}
-
-
-def _apply(context: ModuleContext, outcomes: t.Sequence[Outcome], undo: UndoFile | None) -> dict[str, t.Any]:
-    """Carry the plans out, one repository after another. All that undoes them is written before each."""
-    previous: list[UndoEntry] = []
-    pending: list[RepositoryPlan] = []
-    stopped: RegistryError | None = None
-    for outcome in outcomes:
-        if outcome.error or not outcome.plan.has_work:
-            continue
-        if stopped:
-            outcome.error = stopped
-            continue
+    @staticmethod
+    def _checked(policy: Policy | InvalidPolicy, catalogs: Catalogs) -> Policy | InvalidPolicy:
+        """Return a policy, and the only one of its task, if its repositories can be read. Raises InvalidInput."""
+        if isinstance(policy, InvalidPolicy):
+            return policy
         try:
-            applier = PlanApplier(context.clients.repository_of(outcome.plan.reference), outcome)
-            applier.look()
-            pending.append(applier.pending)
-            if not context.check_mode and applier.has_work:
-                _apply_one(context, applier, undo, previous)
+            catalogs.check(policy)
+        except InvalidInput as error:
+            if policy.name is None:
+                raise
+            return InvalidPolicy(policy.name, error)
+        return policy
+
+    def _plan_one(
+        self, policies: t.Sequence[Policy], reference: Reference, matches: list[dict[str, bool]]
+    ) -> Outcome:
+        """Plan for one repository. What goes wrong in it does not stop the others."""
+        policy = policies[0]
+        plan = RepositoryPlan(reference.registry, reference.repository)
+        if len(policies) > 1:
+            names = " and ".join(one.name or "" for one in policies[:2])
+            return Outcome(
+                plan,
+                policy.name,
+                error=Refused(
+                    f"The policies {names} both name it: leave it to one of them. Nothing was deleted."
+                ),
+            )
+        try:
+            repository = self._context.clients.repository_of(reference)
+            cache = SnapshotCache(self._params["cache_dir"], *plan.place, writable=not self._context.check_mode)
+            unfinished = self._undo.unfinished(plan.place) if self._undo else []
+            snapshot = take_snapshot(repository, cache, unfinished)
+            if snapshot is None:
+                return Outcome(plan, policy.name)
+            protection = Protection(policy.protect, *plan.place)
+            matches.append(protection.matches(snapshot.tags, snapshot.digests))
+            retention = make_plan(
+                snapshot, policy.rules, protection, self._now, policy.delete_unknown_age, unfinished
+            )
+            plan = make_repository_plan(repository, snapshot, retention, protection)
+            refusal = policy.limits.exceeded_by(retention)
+            return Outcome(plan, policy.name, error=Refused(refusal) if refusal else None)
         except RegistryError as error:
-            outcome.error = error
-        except KeyboardInterrupt as interrupt:
-            outcome.error = stopped = RegistryError(str(interrupt))
-    would_change = context.check_mode and any(plan.has_work for plan in pending)
-    changed = would_change or any(outcome.changed for outcome in outcomes)
-    result: dict[str, t.Any] = {"changed": changed, "diff": diff_of(pending)}
-    if undo and not context.check_mode:
-        _close(undo, outcomes, whole=not context.params["apply_plan"])
-        if undo.has_entries:
-            result["undo_run"] = undo.run_name
-    elif previous:
-        result["previous"] = [entry.to_dict() for entry in previous]
-    return result
+            return Outcome(plan, policy.name, error=error)
 
+    def _write_plan(self) -> bool:
+        """Write the plan file, and return whether that changes it."""
+        self._pending = [outcome.plan for outcome in self._outcomes if not outcome.error]
+        return write_plans(self._params["plan"], self._pending, self._context.check_mode)
 
-def _apply_one(
-    context: ModuleContext, applier: PlanApplier, undo: UndoFile | None, previous: list[UndoEntry]
-) -> None:
-    entries = applier.read_originals()
-    if undo:
-        undo.begin(applier.outcome.plan.place, entries)
-    try:
-        applier.run()
-    finally:
-        if applier.outcome.changed:
-            previous += entries
-        # A tag that somebody points to an image in the moment of its deletion goes with it; or somebody removed it.
-        for tag in applier.vanished:
-            context.warn(
-                f"{applier.outcome.plan}:{tag} was to stay, and went away while images were deleted: if it was pointed"
-                " to one of these at that moment, it went with that."
+    def _apply(self) -> bool:
+        """Carry the plans out, one repository after another, and return whether that changed, or would change, anything."""
+        stopped: RegistryError | None = None
+        for outcome in self._outcomes:
+            if outcome.error or not outcome.plan.has_work:
+                continue
+            if stopped:
+                outcome.error = stopped
+                continue
+            try:
+                self._apply_one(outcome)
+            except RegistryError as error:
+                outcome.error = error
+            except KeyboardInterrupt as interrupt:
+                outcome.error = stopped = RegistryError(str(interrupt))
+        if self._context.check_mode:
+            return any(plan.has_work for plan in self._pending)
+        if self._undo:
+            self._close_undo(self._undo)
+        return any(outcome.changed for outcome in self._outcomes)
+
+    def _apply_one(self, outcome: Outcome) -> None:
+        """Carry out the plan for one repository. All that undoes it is written before."""
+        if self._context.check_mode and not self._params["apply_plan"]:
+            # It was made a moment ago, of what the registry has.
+            self._pending.append(outcome.plan)
+            return
+        applier = PlanApplier(self._context.clients.repository_of(outcome.plan.reference), outcome)
+        applier.look()
+        self._pending.append(applier.pending)
+        if self._context.check_mode or not applier.has_work:
+            return
+        entries = applier.read_originals()
+        if self._undo:
+            self._undo.begin(outcome.plan.place, entries)
+        elif not self._params["details"] and not fits([*self._previous, *entries]):
+            self._warn_of_size(outcome.plan)
+        try:
+            applier.run()
+        finally:
+            if outcome.changed and not self._undo:
+                self._previous += entries
+            self._warn_of_vanished(outcome.plan, applier.vanished)
+
+    def _close_undo(self, undo: UndoFile) -> None:
+        """Write to the undo file what was finished.
+
+        A plan made now also has what runs that were stopped have left. Of one in a file it is looked at whether it does.
+        """
+        for outcome in self._outcomes:
+            plan = outcome.plan
+            if not outcome.error:
+                handled = {*plan.digests, *plan.candidates.values()}
+                left = undo.unfinished(plan.place) if self._params["apply_plan"] else []
+                undo.finish(plan.place, before=handled.issuperset(left))
+        undo.close()
+
+    def _warn_of_size(self, plan: RepositoryPlan) -> None:
+        self._context.warn(
+            f"What undoes the prune of {plan} is too large for the result: set {option_names(self._params)('undo')} to a"
+            " file, or details to true."
+        )
+
+    def _warn_of_vanished(self, plan: RepositoryPlan, tags: t.Sequence[str]) -> None:
+        """A tag that somebody points to an image in the moment of its deletion goes with it; or somebody removed it."""
+        if tags:
+            others = f" (and {len(tags) - 1} more tags)" if len(tags) > 1 else ""
+            self._context.warn(
+                f"{plan}:{tags[0]}{others} was to stay, and went away while images were deleted: if it was pointed to one of"
+                " these at that moment, it went with that."
             )
 
-
-def _close(undo: UndoFile, outcomes: t.Sequence[Outcome], whole: bool) -> None:
-    """Write to the undo file what was finished.
-
-    ``whole`` plans also hold what runs that were stopped have left; of others it is looked at whether they do.
-    """
-    for outcome in outcomes:
-        plan = outcome.plan
-        if not outcome.error:
-            handled = {*plan.digests, *plan.candidates.values()}
-            undo.finish(plan.place, before=whole or handled.issuperset(undo.unfinished(plan.place)))
-    undo.close()
-
-
-def _failure(outcomes: t.Sequence[Outcome]) -> RegistryError:
-    """Return the first failure, or a refusal, in the words of the whole task."""
-    incomplete = [outcome for outcome in outcomes if outcome.incomplete]
-    first = incomplete[0]
-    why = first.error or f"{first.refused[0].tag}: {first.refused[0].why}."
-    error = next((outcome.error for outcome in incomplete if outcome.error), None) or Refused("")
-    return error.replace_message(
-        f"{len(incomplete)} of {len(outcomes)} repositories were not pruned as planned; {first.plan.repository}: {why}"
-    )
+    def _failure(self) -> RegistryError | None:
+        """Return the first failure, or a refusal, in the words of the whole task; None if everything was done."""
+        incomplete = [outcome for outcome in self._outcomes if outcome.incomplete]
+        wrong = [policy for policy in self._policies if policy.error]
+        if not incomplete and not wrong:
+            return None
+        errors = [one.error for one in (*wrong, *incomplete) if one.error]
+        sentences = []
+        if wrong:
+            sentences.append(
+                f"{len(wrong)} of {len(self._policies)} policies were not applied; {wrong[0].name}: {wrong[0].error}"
+            )
+        if incomplete:
+            first = incomplete[0]
+            why = first.error or f"{first.refused[0].tag}: {first.refused[0].why}."
+            sentences.append(
+                f"{len(incomplete)} of {len(self._outcomes)} repositories were not pruned as planned;"
+                f" {first.plan.repository}: {why}"
+            )
+        error = errors[0] if errors else Refused("")
+        return error.replace_message(" ".join(shortened(sentence) for sentence in sentences))
 
 
 def _restore(context: ModuleContext) -> dict[str, t.Any]:
-    runs = choose_runs(read_runs(context.params["restore"]), context.params["restore_run"])
+    runs = read_runs(context.params["restore"])
+    chosen = choose_runs(runs, context.params["restore_run"])
     done: list[Restored] = []
     try:
-        done.extend(restore(context.clients.repository_of, runs, context.check_mode))
+        for one in restore(context.clients.repository_of, chosen, context.check_mode):
+            done.append(one)
         wrong = [one for one in done if one.failed]
         if wrong:
             raise Refused(
                 f"{len(wrong)} of {len(done)} could not be put back; {wrong[0].image}: {wrong[0].why}."
             )
     except RegistryError as error:
-        error.add_result(_restored(done))
+        error.add_result(restore_result(done, runs, context.params["details"]))
         raise
-    return _restored(done)
-
-
-def _restored(done: t.Sequence[Restored]) -> dict[str, t.Any]:
-    changed = any(one.outcome == "restored" for one in done)
-    return {"changed": changed, "restored": [one.to_dict() for one in done]}
+    return restore_result(done, runs, context.params["details"])
