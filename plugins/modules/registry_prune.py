@@ -492,7 +492,12 @@ _RULE_SPEC: dict[str, t.Any] = {
 }
 _POLICY_SPEC: dict[str, t.Any] = {
     "name": {"type": "str"},
-    "repositories": {"type": "list", "elements": "str", "required": True, "aliases": ["images", "repository"]},
+    "repositories": {
+        "type": "list",
+        "elements": "str",
+        "required": True,
+        "aliases": ["images", "repository"],
+    },
     "rules": {"type": "list", "elements": "dict", "required": True, "options": _RULE_SPEC},
     "protect": {"type": "list", "elements": "raw"},
     "unknown_age": {"type": "str", "choices": ["keep", "delete"]},

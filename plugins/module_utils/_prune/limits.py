@@ -70,4 +70,3 @@ class Limits:
             f"{problem}: nothing was deleted. Look at what would be deleted (check mode, or a plan file); if it is right,"
             f" raise {option}, else correct the rules."
         )
-

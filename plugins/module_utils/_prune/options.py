@@ -54,12 +54,12 @@ def check_options(params: t.Mapping[str, t.Any]) -> None:
     name = option_names(params)
     ways = [way for way in _WAYS if params[way]]
     if len(ways) != 1:
+        # A role has variables for those that it offers.
         offered = [name(way) for way in _WAYS if not params["option_names"] or way in params["option_names"]]
-        offered[0] += f" (with {name('rules')})"
-        raise InvalidInput(f"Set one of {', '.join(offered[:-1])} and {offered[-1]}.")
+        raise InvalidInput(f"Set one of {', '.join(offered)}.")
     (way,) = ways
     if way != "repositories" and params["rules"]:
-        raise InvalidInput(f"{name('rules')} go with {name('repositories')}, not with {name(way)}.")
+        raise InvalidInput(f"{name('rules')} goes with {name('repositories')}, not with {name(way)}.")
     if way in ("apply_plan", "restore") and params["plan"]:
         raise InvalidInput(f"{name('plan')} goes with {name('repositories')}, not with {name(way)}.")
     if params["undo"] and (params["plan"] or params["restore"]):

@@ -83,7 +83,8 @@ class _Prune:
         matches: list[dict[str, bool]] = []
         places: dict[Reference, list[Policy]] = {}
         for policy in policies:
-            error, references = None, []
+            error: RegistryError | None = None
+            references: list[Reference] = []
             if isinstance(policy, InvalidPolicy):
                 error = policy.error
             else:
@@ -134,10 +135,13 @@ class _Prune:
             )
         try:
             repository = self._context.clients.repository_of(reference)
-            cache = SnapshotCache(self._params["cache_dir"], *plan.place, writable=not self._context.check_mode)
+            cache = SnapshotCache(
+                self._params["cache_dir"], *plan.place, writable=not self._context.check_mode
+            )
             unfinished = self._undo.unfinished(plan.place) if self._undo else []
             snapshot = take_snapshot(repository, cache, unfinished)
             if snapshot is None:
+                self._context.warn(f"{plan} does not exist, so there is nothing to prune: check its name.")
                 return Outcome(plan, policy.name)
             protection = Protection(policy.protect, *plan.place)
             matches.append(protection.matches(snapshot.tags, snapshot.digests))
@@ -233,7 +237,7 @@ class _Prune:
         wrong = [policy for policy in self._policies if policy.error]
         if not incomplete and not wrong:
             return None
-        errors = [one.error for one in (*wrong, *incomplete) if one.error]
+        errors = [policy.error for policy in wrong] + [outcome.error for outcome in incomplete]
         sentences = []
         if wrong:
             sentences.append(
@@ -246,7 +250,7 @@ class _Prune:
                 f"{len(incomplete)} of {len(self._outcomes)} repositories were not pruned as planned;"
                 f" {first.plan.repository}: {why}"
             )
-        error = errors[0] if errors else Refused("")
+        error = next(filter(None, errors), None) or Refused("")
         return error.replace_message(" ".join(shortened(sentence) for sentence in sentences))
 
 

@@ -67,9 +67,7 @@ class Catalogs:
                     f"{printable(text)} in {option} is a pattern over the catalog of a registry: write the registry before"
                     " it, as in registry.example.com/team/*, or set registry."
                 )
-            return _Pattern(
-                text, self._context.clients.default(), Patterns([text], option, REPOSITORIES)
-            )
+            return _Pattern(text, self._context.clients.default(), Patterns([text], option, REPOSITORIES))
         client = self._context.clients.client(Reference(host, "any"))
         return _Pattern(text, client, Patterns([path], option, REPOSITORIES))
 

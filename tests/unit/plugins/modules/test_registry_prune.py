@@ -121,7 +121,8 @@ class TestPolicy:
         )
         assert (repository["error"], repository["refused"]) == (None, [])
         assert (result["changed"], result["diff"]) == (predicted["changed"], predicted["diff"])
-        left: dict[str, t.Any] = {"deleted_tags": [], "deleted_digests": []}
+        counts = {**repository["counts"], "deleted_tags": 0, "deleted_digests": 0}
+        left: dict[str, t.Any] = {"deleted_tags": [], "deleted_digests": [], "counts": counts}
         assert predicted["repositories"] == [{**repository, **left}]
 
         registry.clear_requests()
@@ -130,6 +131,13 @@ class TestPolicy:
             assert again["changed"] is False
             assert again["diff"] == {"before": "", "after": ""}
         assert writes(registry) == []
+
+    def test_check_mode_asks_for_everything_once(self, pruned: Pruner) -> None:
+        with HostileRegistry() as server:
+            add(server, "a/app")
+            assert pruned(server.url, "a/app", check_mode=True, **ALL)["changed"] is True
+            asked = [(request.method, request.path) for request in server.requests]
+            assert len(asked) == len(set(asked))
 
     def test_facts_come_first(self, pruned: Pruner) -> None:
         with HostileRegistry() as server:
@@ -287,7 +295,7 @@ class TestRepositories:
                 assert_pruned(server.url, repository)
 
     @pytest.mark.parametrize(
-        "brakes, part",
+        "limits, part",
         [
             ({"max_delete_percent": 50.0}, "7 of 14 tags|7 of 13 tags"),
             (
@@ -296,30 +304,30 @@ class TestRepositories:
             ),
         ],
     )
-    def test_brakes(
-        self, pruned: Pruner, registry: Registry, brakes: dict[str, t.Any], part: str, tmp_path: pathlib.Path
+    def test_limits(
+        self, pruned: Pruner, registry: Registry, limits: dict[str, t.Any], part: str, tmp_path: pathlib.Path
     ) -> None:
         """Seven of fourteen: the companions do not count. One fewer to keep, and it is too much."""
-        for repository in ("brake/app", "brake/small"):
+        for repository in ("limit/app", "limit/small"):
             seed(registry.url, repository)
-        if "max_delete" not in brakes:
-            _delete_by_hand(registry, "brake/app", KEPT["b-2"].digest)
+        if "max_delete" not in limits:
+            _delete_by_hand(registry, "limit/app", KEPT["b-2"].digest)
         small = {"match": {"tags": ["b-40"]}, "delete": True}
         registry.clear_requests()
         for check_mode in (True, False):
             with pytest.raises(Refused, match=part) as caught:
-                pruned(registry.url, "brake/app", check_mode=check_mode, rules=RULES, **brakes)
+                pruned(registry.url, "limit/app", check_mode=check_mode, rules=RULES, **limits)
             assert caught.value.result["changed"] is False
             assert caught.value.result["diff"] == {"before": "", "after": ""}
             assert names(caught.value.result["repositories"][0]["delete"]) == set(VICTIMS)
         assert writes(registry) == []
         with pytest.raises(Refused, match=part):
-            pruned(registry.url, "brake/app", rules=RULES, plan=tmp_path / "plan", **brakes)
+            pruned(registry.url, "limit/app", rules=RULES, plan=tmp_path / "plan", **limits)
         assert json.loads((tmp_path / "plan").read_text())["repositories"] == []
-        images.push(registry.url, "brake/small", NEW, "b-2")
-        assert pruned(registry.url, "brake/small", rules=[small])["changed"] is True
+        images.push(registry.url, "limit/small", NEW, "b-2")
+        assert pruned(registry.url, "limit/small", rules=[small])["changed"] is True
 
-    def test_brakes_of_one_repository_leave_the_others(self, pruned: Pruner) -> None:
+    def test_limits_of_one_repository_leave_the_others(self, pruned: Pruner) -> None:
         with HostileRegistry() as server:
             add(server, "a/app")
             server.add("a/few", OLD, "b-40")
@@ -327,6 +335,47 @@ class TestRepositories:
                 pruned(server.url, "a/few", "a/app", rules=RULES)
             assert server.repositories["a/few"].tags == {"b-40": OLD.digest}
             assert_pruned(server.url, "a/app")
+
+    def test_the_default_limit_is_for_large_repositories(self, pruned: Pruner) -> None:
+        """The rule of the README on a repository of eleven tags, of which it deletes six."""
+        rules = [{"name": "old builds", "match": {"tags": ["build-*"]}, "delete": True, "keep_last": 3}]
+        with HostileRegistry() as server:
+            for number in range(9):
+                server.add("a/small", aged(f"build {number}", number), f"build-{number}")
+            for number in range(2):
+                server.add("a/small", aged(f"release {number}", number), f"{number}.0")
+            pruned(server.url, "a/small", rules=rules)
+            assert len(server.repositories["a/small"].tags) == 5
+
+    def test_a_limit_is_called_as_the_user_wrote_it_and_says_what_to_do(self, pruned: Pruner) -> None:
+        with HostileRegistry() as server:
+            add(server, "a/app")
+            for name in ("max_delete", "prune_max_delete"):
+                with pytest.raises(Refused) as caught:
+                    pruned(server.url, "a/app", rules=RULES, max_delete=2, option_names={"max_delete": name})
+                assert f" and {name} allows 2: nothing was deleted. Look at what would" in str(caught.value)
+                assert f"raise {name}, else correct the rules." in str(caught.value)
+
+    @pytest.mark.parametrize("failed", [False, True])
+    def test_a_result_stays_small_whatever_is_pruned(self, pruned: Pruner, failed: bool) -> None:
+        with HostileRegistry() as server:
+            image = aged("one", 90)
+            for number in range(3000):
+                server.add("a/app", image, f"build-{number}")
+            more: dict[str, t.Any] = {"rules": DELETE_ALL, "check_mode": True, "max_delete_percent": 100}
+            if failed:
+                with pytest.raises(Refused) as caught:
+                    pruned(server.url, "a/app", **{**more, "max_delete": 2})
+                result = {**caught.value.result, "msg": str(caught.value), "error": caught.value.to_dict()}
+            else:
+                result = pruned(server.url, "a/app", **more)
+            assert len(json.dumps(result)) < 65536
+            assert result["truncated"] is True
+            assert result["totals"]["delete"] == result["repositories"][0]["counts"]["delete"] == 3000
+            if not failed:
+                complete = pruned(server.url, "a/app", **more, details=True)
+                assert len(complete["repositories"][0]["delete"]) == 3000
+                assert complete["truncated"] is False
 
     def test_patterns(self, pruned: Pruner) -> None:
         with Registry() as server:
@@ -341,9 +390,27 @@ class TestRepositories:
                 "team/two",
             ]
             assert images.tags(server.url, "other/one") == ["b-40", "new"]
-            assert pruned(server.url, "nobody/*", rules=RULES)["repositories"] == []
-            with pytest.raises(InvalidInput, match="set registry to elsewhere.example.com"):
-                pruned(server.url, "elsewhere.example.com/team/*", rules=RULES)
+            # A slash is a character like any other.
+            everything = pruned(server.url, f"{server.host}/*", registry=None, rules=RULES)
+            assert [one["repository"] for one in everything["repositories"]] == [
+                "other/one",
+                "team/one",
+                "team/sub/three",
+                "team/two",
+            ]
+
+    def test_a_pattern_or_name_without_a_repository_is_warned_about(
+        self, pruned: Pruner, events: RecordedEvents
+    ) -> None:
+        with HostileRegistry() as server:
+            add(server, "team/app")
+            found = pruned(server.url, "teem/*", "team/*", "team/gone", rules=RULES, max_delete_percent=90)
+            assert [one["repository"] for one in found["repositories"]] == ["team/gone", "team/app"]
+            pattern, name = sorted(events.warnings, reverse=True)
+            assert pattern.startswith(
+                f"teem/* in repositories matches no repository in the catalog of {server.host}"
+            )
+            assert name.startswith(f"{server.host}/team/gone does not exist")
 
     def test_entries_of_protect_that_match_nothing_are_warned_about(
         self, pruned: Pruner, events: RecordedEvents
@@ -360,7 +427,7 @@ class TestRepositories:
 
     def test_patterns_need_a_catalog(self, pruned: Pruner) -> None:
         with HostileRegistry(catalog="404") as server:
-            with pytest.raises(InvalidInput, match="team/.* is a pattern over a catalog: set registry"):
+            with pytest.raises(InvalidInput, match="team/.* in repositories is a pattern over the catalog"):
                 pruned(server.url, "team/*", registry=None, rules=RULES)
             with pytest.raises(Unsupported, match="name the repositories"):
                 pruned(server.url, "team/*", rules=RULES)
@@ -400,17 +467,138 @@ class TestRepositories:
         assert sorted(asked) == sorted([("GET", "list"), *(("HEAD", tag) for tag in {**VICTIMS, **KEPT})])
 
 
+class TestPolicies:
+    BUILDS: t.ClassVar[dict[str, t.Any]] = {"name": "builds", "match": {"tags": ["b-*"]}, "delete": True}
+
+    def policy(self, name: str, *repositories: str, **more: t.Any) -> dict[str, t.Any]:
+        return {"name": name, "repositories": list(repositories), "rules": [self.BUILDS], **more}
+
+    def fill(self, server: HostileRegistry, *repositories: str) -> None:
+        for repository in repositories:
+            for tag, image in (("b-40", OLD), ("b-90", OLDEST), ("stable", NEW)):
+                server.add(repository, image, tag)
+
+    def test_each_is_applied_to_its_repositories_with_one_undo_file(
+        self, pruned: Pruner, tmp_path: pathlib.Path
+    ) -> None:
+        with HostileRegistry() as server:
+            self.fill(server, "a/one", "a/two", "b/one", "c/one")
+            policies = [
+                self.policy("a", "a/*", protect=["b-40"]),
+                self.policy("b", f"{server.host}/b/one", rules=RULES, max_delete=2),
+            ]
+            undo = tmp_path / "undo"
+            predicted = pruned(server.url, policies=policies, protect=["a/two"], check_mode=True, undo=undo)
+            result = pruned(server.url, policies=policies, protect=["a/two"], undo=undo)
+            left = {name: sorted(content.tags) for name, content in server.repositories.items()}
+            assert left == {
+                "a/one": ["b-40", "stable"],
+                "a/two": ["b-40", "b-90", "stable"],
+                "b/one": ["stable"],
+                "c/one": ["b-40", "b-90", "stable"],
+            }
+            assert [(one["policy"], one["repository"]) for one in result["repositories"]] == [
+                ("a", "a/one"),
+                ("a", "a/two"),
+                ("b", "b/one"),
+            ]
+            assert result["policies"] == predicted["policies"]
+            assert result["policies"] == [
+                {"name": "a", "repositories": 2, "error": None},
+                {"name": "b", "repositories": 1, "error": None},
+            ]
+            assert result["diff"] == predicted["diff"]
+            pruned(server.url, restore=undo, restore_run=result["undo_run"])
+            assert all(len(content.tags) == 3 for content in server.repositories.values())
+
+    @pytest.mark.parametrize(
+        "wrong, part",
+        [
+            (
+                {"max_delete": 1},
+                r"1 of 2 repositories were not pruned as planned; a/one: 2 tags would be deleted",
+            ),
+            ({"max_delete": 1}, "max_delete of the policy wrong allows 1: nothing was deleted"),
+            (
+                {"rules": [{"match": {"tags": ["x"]}}]},
+                "1 of 2 policies were not applied; wrong: The policy's rule 1",
+            ),
+            (
+                {"repositories": ["a/[*"]},
+                "1 of 2 policies were not applied; wrong: .*repositories of the policy wrong",
+            ),
+            ({"repositories": []}, "wrong: repositories of the policy wrong is empty"),
+            ({"protect": ["no thing"]}, "1 of 2 policies were not applied; wrong: "),
+            ({"repositories": ["127.0.0.1:1/a/*"]}, "1 of 2 policies were not applied; wrong: .*127.0.0.1:1"),
+        ],
+    )
+    def test_one_that_fails_does_not_stop_the_others(
+        self, pruned: Pruner, wrong: dict[str, t.Any], part: str
+    ) -> None:
+        with HostileRegistry() as server:
+            self.fill(server, "a/one", "b/one")
+            policies = [{**self.policy("wrong", "a/one"), **wrong}, self.policy("right", "b/one")]
+            with pytest.raises(RegistryError, match=part) as caught:
+                pruned(server.url, policies=policies)
+            assert caught.value.result["changed"] is True
+            assert sorted(server.repositories["a/one"].tags) == ["b-40", "b-90", "stable"]
+            assert sorted(server.repositories["b/one"].tags) == ["stable"]
+            assert [one["error"] is None for one in caught.value.result["policies"]][1] is True
+
+    def test_a_repository_of_two_policies_is_left_alone(self, pruned: Pruner) -> None:
+        with HostileRegistry() as server:
+            self.fill(server, "a/one", "a/two")
+            policies = [self.policy("x", "a/*"), self.policy("y", "a/two")]
+            with pytest.raises(Refused, match="a/two: The policies x and y both name it: leave it to one"):
+                pruned(server.url, policies=policies)
+            assert sorted(server.repositories["a/one"].tags) == ["stable"]
+            assert sorted(server.repositories["a/two"].tags) == ["b-40", "b-90", "stable"]
+
+    def test_an_inherited_limit_has_the_name_of_the_option(self, pruned: Pruner) -> None:
+        with HostileRegistry() as server:
+            self.fill(server, "a/one")
+            with pytest.raises(Refused, match="and prune_max_delete allows 1"):
+                pruned(
+                    server.url,
+                    policies=[self.policy("x", "a/*")],
+                    max_delete=1,
+                    option_names={"max_delete": "prune_max_delete"},
+                )
+
+
 class TestInput:
     @pytest.mark.parametrize(
         "params, part",
         [
-            ({}, "Set one of repositories"),
+            ({}, "Set one of repositories, policies, apply_plan, restore"),
             ({"repositories": ["a"], "restore": "x", "rules": RULES}, "Set one of repositories"),
             ({"repositories": ["a"]}, "no rules"),
-            ({"apply_plan": "x", "rules": RULES}, "rules and plan go with repositories"),
-            ({"restore": "x", "plan": "y"}, "rules and plan go with repositories"),
+            ({"apply_plan": "x", "rules": RULES}, "rules goes with repositories, not with apply_plan"),
+            ({"restore": "x", "plan": "y"}, "plan goes with repositories, not with restore"),
             ({"repositories": ["a"], "rules": RULES, "plan": "x", "undo": "y"}, "leave undo out"),
             ({"restore": "x", "undo": "y"}, "leave undo out"),
+            ({"repositories": ["a"], "rules": RULES, "restore_run": "last"}, "restore_run chooses a run"),
+            ({"repositories": ["a"], "rules": RULES, "max_delete_percent": "nan"}, "from 0 to 100"),
+            ({"repositories": ["a"], "rules": RULES, "max_delete_percent": 101}, "from 0 to 100"),
+            ({"repositories": ["a"], "rules": RULES, "max_delete": -1}, "0 or more"),
+            ({"policies": [{"repositories": ["a"], "rules": RULES}], "rules": RULES}, "not with policies"),
+            (
+                {"policies": [{"name": "x", "repositories": [one], "rules": RULES} for one in "ab"]},
+                "Two of policies are called x",
+            ),
+            (
+                {"option_names": {"repositories": "prune_repositories", "apply_plan": "prune_apply_plan"}},
+                "Set one of prune_repositories, prune_apply_plan.",
+            ),
+            (
+                {
+                    "repositories": ["a"],
+                    "rules": RULES,
+                    "max_delete": -1,
+                    "option_names": {"max_delete": "prune_max_delete"},
+                },
+                "prune_max_delete is -1",
+            ),
             ({"repositories": ["a:tag"], "rules": RULES}, "leave out the tag"),
             ({"repositories": ["regex:("], "rules": RULES}, "not a regular expression"),
             ({"repositories": ["a/b"], "rules": RULES, "protect": ["a/b:1 a/b:2"]}, "one entry for each"),
@@ -1096,6 +1284,10 @@ class TestDocumentation:
             json.dumps({"format": FIRST_UNDO_FORMAT, "images": result["previous"]})
         )
         result.update(pruned(registry.url, restore=tmp_path / "undo"))
-        assert result.keys() - documented.keys() == {"changed", "diff"}
-        for key in ("repositories", "previous", "restored"):
+        policy = {"repositories": ["documented/app"], "rules": RULES}
+        more = {"policies": [policy], "undo": tmp_path / "new", "max_delete_percent": 100.0}
+        result.update(pruned(registry.url, **t.cast("dict[str, t.Any]", more)))
+        # error is that of a failed task.
+        assert result.keys() ^ documented.keys() == {"changed", "diff", "error"}
+        for key in ("policies", "repositories", "previous", "restored", "runs"):
             assert result[key][0].keys() == documented[key]["contains"].keys()

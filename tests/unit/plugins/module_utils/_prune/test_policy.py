@@ -19,7 +19,6 @@ from ansible_collections.ocikit.registry.plugins.module_utils._oci.content impor
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.digest_tags import subject_of_tag
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.quantities import known_age, parse_duration
-from ansible_collections.ocikit.registry.plugins.module_utils._prune.limits import check_limits
 from ansible_collections.ocikit.registry.plugins.module_utils._prune.policy import (
     ManifestRecord,
     RetentionPlan,
@@ -378,20 +377,6 @@ class TestWhatIsNeeded:
             )
             == 4
         )
-
-    def test_brakes(self) -> None:
-        made = plan(BUILDS, {"match": {"tags": ["b1*", "b20"]}, "delete": True})
-        assert "3 of 4 tags (75 %)" in (check_limits(made, None, 50) or "")
-        assert "max_delete allows 2" in (check_limits(made, 2, 100) or "")
-        assert check_limits(made, 3, 75) is None
-        orphans = facts(
-            {"app": 1, f"sha256-{8:064x}.sig": 5, f"sha256-{9:064x}.sig": 5}, {1: image(1), 5: image(1)}
-        )
-        swept = plan(orphans, {"match": {"orphans": True}, "delete": True})
-        assert "2 of 3 tags" in (check_limits(swept, None, 50) or "")
-        signed = facts({"a": 1, "b": 2, f"sha256-{1:064x}.sig": 5}, {1: image(1), 2: image(1), 5: image(9)})
-        assert check_limits(plan(signed, {"match": {"tags": ["a"]}, "delete": True}), 1, 50) is None
-        assert check_limits(plan(facts({}, {}), {"match": {"tags": ["*"]}, "delete": True}), 0, 0) is None
 
 
 class TestParts:
