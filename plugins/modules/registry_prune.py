@@ -213,6 +213,12 @@ options:
       - Directory in which to keep what was read of manifests, by digest, so that the next run reads only what is new. Check mode
         uses it, and does not write it. Files that other users can write are ignored.
     type: path
+  report:
+    description:
+      - File to write everything to as JSON, with all tags, what became of each, and why. It is written as well when the task
+        fails because not everything was pruned as planned, and not in check mode. The role P(ocikit.registry.prune#role) makes
+        an HTML page and Markdown of it.
+    type: path
   details:
     description:
       - Return everything. By default the result stays below 64 KiB, whatever its size; RV(totals) and C(counts) are complete, and
@@ -316,7 +322,7 @@ totals:
 truncated:
   description:
     - Whether lists in RV(repositories), RV(previous) or RV(restored) were cut short to keep the result below 64 KiB. Set O(details) to
-      get all, or look into plan files, undo files and the reports of the role P(ocikit.registry.prune#role).
+      get all, or look into the files of O(report), O(plan) and O(undo).
   returned: success, and on failure once a repository was looked at
   type: bool
 policies:
@@ -523,6 +529,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "restore": {"type": "path"},
     "restore_run": {"type": "str"},
     "cache_dir": {"type": "path"},
+    "report": {"type": "path"},
     "details": {"type": "bool", "default": False},
     "option_names": {"type": "dict", "default": {}},
 }

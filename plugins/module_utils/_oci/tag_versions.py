@@ -53,15 +53,15 @@ def version_key(tag: str) -> tuple[t.Any, ...]:
     """
     version = parse_version(tag)
     if version is None:
-        return (0, _natural(tag), tag)
+        return (0, natural_key(tag), tag)
     significant = list(version.numbers)
     while significant and not significant[-1]:
         significant.pop()
-    suffix = _natural(version.prerelease or version.variant)
+    suffix = natural_key(version.prerelease or version.variant)
     return (1, significant, not version.prerelease, suffix, len(version.numbers), tag)
 
 
-def _natural(text: str) -> list[tuple[int, int, str]]:
-    """Split ``text`` so that numbers in it compare as such, and before words."""
+def natural_key(text: str) -> list[tuple[int, int, str]]:
+    """Return the key that sorts text as people do: numbers in it compare as such, and precede words."""
     parts = re.findall(r"[0-9]+|[^0-9._-]+", text.lower())
     return [(0, int(part), "") if part[0] in "0123456789" else (1, 0, part) for part in parts]

@@ -13,6 +13,7 @@ from datetime import datetime, timezone
 from .._oci.digest_tags import subject_of_tag
 from .._oci.graph import walk
 from .._oci.reference import Reference
+from .._oci.tag_versions import natural_key
 from .._registry.repository import Repository
 from .documents import (
     checked,
@@ -32,19 +33,23 @@ PLAN_FORMAT = "ocikit.registry/prune-plan/1"
 
 
 class PlannedTag(t.NamedTuple):
-    """One tag of a plan: the digest it points to, None if that cannot be read, when its image was made, and why."""
+    """One tag of a plan: the digest it points to, None if that cannot be read, when its image was made, and why.
+
+    ``size`` is that of the image with all that it consists of, in bytes, as far as known.
+    """
 
     tag: str
     digest: str | None
     created: str | None
     why: str
+    size: int | None = None
 
     def to_dict(self) -> dict[str, t.Any]:
         """Return the tag as results and plan files show it."""
         return self._asdict()
 
     @classmethod
-    def from_verdict(cls, verdict: Verdict) -> PlannedTag:
+    def from_verdict(cls, verdict: Verdict, snapshot: Snapshot) -> PlannedTag:
         created = verdict.created
         time = None if created is None else datetime.fromtimestamp(created, timezone.utc)
         return cls(
@@ -52,6 +57,7 @@ class PlannedTag(t.NamedTuple):
             verdict.digest,
             time.isoformat().replace("+00:00", "Z") if time else None,
             verdict.why,
+            _size(snapshot, verdict.digest) if verdict.digest else None,
         )
 
     @classmethod
@@ -62,6 +68,7 @@ class PlannedTag(t.NamedTuple):
             optional(checked_digest, data["digest"]),
             optional(lambda value: t.cast(str, checked(value, str)), data["created"]),
             checked(data["why"], str),
+            optional(lambda value: t.cast(int, checked(value, int)), data.get("size")),
         )
 
 
@@ -128,16 +135,29 @@ def make_repository_plan(
 ) -> RepositoryPlan:
     """Return the plan that ``retention`` leads to, with the referrers that only the referrers API knows.
 
+    Tags are in the order of their names, where 10 follows 9.
     Raises ProtocolError where the registry lists referrers of referrers without end.
     """
+
+    def planned(verdicts: t.Iterable[Verdict]) -> tuple[PlannedTag, ...]:
+        ordered = sorted(verdicts, key=lambda verdict: (natural_key(verdict.tag), verdict.tag))
+        return tuple(PlannedTag.from_verdict(verdict, snapshot) for verdict in ordered)
+
     return RepositoryPlan(
         repository.registry,
         repository.name,
-        tuple(map(PlannedTag.from_verdict, retention.candidates)),
-        tuple(map(PlannedTag.from_verdict, retention.kept)),
+        planned(retention.candidates),
+        planned(retention.kept),
         tuple(_with_referrers(repository, snapshot, retention.digests, protection)),
         retention.bytes,
     )
+
+
+def _size(snapshot: Snapshot, digest: str) -> int:
+    """Return the bytes of a manifest, of the children of an index, and of their blobs, each once."""
+    records = [snapshot.manifests.get(one) for one in snapshot.with_children([digest])]
+    blobs = {blob: size for record in records if record for blob, size in record.blobs}
+    return sum(record.size for record in records if record) + sum(blobs.values())
 
 
 def _with_referrers(

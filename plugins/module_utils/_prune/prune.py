@@ -13,6 +13,7 @@ from .._errors import InvalidInput, Refused, RegistryError
 from .._oci.reference import Reference
 from .._registry.context import ModuleContext
 from .apply import Outcome, PlanApplier
+from .documents import encode_document, write_document
 from .options import InvalidPolicy, Policy, check_options, option_names, read_policies
 from .plan import RepositoryPlan, diff_of, make_repository_plan, read_plans, write_plans
 from .policy import make_plan
@@ -21,6 +22,8 @@ from .repositories import Catalogs
 from .results import fits, prune_result, restore_result, shortened
 from .snapshot import SnapshotCache, take_snapshot
 from .undo import Restored, UndoEntry, UndoFile, choose_runs, read_runs, restore
+
+REPORT_FORMAT = "ocikit.registry/prune-report/1"
 
 
 def prune(context: ModuleContext) -> dict[str, t.Any]:
@@ -63,18 +66,39 @@ class _Prune:
         else:
             self._plan()
         changed = self._write_plan() if self._params["plan"] else self._apply()
-        result = prune_result(
-            changed, self._outcomes, diff_of(self._pending), self._previous, self._params["details"]
-        )
-        if self._params["policies"]:
-            result["policies"] = [policy.to_dict() for policy in self._policies]
-        if self._undo and self._undo.has_entries:
-            result["undo_run"] = self._undo.run_name
+        result = self._result(changed, details=self._params["details"])
+        wants_report = self._params["report"] and not self._context.check_mode
+        # With the errors as they were, before one of them speaks for the whole task.
+        report = self._result(changed, details=True) if wants_report else {}
         failure = self._failure()
+        if wants_report:
+            report["error"] = str(failure) if failure else None
+            self._write_report(report, result, failure)
         if failure:
             # A task that did not do all of its work has failed, and says what it did.
             raise failure.add_result(result)
         return result
+
+    def _result(self, changed: bool, details: bool) -> dict[str, t.Any]:
+        result = prune_result(changed, self._outcomes, diff_of(self._pending), self._previous, details)
+        if self._params["policies"]:
+            result["policies"] = [policy.to_dict() for policy in self._policies]
+        if self._undo and self._undo.has_entries:
+            result["undo_run"] = self._undo.run_name
+        return result
+
+    def _write_report(
+        self, report: dict[str, t.Any], result: dict[str, t.Any], failure: RegistryError | None
+    ) -> None:
+        """Write the report file. Raises LocalStorageError, unless there is another failure to be told."""
+        content = {name: value for name, value in report.items() if name not in ("diff", "previous")}
+        try:
+            write_document(self._params["report"], encode_document(REPORT_FORMAT, content), check_mode=False)
+        except RegistryError as error:
+            if not failure:
+                error.add_result(result)
+                raise
+            failure.add_sentence(str(error))
 
     def _plan(self) -> None:
         """Plan for all repositories of all policies. One that cannot be applied does not stop the others."""

@@ -37,9 +37,8 @@ from .documents import (
     read_document,
 )
 
-UNDO_FORMAT = "ocikit.registry/prune-undo/2"
-# One run without a name, to which others were added only if it was stopped half-way.
-FIRST_UNDO_FORMAT = "ocikit.registry/prune-undo/1"
+UNDO_FORMAT = "ocikit.registry/prune-undo/1"
+# The run of entries that name none: those of earlier versions, and the result ``previous`` written to a file.
 FIRST_RUN = "first"
 LAST_RUN = "last"
 
@@ -124,15 +123,6 @@ class Run:
             tags = {*entry.tags, *(known.tags if known else ())}
             self.entries[key] = replace(entry, tags=tuple(sorted(tags)))
 
-    def to_dict(self) -> dict[str, t.Any]:
-        """Return the run as undo files hold it."""
-        return {
-            "run": self.name,
-            "finished": self.finished,
-            "pending": [list(place) for place in sorted(self.pending)],
-            "images": [entry.to_dict() for entry in self.entries.values()],
-        }
-
 
 class UndoFile:
     """What ``restore`` needs, written before anything is deleted: each run adds what it deletes to those before.
@@ -194,12 +184,12 @@ class UndoFile:
             for run in self._runs:
                 run.pending -= self._done
             runs = [*self._runs, self._run] if self._run.entries else self._runs
-            write_all(file, encode_document(UNDO_FORMAT, {"runs": [run.to_dict() for run in runs]}))
+            write_all(file, encode_document(UNDO_FORMAT, _document(runs)))
 
 
 def read_runs(path: str) -> list[Run]:
     """Return the runs in an undo file, the oldest first. Raises InvalidInput and LocalStorageError."""
-    return read_document(path, {FIRST_UNDO_FORMAT: _parse_first_format, UNDO_FORMAT: _parse_runs})
+    return read_document(path, {UNDO_FORMAT: _parse})
 
 
 def choose_runs(runs: t.Sequence[Run], name: str | None) -> list[Run]:
@@ -217,26 +207,30 @@ def choose_runs(runs: t.Sequence[Run], name: str | None) -> list[Run]:
     return list(chosen)
 
 
-def _parse_runs(document: t.Mapping[str, t.Any]) -> list[Run]:
-    return [_parse_run(data) for data in checked(document["runs"], list)]
+def _document(runs: t.Sequence[Run]) -> dict[str, t.Any]:
+    return {
+        "finished": all(run.finished for run in runs),
+        "runs": [
+            {"run": run.name, "pending": [list(place) for place in sorted(run.pending)]} for run in runs
+        ],
+        "images": [{"run": run.name, **entry.to_dict()} for run in runs for entry in run.entries.values()],
+    }
 
 
-def _parse_run(data: t.Mapping[str, t.Any]) -> Run:
-    run = Run(checked(data["run"], str))
-    run.add(map(UndoEntry.from_dict, checked(data["images"], list)))
-    for place in checked(data["pending"], list):
-        registry, repository = checked(place, list)
-        run.pending.add((checked_registry(registry), checked_repository(repository)))
-    return run
-
-
-def _parse_first_format(document: t.Mapping[str, t.Any]) -> list[Run]:
-    run = Run(FIRST_RUN)
-    run.add(map(UndoEntry.from_dict, checked(document["images"], list)))
-    # The result ``previous`` of a module, written to a file, says nothing of that, and was finished.
-    if not document.get("finished", True):
-        run.pending = {entry.place for entry in run.entries.values()}
-    return [run]
+def _parse(document: t.Mapping[str, t.Any]) -> list[Run]:
+    runs: dict[str, Run] = {}
+    for data in checked(document.get("runs", []), list):
+        run = runs.setdefault(checked(data["run"], str), Run(data["run"]))
+        for place in checked(data["pending"], list):
+            registry, repository = checked(place, list)
+            run.pending.add((checked_registry(registry), checked_repository(repository)))
+    for data in checked(document["images"], list):
+        name = checked(data.get("run", FIRST_RUN), str)
+        runs.setdefault(name, Run(name)).add([UndoEntry.from_dict(data)])
+    if "runs" not in document and not document.get("finished", True):
+        for run in runs.values():
+            run.pending = {entry.place for entry in run.entries.values()}
+    return list(runs.values())
 
 
 class Restored(t.NamedTuple):

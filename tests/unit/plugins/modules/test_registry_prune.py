@@ -22,6 +22,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._deletion import t
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     Denied,
     InvalidInput,
+    LocalStorageError,
     Refused,
     RegistryError,
     ServerFault,
@@ -29,10 +30,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._prune import apply
 from ansible_collections.ocikit.registry.plugins.module_utils._prune.plan import PLAN_FORMAT
-from ansible_collections.ocikit.registry.plugins.module_utils._prune.undo import (
-    FIRST_UNDO_FORMAT,
-    UNDO_FORMAT,
-)
+from ansible_collections.ocikit.registry.plugins.module_utils._prune.undo import UNDO_FORMAT
 from ansible_collections.ocikit.registry.plugins.modules import registry_prune
 from tests.hostile import HostileRegistry, Request
 from tests.registries import Registry, images
@@ -377,6 +375,53 @@ class TestRepositories:
                 assert len(complete["repositories"][0]["delete"]) == 3000
                 assert complete["truncated"] is False
 
+    @pytest.mark.parametrize("failed", [False, True])
+    def test_a_report_file_has_everything(self, pruned: Pruner, tmp_path: pathlib.Path, failed: bool) -> None:
+        report, undo = tmp_path / "report", tmp_path / "undo"
+        params: dict[str, t.Any] = {"report": report, "undo": undo, **ALL}
+        with HostileRegistry() as server:
+            add(server, "a/app")
+            server.add("a/few", OLD, "b-40")
+            pruned(server.url, "a/app", check_mode=True, **params)
+            assert not report.exists()
+            if failed:
+                with pytest.raises(Refused, match="1 of 2 .* a/few: 1 of 1 tags") as caught:
+                    pruned(server.url, "a/app", "a/few", **params)
+                result = caught.value.result
+            else:
+                result = pruned(server.url, "a/app", **params)
+            content = json.loads(report.read_text())
+            assert content["repositories"] == result["repositories"]
+            assert content["totals"] == result["totals"]
+            assert content["error"] == (str(caught.value) if failed else None)
+
+    def test_a_report_that_cannot_be_written_is_an_error_that_tells_what_was_done(
+        self, pruned: Pruner
+    ) -> None:
+        with HostileRegistry() as server:
+            add(server, "a/app")
+            with pytest.raises(LocalStorageError, match="cannot be used") as caught:
+                pruned(server.url, "a/app", report="/proc/no/report", **ALL)
+            assert caught.value.result["changed"] is True
+            server.add("a/few", OLD, "b-40")
+            with pytest.raises(Refused, match="a/few: 1 of 1 tags.*/proc/no.* cannot be used"):
+                pruned(server.url, "a/few", report="/proc/no/report", **ALL)
+
+    def test_tags_are_in_the_order_of_their_names_with_the_sizes_of_their_images(
+        self, pruned: Pruner
+    ) -> None:
+        with HostileRegistry() as server:
+            for number in (10, 9, 100, 1):
+                server.add("a/app", aged(f"build {number}"), f"build-{number}")
+            server.add("a/app", INDEX_OLD, "index")
+            (repository,) = pruned(server.url, "a/app", rules=RULES, check_mode=True)["repositories"]
+            assert [one["tag"] for one in repository["keep"]] == [
+                "build-1", "build-9", "build-10", "build-100", "index",
+            ]  # fmt: skip
+            blobs = {name: len(data) for child in (CHILD, COMMON) for name, data in child.blobs.items()}
+            manifests = sum(len(one.raw) for one in (INDEX_OLD, CHILD, COMMON))
+            assert repository["keep"][-1]["size"] == sum(blobs.values()) + manifests
+
     def test_patterns(self, pruned: Pruner) -> None:
         with Registry() as server:
             for repository in ("team/one", "team/two", "team/sub/three", "other/one"):
@@ -642,7 +687,7 @@ class TestInput:
     ) -> None:
         kinds = {
             "apply_plan": (PLAN_FORMAT, "repositories"),
-            "restore": (UNDO_FORMAT, "runs"),
+            "restore": (UNDO_FORMAT, "images"),
         }
         kind, key = kinds[option]
         if content == "other kind":
@@ -682,7 +727,7 @@ class TestInput:
         seed(registry.url, "wrong/app")
         pruned(registry.url, "wrong/app", undo=undo, **ALL)
         document = json.loads(undo.read_text())
-        document["runs"][0]["images"][-1]["manifest"] = wrong
+        document["images"][-1]["manifest"] = wrong
         undo.write_text(json.dumps(document))
         registry.clear_requests()
         with pytest.raises(InvalidInput):
@@ -1042,10 +1087,10 @@ class TestUndo:
         assert ("previous" in result) is (way == "result")
         if way == "unordered":
             document = json.loads(undo.read_text())
-            document["runs"][0]["images"].reverse()
+            document["images"].reverse()
             undo.write_text(json.dumps(document))
         if way == "result":
-            undo.write_text(json.dumps({"format": FIRST_UNDO_FORMAT, "images": result["previous"]}))
+            undo.write_text(json.dumps({"format": UNDO_FORMAT, "images": result["previous"]}))
         registry.clear_requests()
         predicted = pruned(registry.url, restore=undo, check_mode=True)
         assert writes(registry) == []
@@ -1109,11 +1154,11 @@ class TestUndo:
             meanwhile(server, DELETES, lambda: setattr(server.behaviour, "digest_delete", "500"), 5)
             with pytest.raises(ServerFault):
                 pruned(server.url, "a/app", undo=undo, **ALL)
-            assert [run["finished"] for run in json.loads(undo.read_text())["runs"]] == [False]
+            assert json.loads(undo.read_text())["finished"] is False
             server.before = None
             server.behaviour.digest_delete = "202"
             pruned(server.url, "a/app", undo=undo, **ALL)
-            assert [run["finished"] for run in json.loads(undo.read_text())["runs"]] == [True, True]
+            assert json.loads(undo.read_text())["finished"] is True
             pruned(server.url, restore=undo)
             assert tags == before
 
@@ -1124,9 +1169,7 @@ class TestUndo:
         with HostileRegistry() as server:
             add(server, "a/app")
             seen: list[int] = []
-            meanwhile(
-                server, WRITES, lambda: seen.append(len(json.loads(undo.read_text())["runs"][0]["images"]))
-            )
+            meanwhile(server, WRITES, lambda: seen.append(len(json.loads(undo.read_text())["images"])))
             pruned(server.url, "a/app", undo=undo, **ALL)
             assert seen == [len(GONE) + 1]
 
@@ -1152,7 +1195,7 @@ class TestUndo:
 
 
 def document_host(undo: pathlib.Path) -> str:
-    return json.loads(undo.read_text())["runs"][0]["images"][0]["registry"]
+    return json.loads(undo.read_text())["images"][0]["registry"]
 
 
 class TestKilled:
@@ -1280,9 +1323,7 @@ class TestDocumentation:
         documented = yaml.safe_load(registry_prune.RETURN)
         seed(registry.url, "documented/app")
         result = pruned(registry.url, "documented/app", **ALL)
-        (tmp_path / "undo").write_text(
-            json.dumps({"format": FIRST_UNDO_FORMAT, "images": result["previous"]})
-        )
+        (tmp_path / "undo").write_text(json.dumps({"format": UNDO_FORMAT, "images": result["previous"]}))
         result.update(pruned(registry.url, restore=tmp_path / "undo"))
         policy = {"repositories": ["documented/app"], "rules": RULES}
         more = {"policies": [policy], "undo": tmp_path / "new", "max_delete_percent": 100.0}

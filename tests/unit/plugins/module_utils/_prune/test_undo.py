@@ -13,7 +13,6 @@ import pytest
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
 from ansible_collections.ocikit.registry.plugins.module_utils._prune.undo import (
-    FIRST_UNDO_FORMAT,
     UNDO_FORMAT,
     UndoEntry,
     UndoFile,
@@ -124,12 +123,12 @@ class TestUndoFile:
         assert pathlib.Path(path).read_text() == "mine"
 
 
-class TestFirstFormat:
-    """Files that were written before runs had names."""
+class TestFilesWithoutRuns:
+    """Those of earlier versions, and the result ``previous`` that somebody wrote to a file."""
 
     def write(self, path: str, **more: t.Any) -> None:
         images = [entry(1, ["a"]).to_dict(), entry(2, ["b"], OTHER).to_dict()]
-        pathlib.Path(path).write_text(json.dumps({"format": FIRST_UNDO_FORMAT, **more, "images": images}))
+        pathlib.Path(path).write_text(json.dumps({"format": UNDO_FORMAT, **more, "images": images}))
 
     @pytest.mark.parametrize("more", [{}, {"finished": True}])
     def test_it_is_one_run_that_others_are_added_to(self, path: str, more: dict[str, t.Any]) -> None:
@@ -161,25 +160,19 @@ class TestReading:
             {"manifest": 5},
             {"repository": 1},
             {"registry": None},
+            {"run": 5},
         ],
     )
-    @pytest.mark.parametrize("first", [True, False])
-    def test_entries_are_checked(self, path: str, change: dict[str, t.Any], first: bool) -> None:
+    def test_entries_are_checked(self, path: str, change: dict[str, t.Any]) -> None:
         images = [{**entry(1, ["a"]).to_dict(), **change}]
-        document: dict[str, t.Any] = {"format": FIRST_UNDO_FORMAT, "images": images}
-        if not first:
-            run = {"run": "x", "finished": True, "pending": [], "images": images}
-            document = {"format": UNDO_FORMAT, "runs": [run]}
-        pathlib.Path(path).write_text(json.dumps(document))
+        pathlib.Path(path).write_text(json.dumps({"format": UNDO_FORMAT, "images": images}))
         with pytest.raises(InvalidInput, match="is not a file that registry_prune wrote"):
             read_runs(path)
 
-    @pytest.mark.parametrize(
-        "change", [{"run": None}, {"pending": ["ab"]}, {"pending": [["r", "../x"]]}, {"images": {}}]
-    )
+    @pytest.mark.parametrize("change", [{"run": None}, {"pending": ["ab"]}, {"pending": [["r", "../x"]]}])
     def test_runs_are_checked(self, path: str, change: dict[str, t.Any]) -> None:
-        run = {"run": "x", "finished": True, "pending": [], "images": [], **change}
-        pathlib.Path(path).write_text(json.dumps({"format": UNDO_FORMAT, "runs": [run]}))
+        runs = [{"run": "x", "pending": [], **change}]
+        pathlib.Path(path).write_text(json.dumps({"format": UNDO_FORMAT, "runs": runs, "images": []}))
         with pytest.raises(InvalidInput, match="is not a file that registry_prune wrote"):
             read_runs(path)
 
