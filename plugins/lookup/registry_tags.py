@@ -109,7 +109,7 @@ from ansible_collections.ocikit.registry.plugins.plugin_utils._lookup import Que
 
 def tags(question: Question) -> list[t.Any]:
     options = question.options
-    include, exclude = (Patterns(map(str, options[name]), name, TAGS) for name in ("include", "exclude"))
+    include, exclude = (Patterns(options[name], name, TAGS) for name in ("include", "exclude"))
     references = [question.clients.repository(term) for term in question.terms]
     results = []
     for found in question.ask(references, _names):

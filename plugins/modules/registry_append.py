@@ -367,6 +367,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._oci.content impor
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_digest
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.images import check_expected
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import LIST, TEXT
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.append import (
     Appended,
     Change,
@@ -414,9 +415,9 @@ _LAYER_SPEC: dict[str, t.Any] = {
     },
 }
 ARGUMENT_SPEC: dict[str, t.Any] = {
-    "image": {"type": "str", "aliases": ["source"]},
-    "tags": {"type": "list", "elements": "str", "default": []},
-    "to": {"type": "list", "elements": "raw", "default": []},
+    "image": {"type": TEXT, "aliases": ["source"]},
+    "tags": {"type": LIST, "elements": TEXT, "default": []},
+    "to": {"type": LIST, "elements": "raw", "default": []},
     "layers": {
         "type": "list",
         "elements": "dict",
@@ -425,7 +426,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
         "required_one_of": [("src", "files")],
         "mutually_exclusive": [("src", "files")],
     },
-    "platforms": {"type": "list", "elements": "str", "default": [], "aliases": ["platform"]},
+    "platforms": {"type": LIST, "elements": TEXT, "default": [], "aliases": ["platform"]},
     "labels": {"type": "dict"},
     "env": {"type": "dict"},
     "entrypoint": {"type": "list", "elements": "str"},
@@ -439,8 +440,8 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "author": {"type": "str"},
     "comment": {"type": "str"},
     "overwrite": {"type": "bool", "default": True},
-    "expected_digest": {"type": "str", "no_log": False},
-    "if_digest": {"type": "str"},
+    "expected_digest": {"type": TEXT, "no_log": False},
+    "if_digest": {"type": TEXT},
 }
 
 

@@ -126,6 +126,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference imp
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.verified_reader import read_blob
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.blobs import BlobDownload
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import TEXT, check_number
 from ansible_collections.ocikit.registry.plugins.module_utils._storage.files import (
     file_digest,
     receive,
@@ -138,8 +139,8 @@ _MEDIA_TYPE = "application/octet-stream"
 
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
-    "image": {"type": "str", "required": True, "aliases": ["repository"]},
-    "digest": {"type": "str", "required": True},
+    "image": {"type": TEXT, "required": True, "aliases": ["repository"]},
+    "digest": {"type": TEXT, "required": True},
     "dest": {"type": "path"},
     "max_size": {"type": "int", "default": 1 << 20},
 }
@@ -148,6 +149,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
 def blob(context: ModuleContext) -> dict[str, t.Any]:
     reference = context.clients.reference(context.params["image"])
     digest = check_digest(context.params["digest"])
+    check_number(context.params["max_size"], "max_size", 0)
     found = (
         _write(context, reference, digest) if context.params["dest"] else _read(context, reference, digest)
     )

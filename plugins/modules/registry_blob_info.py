@@ -107,10 +107,11 @@ from ansible_collections.ocikit.registry.plugins.module_utils._module import run
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import check_digest
 from ansible_collections.ocikit.registry.plugins.module_utils._parallel import map_concurrent
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import LIST, TEXT
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
-    "image": {"type": "str", "required": True, "aliases": ["repository"]},
-    "digests": {"type": "list", "elements": "str", "required": True},
+    "image": {"type": TEXT, "required": True, "aliases": ["repository"]},
+    "digests": {"type": LIST, "elements": TEXT, "required": True},
 }
 
 

@@ -129,17 +129,21 @@ error:
 
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
 from ansible_collections.ocikit.registry.plugins.module_utils._module import run
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.catalog import (
     count_tags,
     find_repositories,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import (
+    LIST,
+    TEXT,
+    check_number,
+)
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
-    "include": {"type": "list", "elements": "str", "default": [], "aliases": ["patterns"]},
-    "exclude": {"type": "list", "elements": "str", "default": []},
+    "include": {"type": LIST, "elements": TEXT, "default": [], "aliases": ["patterns"]},
+    "exclude": {"type": LIST, "elements": TEXT, "default": []},
     "limit": {"type": "int"},
     "tag_counts": {"type": "bool", "default": False},
 }
@@ -147,8 +151,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
 
 def list_repositories(context: ModuleContext) -> dict[str, t.Any]:
     params = context.params
-    if params["limit"] is not None and params["limit"] < 1:
-        raise InvalidInput("limit must be at least 1; leave it out to list all repositories.")
+    check_number(params["limit"], "limit", 1)
     client = context.clients.default()
     names, truncated = find_repositories(client, params["include"], params["exclude"], params["limit"])
     registry = client.endpoint.name

@@ -232,25 +232,26 @@ from ansible_collections.ocikit.registry.plugins.module_utils._module import run
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import (
     destination_arguments,
 )
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import LIST, TEXT
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.copy_images import copy_images
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
-    "image": {"type": "str", "aliases": ["source"]},
-    "to": {"type": "str"},
+    "image": {"type": TEXT, "aliases": ["source"]},
+    "to": {"type": TEXT},
     "images": {
         "type": "list",
         "elements": "dict",
         "default": [],
         "options": {
-            "image": {"type": "str", "required": True},
-            "to": {"type": "str", "required": True},
+            "image": {"type": TEXT, "required": True},
+            "to": {"type": TEXT, "required": True},
         },
     },
     **destination_arguments(),
-    "platforms": {"type": "list", "elements": "str", "default": [], "aliases": ["platform"]},
+    "platforms": {"type": LIST, "elements": TEXT, "default": [], "aliases": ["platform"]},
     "overwrite": {"type": "bool", "default": True},
     "foreign_layers": {"type": "bool", "default": False},
-    "expected_digest": {"type": "str"},
+    "expected_digest": {"type": TEXT},
     "referrers": {"type": "bool", "default": False},
     "signatures": {"type": "bool", "default": False},
 }

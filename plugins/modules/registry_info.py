@@ -253,12 +253,13 @@ from ansible_collections.ocikit.registry.plugins.module_utils._registry.capabili
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient, failure
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import TEXT
 
 _CAPABILITIES = ("catalog", "tag_pages", "head_digest", "referrers", "delete_manifest", "delete_tag", "mount")
 
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
-    "repository": {"type": "str", "aliases": ["image", "repo"]},
+    "repository": {"type": TEXT, "aliases": ["image", "repo"]},
     "probe_deletion": {"type": "bool", "default": False},
     "probe_mount": {"type": "bool", "default": False},
     "fail": {"type": "bool", "default": True},

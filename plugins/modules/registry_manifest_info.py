@@ -338,14 +338,15 @@ from ansible_collections.ocikit.registry.plugins.module_utils._registry.images i
     needs_below,
     shown_headers,
 )
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import TEXT
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.repository import Repository
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
-    "image": {"type": "str", "required": True},
-    "platform": {"type": "str"},
+    "image": {"type": TEXT, "required": True},
+    "platform": {"type": TEXT},
     "config": {"type": "bool", "default": False},
     "sizes": {"type": "bool", "default": False},
-    "expected_digest": {"type": "str", "no_log": False},
+    "expected_digest": {"type": TEXT, "no_log": False},
 }
 
 

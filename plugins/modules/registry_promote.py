@@ -230,6 +230,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._module import run
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import (
     destination_arguments,
 )
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import LIST, TEXT
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.promotion import promote
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
@@ -237,19 +238,19 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
         "type": "list",
         "elements": "dict",
         "options": {
-            "image": {"type": "str", "required": True, "aliases": ["source"]},
-            "to": {"type": "list", "elements": "str", "required": True},
-            "expected_digest": {"type": "str"},
-            "if_digest": {"type": "str"},
+            "image": {"type": TEXT, "required": True, "aliases": ["source"]},
+            "to": {"type": LIST, "elements": TEXT, "required": True},
+            "expected_digest": {"type": TEXT},
+            "if_digest": {"type": TEXT},
         },
     },
     "undo": {
         "type": "list",
         "elements": "dict",
         "options": {
-            "image": {"type": "str", "required": True},
+            "image": {"type": TEXT, "required": True},
             "digest_before": {"type": "raw", "required": True},
-            "digest": {"type": "str", "required": True},
+            "digest": {"type": TEXT, "required": True},
         },
     },
     **destination_arguments(),

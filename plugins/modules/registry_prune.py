@@ -477,11 +477,12 @@ import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._module import run
 from ansible_collections.ocikit.registry.plugins.module_utils._prune.prune import prune
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import LIST, TEXT
 
 _MATCH_SPEC: dict[str, t.Any] = {
-    "tags": {"type": "list", "elements": "str"},
-    "exclude": {"type": "list", "elements": "str"},
-    "version": {"type": "str"},
+    "tags": {"type": LIST, "elements": TEXT},
+    "exclude": {"type": LIST, "elements": TEXT},
+    "version": {"type": TEXT},
     "prereleases": {"type": "str", "choices": ["any", "none", "only"], "default": "any"},
     "orphans": {"type": "bool", "default": False, "aliases": ["untagged"]},
 }
@@ -492,34 +493,34 @@ _RULE_SPEC: dict[str, t.Any] = {
     "delete": {"type": "bool", "default": False},
     "keep_last": {"type": "int"},
     "by": {"type": "str", "choices": ["created", "version"], "default": "created"},
-    "group": {"type": "str"},
+    "group": {"type": TEXT},
     "older_than": {"type": "str"},
     "younger_than": {"type": "str"},
 }
 _POLICY_SPEC: dict[str, t.Any] = {
     "name": {"type": "str"},
     "repositories": {
-        "type": "list",
-        "elements": "str",
+        "type": LIST,
+        "elements": TEXT,
         "required": True,
         "aliases": ["images", "repository"],
     },
     "rules": {"type": "list", "elements": "dict", "required": True, "options": _RULE_SPEC},
-    "protect": {"type": "list", "elements": "raw"},
+    "protect": {"type": LIST, "elements": "raw"},
     "unknown_age": {"type": "str", "choices": ["keep", "delete"]},
     "max_delete": {"type": "int"},
     "max_delete_percent": {"type": "float"},
 }
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "repositories": {
-        "type": "list",
-        "elements": "str",
+        "type": LIST,
+        "elements": TEXT,
         "default": [],
         "aliases": ["images", "repository"],
     },
     "rules": {"type": "list", "elements": "dict", "default": [], "options": _RULE_SPEC},
     "policies": {"type": "list", "elements": "dict", "default": [], "options": _POLICY_SPEC},
-    "protect": {"type": "list", "elements": "raw", "default": []},
+    "protect": {"type": LIST, "elements": "raw", "default": []},
     "unknown_age": {"type": "str", "choices": ["keep", "delete"], "default": "keep"},
     "max_delete": {"type": "int"},
     "max_delete_percent": {"type": "float"},
@@ -527,7 +528,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "apply_plan": {"type": "path"},
     "undo": {"type": "path"},
     "restore": {"type": "path"},
-    "restore_run": {"type": "str"},
+    "restore_run": {"type": TEXT},
     "cache_dir": {"type": "path"},
     "report": {"type": "path"},
     "details": {"type": "bool", "default": False},

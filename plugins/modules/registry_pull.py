@@ -187,16 +187,17 @@ error:
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._module import run
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import LIST, TEXT
 from ansible_collections.ocikit.registry.plugins.module_utils._storage.local import FORMATS
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.pull import pull
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
-    "image": {"type": "list", "elements": "str", "required": True, "aliases": ["images"]},
+    "image": {"type": LIST, "elements": TEXT, "required": True, "aliases": ["images"]},
     "dest": {"type": "path", "required": True, "aliases": ["path"]},
     "format": {"type": "str", "choices": list(FORMATS), "default": "oci"},
-    "platforms": {"type": "list", "elements": "str", "default": [], "aliases": ["platform"]},
-    "name": {"type": "str"},
-    "expected_digest": {"type": "str"},
+    "platforms": {"type": LIST, "elements": TEXT, "default": [], "aliases": ["platform"]},
+    "name": {"type": TEXT},
+    "expected_digest": {"type": TEXT},
     "without": {"type": "list", "elements": "path", "default": []},
     "foreign_layers": {"type": "bool", "default": False},
 }

@@ -203,18 +203,19 @@ error:
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._module import run
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import LIST, TEXT
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.push import push
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "src": {"type": "path", "required": True, "aliases": ["path"]},
-    "name": {"type": "str"},
-    "image": {"type": "str", "required": True, "aliases": ["to"]},
-    "tags": {"type": "list", "elements": "str", "default": []},
-    "platforms": {"type": "list", "elements": "str", "default": [], "aliases": ["platform"]},
+    "name": {"type": TEXT},
+    "image": {"type": TEXT, "required": True, "aliases": ["to"]},
+    "tags": {"type": LIST, "elements": TEXT, "default": []},
+    "platforms": {"type": LIST, "elements": TEXT, "default": [], "aliases": ["platform"]},
     "overwrite": {"type": "bool", "default": True},
     "foreign_layers": {"type": "bool", "default": False},
-    "if_digest": {"type": "str"},
-    "mount_from": {"type": "list", "elements": "str", "default": []},
+    "if_digest": {"type": TEXT},
+    "mount_from": {"type": LIST, "elements": TEXT, "default": []},
 }
 
 

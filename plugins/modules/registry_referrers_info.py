@@ -140,6 +140,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._registry.fallback
     referrer_descriptor,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.images import entries_in
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import TEXT
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.referrers import (
     ATTESTATION,
     COSIGN_TAG,
@@ -149,8 +150,8 @@ from ansible_collections.ocikit.registry.plugins.module_utils._registry.referrer
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.repository import Repository
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
-    "image": {"type": "str", "required": True},
-    "artifact_type": {"type": "str"},
+    "image": {"type": TEXT, "required": True},
+    "artifact_type": {"type": TEXT},
     "children": {"type": "bool", "default": False},
 }
 

@@ -174,6 +174,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._module import run
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import digest_diff
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_digest
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import LIST, TEXT
 
 _NOTES = {
     True: "The registry still keeps the blobs: only its garbage collection frees the space. On distribution run"
@@ -183,9 +184,9 @@ _NOTES = {
 
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
-    "repository": {"type": "str", "required": True, "aliases": ["image", "repo"]},
-    "confirm": {"type": "str", "required": True},
-    "digests": {"type": "list", "elements": "str", "default": []},
+    "repository": {"type": TEXT, "required": True, "aliases": ["image", "repo"]},
+    "confirm": {"type": TEXT, "required": True},
+    "digests": {"type": LIST, "elements": TEXT, "default": []},
 }
 
 

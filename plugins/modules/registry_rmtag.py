@@ -143,10 +143,11 @@ from ansible_collections.ocikit.registry.plugins.module_utils._oci.tag_patterns 
     is_pattern,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import LIST, TEXT
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
-    "image": {"type": "str", "required": True, "aliases": ["repository", "repo"]},
-    "tags": {"type": "list", "elements": "str", "default": [], "aliases": ["tag"]},
+    "image": {"type": TEXT, "required": True, "aliases": ["repository", "repo"]},
+    "tags": {"type": LIST, "elements": TEXT, "default": [], "aliases": ["tag"]},
     "strategy": {"type": "str", "choices": list(STRATEGIES), "default": "auto"},
 }
 

@@ -141,15 +141,16 @@ error:
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._module import run
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import LIST, TEXT
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.tagging import tag
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
-    "image": {"type": "str", "required": True, "aliases": ["source"]},
-    "tags": {"type": "list", "elements": "str", "default": []},
-    "to": {"type": "list", "elements": "raw", "default": []},
+    "image": {"type": TEXT, "required": True, "aliases": ["source"]},
+    "tags": {"type": LIST, "elements": TEXT, "default": []},
+    "to": {"type": LIST, "elements": "raw", "default": []},
     "overwrite": {"type": "bool", "default": True},
-    "expected_digest": {"type": "str", "no_log": False},
-    "if_digest": {"type": "str"},
+    "expected_digest": {"type": TEXT, "no_log": False},
+    "if_digest": {"type": TEXT},
 }
 
 

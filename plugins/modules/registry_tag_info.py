@@ -192,15 +192,20 @@ from ansible_collections.ocikit.registry.plugins.module_utils._oci.tag_patterns 
 from ansible_collections.ocikit.registry.plugins.module_utils._parallel import map_concurrent
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import (
+    LIST,
+    TEXT,
+    check_number,
+)
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
-    "image": {"type": "str", "required": True, "aliases": ["repository", "repo"]},
+    "image": {"type": TEXT, "required": True, "aliases": ["repository", "repo"]},
     "digests": {"type": "bool", "default": False},
-    "include": {"type": "list", "elements": "str", "default": []},
-    "exclude": {"type": "list", "elements": "str", "default": []},
+    "include": {"type": LIST, "elements": TEXT, "default": []},
+    "exclude": {"type": LIST, "elements": TEXT, "default": []},
     "limit": {"type": "int", "aliases": ["count"]},
-    "last": {"type": "str"},
-    "same_as": {"type": "str"},
+    "last": {"type": TEXT},
+    "same_as": {"type": TEXT},
 }
 
 
@@ -231,8 +236,7 @@ def tag_info(context: ModuleContext) -> dict[str, t.Any]:
 
 def _check(params: t.Mapping[str, t.Any]) -> str | None:
     """Refuse what makes no sense, and return the digest or tag that others are compared with."""
-    if params["limit"] is not None and params["limit"] < 1:
-        raise InvalidInput("limit must be at least 1.")
+    check_number(params["limit"], "limit", 1)
     same_as = params["same_as"]
     if not same_as:
         return None

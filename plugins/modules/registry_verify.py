@@ -219,12 +219,13 @@ error:
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._module import run
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import LIST
 from ansible_collections.ocikit.registry.plugins.module_utils._verify.requirements import REQUIREMENTS
 from ansible_collections.ocikit.registry.plugins.module_utils._verify.verification import verify_images
 
 _DEFAULTS: dict[str, t.Any] = {"bool": False, "list": [], "dict": {}}
 ARGUMENT_SPEC: dict[str, t.Any] = {
-    "images": {"type": "list", "elements": "raw", "default": []},
+    "images": {"type": LIST, "elements": "raw", "default": []},
     "lock": {"type": "raw"},
     **{
         name: {**spec, "default": _DEFAULTS[spec["type"]]} if spec["type"] in _DEFAULTS else spec

@@ -32,6 +32,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._registry.connecti
     RegistryClients,
     environment_variable,
 )
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import check_text
 
 # What ansible-core hands to lookups besides the user's own keywords.
 _FOREIGN_KEYWORDS = frozenset(("wantlist",))
@@ -127,6 +128,7 @@ def run(
         _check_keywords(plugin, direct)
         var_options = _variables(plugin, variables or {})
         _check_booleans(direct, var_options)
+        _check_texts(plugin, direct)
         plugin.set_options(var_options=var_options, direct=direct)
         options = plugin.get_options()
         if "default" not in direct:
@@ -146,13 +148,17 @@ def _key(reference: Reference) -> Reference:
 
 
 def _texts(plugin: LookupBase, terms: t.Sequence[t.Any]) -> list[str]:
-    texts = plugin._flatten(terms)
-    for text in texts:
-        if not isinstance(text, str):
-            raise InvalidInput(
-                f"Each term must be the name of an image or a repository, not {type(text).__name__}."
-            )
-    return texts
+    return [check_text(term, "the terms") for term in plugin._flatten(terms)]
+
+
+def _check_texts(plugin: LookupBase, direct: t.Mapping[str, t.Any]) -> None:
+    """Refuse numbers and booleans where a name or a pattern is meant: ansible-core takes 1.10 for the text 1.1."""
+    for option, definition in plugin.option_definitions.items():
+        if option in OPTIONS or definition.get("type") not in ("str", "list"):
+            continue
+        value = direct.get(option)
+        for entry in value if isinstance(value, (list, tuple)) else [] if value is None else [value]:
+            check_text(entry, option)
 
 
 def _check_keywords(plugin: LookupBase, direct: t.Mapping[str, t.Any]) -> None:

@@ -16,6 +16,7 @@ from .._http.credentials import Credentials, Sources, find_credentials
 from .._http.transport import Transport, TransportOptions
 from .._oci.reference import DOCKER_HUB, Endpoint, Reference, endpoint, parse, parse_repository
 from .client import RegistryClient
+from .option_types import check_number
 from .repository import Repository
 
 # The options of the documentation fragment, in its order.
@@ -39,6 +40,13 @@ OPTIONS: dict[str, dict[str, t.Any]] = {
     "trusted_realms": {"type": "list", "elements": "str", "default": []},
 }
 
+# Seconds, further attempts, and threads. What is larger would fail in the system's own calls, or never end.
+_RANGES = {
+    "connect_timeout": (0.001, 86400),
+    "read_timeout": (0.001, 86400),
+    "retries": (0, 100),
+    "concurrency": (1, 256),
+}
 _OWN_OF_A_SIDE = frozenset(
     ("registry", "username", "password", "token", "identity_token", "client_cert", "client_key", "plain_http")
 )
@@ -218,16 +226,8 @@ def _given(options: t.Mapping[str, t.Any], hide: t.Callable[[str], None]) -> Cre
         raise InvalidInput(
             f"{' and '.join(ways)} exclude each other: set one of them (the variables OCIKIT_REGISTRY_* count as well)."
         )
-    for name, least in (
-        ("connect_timeout", 0.001),
-        ("read_timeout", 0.001),
-        ("retries", 0),
-        ("concurrency", 1),
-    ):
-        if options[name] is not None and not options[name] >= least:
-            raise InvalidInput(
-                f"{name} must be {'at least ' + str(least) if least >= 1 or not least else 'more than 0'}."
-            )
+    for name, (least, most) in _RANGES.items():
+        check_number(options[name], name, least, most)
     given = Credentials(
         username=username or "",
         password=password or "",

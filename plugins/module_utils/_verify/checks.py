@@ -14,8 +14,9 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from .._errors import InvalidInput, printable
 from .._oci.reference import Reference
 from .._registry.connection import RegistryClients
+from .._registry.option_types import check_text
 from .lock import Lock
-from .requirements import REQUIREMENTS, Requirements, text
+from .requirements import REQUIREMENTS, Requirements
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def read_checks(clients: RegistryClients, params: t.Mapping[str, t.Any]) -> list
     checks = []
     for entry in entries:
         own = {"image": entry} if isinstance(entry, str) else _read_entry(entry)
-        reference = clients.reference(text(own["image"], "images"))
+        reference = clients.reference(check_text(own["image"], "images"))
         requirements = Requirements.read({**params, **own})
         checks.append(Check(reference, requirements, lock.digest(reference) if lock is not None else None))
     return checks

@@ -9,22 +9,22 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .._errors import InvalidInput, printable
 from .._oci.content import Platform
 from .._oci.quantities import parse_duration, parse_size
 from .._oci.tag_patterns import TAGS, Patterns
+from .._registry.option_types import LIST, check_text
 
 # Options of the module, and keys of an entry of its images.
 REQUIREMENTS: dict[str, dict[str, t.Any]] = {
     "pinned": {"type": "bool"},
     "allow_moved_tags": {"type": "bool"},
-    "forbidden_tags": {"type": "list", "elements": "raw"},
-    "platforms": {"type": "list", "elements": "raw"},
+    "forbidden_tags": {"type": LIST, "elements": "raw"},
+    "platforms": {"type": LIST, "elements": "raw"},
     "max_size": {"type": "str"},
     "max_age": {"type": "str"},
     "allow_unknown_age": {"type": "bool"},
     "labels": {"type": "dict"},
-    "referrers": {"type": "list", "elements": "raw"},
+    "referrers": {"type": LIST, "elements": "raw"},
 }
 COSIGN = "cosign"
 
@@ -72,7 +72,7 @@ class Requirements:
             max_age=options["max_age"] or "",
             max_seconds=parse_duration(options["max_age"]) if options["max_age"] else 0,
             allow_unknown_age=bool(options["allow_unknown_age"]),
-            labels={text(name, "labels"): _label_pattern(value) for name, value in labels.items()},
+            labels={check_text(name, "labels"): _label_pattern(value) for name, value in labels.items()},
             referrers=tuple(_pattern(pattern, "referrers") for pattern in referrers if pattern != COSIGN),
             cosign=COSIGN in referrers,
         )
@@ -94,18 +94,9 @@ def _pattern(text: str, option: str) -> Pattern:
 
 def _label_pattern(value: t.Any) -> Pattern | None:
     """Return the pattern that a label has to match, None if any value will do."""
-    return None if value in (None, "") else _pattern(text(value, "labels"), "labels")
-
-
-def text(value: t.Any, option: str) -> str:
-    """Return ``value`` of ``option`` if it is text. Raises InvalidInput: YAML makes 1.1 of 1.10, and True of yes."""
-    if not isinstance(value, str):
-        raise InvalidInput(
-            f"{printable(value, 100)} in {option} is not text but a value of YAML: write it in quotes, as it is meant."
-        )
-    return value
+    return None if value in (None, "") else _pattern(check_text(value, "labels"), "labels")
 
 
 def texts(values: t.Iterable[t.Any] | None, option: str) -> list[str]:
-    """Return the entries of the list ``option``; see text()."""
-    return [text(value, option) for value in values or ()]
+    """Return the entries of the list ``option``; see check_text()."""
+    return [check_text(value, option) for value in values or ()]

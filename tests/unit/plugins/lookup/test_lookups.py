@@ -360,7 +360,7 @@ BAD_INPUT = [
     ("'Team/App:1'", "'Team/App:1' is not a valid image reference: names are lower case."),
     ("'https://registry.example.com/app'", "is not an image reference: leave out the part up to '://'"),
     ("''", "The image reference is empty"),
-    ("3", "Each term must be the name of an image or a repository, not int."),
+    ("3", "3 in the terms is not text but a value of YAML: write it in quotes, as it is meant."),
     ("'app', platfrom='linux/amd64'", "platfrom is no option of this lookup: it has auth_file, "),
     ("'app', validate_certs='maybe'", "validate_certs must be true or false."),
     ("'app', format='json'", "format"),
@@ -368,6 +368,12 @@ BAD_INPUT = [
     ("'app', username='alice'", "username needs password."),
     ("'app', username='a', password='b', token='c'", "username and token exclude each other"),
     ("'app', concurrency=0", "concurrency must be at least 1."),
+    ("'app', retries=-1", "retries must be at least 0."),
+    ("'app', concurrency=100000", "concurrency must be at most 256."),
+    ("'app', read_timeout='nan'", "read_timeout must be more than 0."),
+    ("'app', read_timeout='inf'", "read_timeout must be at most 86400."),
+    ("'app', platform=1.10", "1.1 in platform is not text but a value of YAML: write it in quotes"),
+    ("['app', 1.10]", "1.1 in the terms is not text"),
     ("'127.0.0.1:1/app', retries=0", "the connection was refused"),
     ("'app', ca_path='/nowhere/ca.pem', registry='127.0.0.1:1'", "ca_path '/nowhere/ca.pem' does not exist"),
     ("undefined_name", "'undefined_name' is undefined"),
@@ -380,6 +386,13 @@ def test_bad_input_gets_one_sentence() -> None:
         assert sentence in str(error), arguments
         assert "Traceback" not in str(error) and "\n" not in str(error), arguments
     assert "Traceback" not in answers.shown
+
+
+@pytest.mark.parametrize("patterns", ["1.10", "['1.*', 1.10]", "true", "[none]"])
+@pytest.mark.parametrize("option", ["include", "exclude"])
+def test_patterns_that_are_no_text_are_refused(option: str, patterns: str) -> None:
+    answers = evaluate(TAGS.format(f"'127.0.0.1:1/app', retries=0, {option}={patterns}"))
+    assert f"in {option} is not text but a value of YAML: write it in quotes" in str(answers.errors[0])
 
 
 @pytest.mark.parametrize("source", ["variable", "environment"])
