@@ -14,7 +14,8 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._errors import DigestMismatch, InvalidInput, ProtocolError, printable
-from .documents import MANIFEST, parse_json_object
+from .documents import one_large_document
+from .manifest_memory import ManifestBytes
 from .reference import is_digest
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -61,6 +62,8 @@ CONFIG_LIMIT = 8 << 20
 _PLATFORM = re.compile(r"([a-z0-9_.-]+)/([a-z0-9_.-]+)(?:/([a-z0-9_.-]+))?(?::([a-z0-9_.-]+))?\Z")
 # The variant that is meant where none is written, of the architectures whose newer variants run images of older ones.
 _BASE_VARIANTS = {"amd64": "v1", "arm": "v7", "arm64": "v8"}
+
+Read = t.TypeVar("Read")
 
 
 def digest_of(raw: bytes, like: str | None = None) -> str:
@@ -264,32 +267,39 @@ class Descriptor:
 class Manifest:
     """A manifest or index: the bytes as they were received, and a view of them.
 
-    The bytes are never written anew: what was read is what is sent, with the media type it was stored under.
+    The bytes are never written anew: what was read is what is sent, with the media type it was stored under. The bytes of
+    all manifests that a task holds at a time are limited; parsed ones are kept as far as there is room.
     """
 
-    def __init__(self, raw: bytes, media_type: str, data: dict[str, t.Any], digest: str) -> None:
-        self.raw = raw
+    def __init__(self, content: ManifestBytes, media_type: str, digest: str) -> None:
+        self.raw = content.raw
         self.media_type = media_type
-        self.data = data
         self.digest = digest
+        self._content = content
+
+    @property
+    def data(self) -> dict[str, t.Any]:
+        """All that is in the manifest. Not to be changed."""
+        return self._content.all_fields()
 
     @classmethod
     def parse(cls, raw: bytes, content_type: str | None = None, expected: str | None = None) -> Manifest:
         """Read ``raw``, served as ``content_type``, which was asked for by the digest ``expected`` if that is given.
 
-        The digest is verified before anything is parsed. Raises DigestMismatch and ProtocolError.
+        The digest is verified before anything is parsed. Raises DigestMismatch and ProtocolError, the latter also where the
+        task holds too many bytes of manifests.
         """
-        right = not expected or digest_of(raw, expected) == expected
-        if not right and base_type(content_type) not in SCHEMA1_TYPES:
-            raise DigestMismatch(f"Other content was sent for {expected}: its digest is {digest_of(raw)}.")
-        data = parse_json_object(raw, "manifest", MANIFEST)
-        media_type = _media_type(data, content_type)
         digest = digest_of(raw, expected)
+        if expected and digest != expected and base_type(content_type) not in SCHEMA1_TYPES:
+            raise DigestMismatch(f"Other content was sent for {expected}: its digest is {digest_of(raw)}.")
+        content = ManifestBytes(raw)
+        with one_large_document(raw):
+            media_type, payload = _recognise(content, content_type)
         if media_type in SCHEMA1_TYPES:
-            digest = _schema1_digest(raw, data)
+            digest = digest_of(payload)
         if expected and digest != expected:
             raise DigestMismatch(f"Other content was sent for {expected}: its digest is {digest}.")
-        return cls(raw, media_type, data, digest)
+        return cls(content, media_type, digest)
 
     @property
     def descriptor(self) -> Descriptor:
@@ -306,15 +316,16 @@ class Manifest:
 
     @property
     def annotations(self) -> dict[str, str]:
-        return _annotations(self.data)
+        return self._read(_annotations)
 
     @property
     def artifact_type(self) -> str | None:
         """``artifactType``, else the config's media type (distribution-spec, "Listing Referrers")."""
-        declared = self.data.get("artifactType")
+        declared = self._read(lambda data: data.get("artifactType"))
         if isinstance(declared, str) and declared:
             return declared
-        return self.config.media_type if self.config else None
+        config = self.config
+        return config.media_type if config else None
 
     @property
     def children(self) -> list[Descriptor]:
@@ -323,9 +334,7 @@ class Manifest:
 
     @property
     def config(self) -> Descriptor | None:
-        if self.is_index or self.is_schema1 or not self.data.get("config"):
-            return None
-        return Descriptor.from_dict(self.data["config"])
+        return None if self.is_index or self.is_schema1 else self._descriptor("config")
 
     @property
     def layers(self) -> list[Descriptor]:
@@ -336,26 +345,45 @@ class Manifest:
 
     @property
     def subject(self) -> Descriptor | None:
-        return Descriptor.from_dict(self.data["subject"]) if self.data.get("subject") else None
+        return self._descriptor("subject")
 
     @property
     def is_image(self) -> bool:
         """Whether the config is that of a runnable image, not of an artifact."""
-        return self.config is not None and self.config.media_type in CONFIG_TYPES
+        config = self.config
+        return config is not None and config.media_type in CONFIG_TYPES
 
     def successors(self) -> list[Descriptor]:
         """Everything this manifest needs to be complete: children, or config and layers, each digest once."""
-        config = [self.config] if self.config else []
-        found = self.children + config + self.layers
-        return list({descriptor.digest: descriptor for descriptor in found}.values())
+        config = self.config
+        needed = self.children + ([config] if config else []) + self.layers
+        return list({descriptor.digest: descriptor for descriptor in needed}.values())
+
+    def _read(self, reader: t.Callable[[dict[str, t.Any]], Read]) -> Read:
+        """Return what ``reader`` finds in the fields that readers know."""
+        with one_large_document(self.raw):
+            return reader(self._content.known_fields())
+
+    def _descriptor(self, key: str) -> Descriptor | None:
+        return self._read(lambda data: Descriptor.from_dict(data[key]) if data.get(key) else None)
 
     def _descriptors(self, key: str) -> list[Descriptor]:
-        entries = self.data.get(key)
-        if entries is None:
-            return []
-        if not isinstance(entries, list):
-            raise ProtocolError(f"The manifest's {key} is not a list.")
-        return [Descriptor.from_dict(entry) for entry in entries]
+        def read(data: dict[str, t.Any]) -> list[Descriptor]:
+            entries = data.get(key)
+            if entries is None:
+                return []
+            if not isinstance(entries, list):
+                raise ProtocolError(f"The manifest's {key} is not a list.")
+            return [Descriptor.from_dict(entry) for entry in entries]
+
+        return self._read(read)
+
+
+def _recognise(content: ManifestBytes, content_type: str | None) -> tuple[str, bytes]:
+    """Parse a manifest, and return its media type and the bytes that its digest is of."""
+    data = content.known_fields()
+    media_type = _media_type(data, content_type)
+    return media_type, _schema1_payload(content.raw, data) if media_type in SCHEMA1_TYPES else content.raw
 
 
 def base_type(content_type: str | None) -> str:
@@ -396,13 +424,13 @@ def _media_type(data: dict[str, t.Any], content_type: str | None) -> str:
     return found
 
 
-def _schema1_digest(raw: bytes, data: dict[str, t.Any]) -> str:
-    """The digest of a signed schema 1 manifest covers the payload without the signatures."""
+def _schema1_payload(raw: bytes, data: dict[str, t.Any]) -> bytes:
+    """Return what the digest of a schema 1 manifest is of: where it is signed, not the signatures."""
     try:
         protected = data["signatures"][0]["protected"]
         header = json.loads(base64.urlsafe_b64decode(protected + "=" * (-len(protected) % 4)))
         tail = header["formatTail"]
         payload = raw[: int(header["formatLength"])] + base64.urlsafe_b64decode(tail + "=" * (-len(tail) % 4))
     except (KeyError, IndexError, TypeError, ValueError, OverflowError, RecursionError):
-        return digest_of(raw)
-    return digest_of(payload)
+        return raw
+    return payload

@@ -11,13 +11,19 @@ then be one image here and another one there. So what is not read by all in the 
 from __future__ import annotations
 
 import collections
+import contextlib
+import gc
 import json
+import threading
 import typing as t
 
 from .._errors import ProtocolError, printable
 
 # Manifests nest less than ten deep. What shows and writes them follows each level with frames of its own.
 _MAX_NESTING = 100
+# Parsed JSON takes up to thirty times the memory of its bytes, so of large documents one is parsed at a time.
+_LARGE = 256 << 10
+_PARSING_LARGE = threading.RLock()
 
 
 class Keys:
@@ -43,6 +49,15 @@ class Keys:
                 inner = self._objects.get(key)
                 if inner:
                     inner.check(value, document)
+
+    def select(self, data: t.Any) -> t.Any:
+        """Return ``data`` with the keys alone that readers know."""
+        if isinstance(data, list):
+            return [self.select(entry) for entry in data]
+        if not isinstance(data, dict):
+            return data
+        known = ((key, self._objects[key], value) for key, value in data.items() if key in self._objects)
+        return {key: inner.select(value) if inner else value for key, inner, value in known}
 
 
 def _fold(key: str) -> str:
@@ -89,20 +104,40 @@ ARCHIVE = Keys("Config", "RepoTags", "Layers", "Parent", "LayerSources")
 LISTING = Keys("name", "tags", "repositories")
 
 
+@contextlib.contextmanager
+def one_large_document(raw: bytes) -> t.Iterator[None]:
+    """Be the context of whatever parses ``raw``: where that is large, one thread at a time.
+
+    Millions of objects may be made, none of them in a circle: they are not searched for garbage meanwhile.
+    """
+    if len(raw) <= _LARGE:
+        yield
+        return
+    with _PARSING_LARGE:
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            yield
+        finally:
+            if collecting:
+                gc.enable()
+
+
 def parse_json(raw: bytes, document: str, keys: Keys) -> t.Any:
     """Return the JSON in ``raw``, which knows ``keys``. Raises ProtocolError, which calls it ``document``."""
-    try:
-        data = json.loads(
-            raw.decode("utf-8"),
-            object_pairs_hook=lambda pairs: _object(pairs, document),
-            parse_constant=_refuse_constant,
-        )
-    except (ValueError, RecursionError):
-        raise ProtocolError(f"The {document} is not valid JSON.") from None
-    if _is_deep(data):
-        raise ProtocolError(f"The {document} is nested more than {_MAX_NESTING} levels deep.")
-    keys.check(data, document)
-    return data
+    with one_large_document(raw):
+        try:
+            data = json.loads(
+                raw.decode("utf-8"),
+                object_pairs_hook=lambda pairs: _object(pairs, document),
+                parse_constant=_refuse_constant,
+            )
+        except (ValueError, RecursionError):
+            raise ProtocolError(f"The {document} is not valid JSON.") from None
+        if _is_deep(data):
+            raise ProtocolError(f"The {document} is nested more than {_MAX_NESTING} levels deep.")
+        keys.check(data, document)
+        return data
 
 
 def parse_json_object(raw: bytes, document: str, keys: Keys) -> dict[str, t.Any]:
@@ -129,9 +164,24 @@ def _refuse_constant(text: str) -> t.Any:
     raise ValueError(text)
 
 
+def count_entries(data: t.Any, most: int) -> int:
+    """Return how many entries the objects and lists in ``data`` have together, or a number above ``most``.
+
+    Long texts count as several.
+    """
+    waiting, count = [data], 0
+    while waiting and count <= most:
+        holder = waiting.pop()
+        count += len(holder) // 64 if isinstance(holder, str) else len(holder)
+        if count <= most and not isinstance(holder, str):
+            members = holder.values() if isinstance(holder, dict) else holder
+            waiting += [member for member in members if isinstance(member, (dict, list, str))]
+    return count
+
+
 def _is_deep(data: t.Any) -> bool:
     level = [data] if isinstance(data, (dict, list)) else []
     for _depth in range(_MAX_NESTING):
         members = (holder.values() if isinstance(holder, dict) else holder for holder in level)
-        level = [inner for each in members for inner in each if isinstance(inner, (dict, list))]
+        level = [inner for each in members for inner in each if inner and isinstance(inner, (dict, list))]
     return bool(level)

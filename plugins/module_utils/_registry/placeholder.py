@@ -92,6 +92,8 @@ def is_like_placeholder(descriptor: Descriptor) -> bool:
 
 def may_be_placeholder(manifest: Manifest) -> bool:
     """Tell whether ``manifest`` is that of a placeholder, as far as can be told without its configuration."""
+    if not is_like_placeholder(manifest.descriptor):
+        return False
     for family in (_DOCKER, _OCI):
         if manifest.media_type == family.manifest and manifest.config:
             layer = Descriptor(family.layer, digest_of(_LAYER), len(_LAYER))
