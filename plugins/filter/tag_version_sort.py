@@ -13,7 +13,7 @@ author:
 description:
   - Sorts tags from the oldest version to the newest, so that V(1.9) precedes V(1.10).
   - A version is one or more numbers with dots between them, with or without a V(v) before them. Missing
-    numbers count as 0.
+    numbers count as 0. With O(strict_versions) it has a dot.
   - A suffix that begins with one of the words alpha, beta, canary, cr, dev, devel, ea, m and a number,
     milestone, nightly, pre, preview, prerelease, rc, snapshot and unstable makes a prerelease, as do C(a) and
     C(b) and a number right after the version. It precedes its release, and is ordered as semantic versioning
@@ -44,6 +44,13 @@ options:
       - Whether tags that are no version are left out.
     type: bool
     default: false
+  strict_versions:
+    description:
+      - Whether only tags with a dot are versions, such as V(1.4) and V(v1.4.2-rc.1). Set it to find the newest release.
+      - By default V(1), V(v2) and V(1-alpine) are versions as well. So are commits of all digits such as V(8675309), and dates
+        such as V(20240506), which are then newer than every release.
+    type: bool
+    default: false
 seealso:
   - plugin: ocikit.registry.registry_tags
     plugin_type: lookup
@@ -58,13 +65,19 @@ EXAMPLES = r"""
 
 - name: Find the newest release
   ansible.builtin.set_fact:
-    newest: "{{ app_tags | ocikit.registry.tag_version_sort(prereleases=false, versions_only=true) | last }}"
+    newest: "{{ app_tags | ocikit.registry.tag_version_sort(**releases) | last }}"
   vars:
+    releases:
+      prereleases: false
+      versions_only: true
+      strict_versions: true
     app_tags: "{{ lookup('ocikit.registry.registry_tags', 'registry.example.com/team/app') }}"
 
 - name: Find the newest release that is no variant such as 1.4.2-alpine
   ansible.builtin.set_fact:
-    newest: "{{ app_tags | select('match', '^[0-9.]+$') | ocikit.registry.tag_version_sort | last }}"
+    newest: "{{ numbers | ocikit.registry.tag_version_sort(versions_only=true, strict_versions=true) | last }}"
+  vars:
+    numbers: "{{ app_tags | select('match', '^[0-9.]+$') }}"
 """
 
 RETURN = r"""
@@ -86,19 +99,23 @@ from ansible_collections.ocikit.registry.plugins.plugin_utils._filter import as_
 
 
 def tag_version_sort(
-    tags: t.Any, reverse: t.Any = False, prereleases: t.Any = True, versions_only: t.Any = False
+    tags: t.Any,
+    reverse: t.Any = False,
+    prereleases: t.Any = True,
+    versions_only: t.Any = False,
+    strict_versions: t.Any = False,
 ) -> list[str]:
     if isinstance(tags, (str, bytes, dict)) or not hasattr(tags, "__iter__"):
         raise InvalidInput(f"The tags must be a list, not {printable(tags, 80)!r}.")
     backwards, with_prereleases = flag(reverse, "reverse"), flag(prereleases, "prereleases")
-    with_others = not flag(versions_only, "versions_only")
+    with_others, strict = not flag(versions_only, "versions_only"), flag(strict_versions, "strict_versions")
 
-    def wanted(tag: str) -> bool:
-        version = parse_version(tag)
+    def is_kept(tag: str) -> bool:
+        version = parse_version(tag, strict)
         return with_others if version is None else with_prereleases or not version.prerelease
 
-    kept = filter(wanted, [check_tag(text(tag, "Each tag")) for tag in tags])
-    return sorted(kept, key=version_key, reverse=backwards)
+    kept = filter(is_kept, [check_tag(text(tag, "Each tag")) for tag in tags])
+    return sorted(kept, key=lambda tag: version_key(tag, strict), reverse=backwards)
 
 
 class FilterModule:

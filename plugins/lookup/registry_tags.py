@@ -45,6 +45,13 @@ options:
     choices:
       name: By their characters, so that V(1.10) precedes V(1.9).
       version: From the oldest version to the newest, as P(ocikit.registry.tag_version_sort#filter) does.
+  strict_versions:
+    description:
+      - Whether only tags with a dot are versions for O(sort=version), such as V(1.4) and V(v1.4.2-rc.1). Set it to find the
+        newest release. Tags that are no version come first.
+      - By default V(1) and V(v2) are versions as well, and so are commits and dates of all digits, such as V(8675309).
+    type: bool
+    default: false
   default:
     description:
       - What is given for a repository that does not exist, for example an empty list. Any value will do.
@@ -73,6 +80,10 @@ EXAMPLES = r"""
   vars:
     releases: regex:1[.]4[.][0-9]+
 
+- name: Find the newest version, whatever else there is
+  ansible.builtin.set_fact:
+    newest: "{{ lookup('ocikit.registry.registry_tags', repository, sort='version', strict_versions=true) | last }}"
+
 - name: Do something for every tag of two repositories
   ansible.builtin.debug:
     msg: "{{ item }}"
@@ -95,6 +106,7 @@ _list:
       - latest
 """
 
+import functools
 import typing as t
 
 from ansible.plugins.lookup import LookupBase
@@ -111,14 +123,16 @@ def tags(question: Question) -> list[t.Any]:
     options = question.options
     include, exclude = (Patterns(options[name], name, TAGS) for name in ("include", "exclude"))
     references = [question.clients.repository(term) for term in question.terms]
-    results = []
+    strict = options["strict_versions"]
+    order = functools.partial(version_key, strict=strict) if options["sort"] == "version" else None
+    results: list[t.Any] = []
     for found in question.ask(references, _names):
         if isinstance(found, NotFound):
             results.append(question.value_without(found))
             continue
         names = [name for name in found if not options["include"] or include.match(name)]
         names = [name for name in names if not exclude.match(name)]
-        results.append(sorted(names, key=version_key if options["sort"] == "version" else None))
+        results.append(sorted(names, key=order))
     return results
 
 

@@ -40,71 +40,107 @@ options:
     aliases: [images, repository]
   rules:
     description:
-      - Rules of the policy.
+      - Rules of the policy. Each says which tags it is about, and whether it keeps or deletes them.
     type: list
     elements: dict
     default: []
     suboptions: &rule
       name:
-        description: What the rule is called in plans and reports. By default C(rule) and its position.
+        description: Name of the rule in plans and reports. By default C(rule) and its position.
         type: str
       match:
-        description: Which tags the rule is about. All that is given must hold.
+        description: Tags that the rule is about. All that is given must hold.
         type: dict
         required: true
         suboptions:
           tags:
-            description: Shell patterns, or regular expressions after C(regex:), of which one must match the whole tag.
+            description:
+              - Patterns of which one must match the whole tag. They are shell patterns such as V(build-*), or regular
+                expressions after C(regex:).
+              - A pattern that can match no tag, such as V(^v.*) or V(a|b), is refused.
             type: list
             elements: str
           exclude:
-            description: Patterns of which none may match.
+            description:
+              - Patterns of which none may match, written as in O(rules[].match.tags).
             type: list
             elements: str
           version:
             description:
-              - A range that the tag, as a version, must lie in, such as V(>=1.2 <2), V(^1.2), V(~1.2.3) or V(1.x);
-                alternatives stand between C(||).
+              - Range that the tag, as a version, must lie in, such as V(>=1.2 <2), V(^1.2), V(~1.2.3) or V(1.x).
+                Alternatives stand between C(||).
+              - A range that ends with a version excludes the prereleases of that version, as in npm and PEP 440. V(<2), V(<=2),
+                V(^1) and V(1.x) do not match V(2.0.0-rc.1). A range includes them if it names one, such as V(<2.0.0-rc.2).
+              - V(2.0.0-0) in a range is the place before all prereleases of 2.0.0.
             type: str
           prereleases:
-            description: Whether versions such as V(1.5.0-rc.1) are meant as well, not at all, or alone.
+            description: Whether versions such as V(1.5.0-rc.1) match as well, not at all, or alone.
             type: str
             choices: [any, none, only]
             default: any
+          labels:
+            description:
+              - Labels that the image must have. The value of each must match a shell pattern, or a regular expression after
+                C(regex:). With an empty pattern the label may have any value.
+              - An index has the labels that all images in it have with the same value. Attestations are not counted.
+              - If a label cannot be read, the tag is kept.
+            type: dict
           orphans:
             description:
-              - Also signatures, attestations and lists of referrers whose image is not in the repository any more.
+              - Whether signatures, attestations and lists of referrers match if their image is not in the repository any more.
+                They match besides the tags that the other suboptions name.
               - No registry lists manifests without a tag; these are what is left of such that can be found.
             type: bool
             default: false
             aliases: [untagged]
       keep:
-        description: Vote to keep what matches.
+        description: Whether to keep the tags that match. No other rule deletes them then.
         type: bool
         default: false
       delete:
-        description: Vote to delete what matches, save what O(rules[].keep_last) keeps.
+        description: Whether to delete the tags that match, except what O(rules[].keep_last) keeps.
         type: bool
         default: false
       keep_last:
         description:
-          - Vote to keep so many of what matches, the newest. Ages given in the rule do not matter for the count.
+          - Number of images to keep of those that match, the newest. All tags of these images are kept, also tags that do not
+            match, such as V(latest).
+          - O(rules[].older_than) and O(rules[].younger_than) do not matter for the count.
         type: int
+      count:
+        description:
+          - What O(rules[].keep_last) counts. With V(tags), tags of the same image are counted one by one, and only the tags
+            that are counted are kept.
+        type: str
+        choices: [images, tags]
+        default: images
       by:
-        description: What is newest for O(rules[].keep_last). With V(version), only tags that are versions match.
+        description:
+          - What is newest for O(rules[].keep_last). V(created) is the time at which the image was created. V(version) is the
+            highest version of the image among the tags that match; only tags that are versions match then.
         type: str
         choices: [created, version]
         default: created
       group:
         description:
           - Count O(rules[].keep_last) separately for each V(major) version, each V(minor) one (major and minor number), or
-            for each value of the groups of this regular expression. What has no group is left to the other rules.
+            for each value of the groups of this regular expression. Tags without a group are left to the other rules.
         type: str
+      strict_versions:
+        description:
+          - Whether only tags with a dot are versions, such as V(1.4) and V(v1.4.2-rc.1).
+          - Set it to V(false) to take V(1), V(v2), V(42) and V(1-alpine) for versions. Commits of all digits (V(8675309))
+            and dates (V(20240506)) are very high versions then.
+        type: bool
+        default: true
       older_than:
-        description: Only what is older, such as V(30d). Units are C(s), C(m) (minutes), C(h), C(d), C(w) and C(y).
+        description:
+          - Minimum age of the images that the rule keeps or deletes, such as V(30d). The units are C(s), C(min), C(h), C(d),
+            C(w), C(mo) (30 days) and C(y) (365 days). C(m) is refused, as it may be minutes or months.
         type: str
       younger_than:
-        description: Only what is younger.
+        description:
+          - Maximum age of the images that the rule keeps or deletes, with the units of O(rules[].older_than).
         type: str
   policies:
     description:
@@ -361,11 +397,15 @@ repositories:
       description: The lengths of all lists, whatever is shown of these.
       type: dict
     delete:
-      description: The tags that go, each with C(digest), C(created), and the rule that chose it in C(why).
+      description:
+        - The tags that go, each with C(digest) and C(created). C(rule) is the rule that deletes it, V(null) if none does, and
+          C(reason) its condition, such as V(40 days old, kept until 30 days). C(why) is both in one line.
       type: list
       elements: dict
     keep:
-      description: The tags that stay, each with C(digest), C(created), and the rule or reason for it in C(why).
+      description:
+        - The tags that stay, each with C(digest) and C(created). C(rule) is the rule that decided, V(null) if none did, and
+          C(reason) its condition, such as V(newest 3). C(why) is both in one line.
       type: list
       elements: dict
     digests:
@@ -484,6 +524,7 @@ _MATCH_SPEC: dict[str, t.Any] = {
     "exclude": {"type": LIST, "elements": TEXT},
     "version": {"type": TEXT},
     "prereleases": {"type": "str", "choices": ["any", "none", "only"], "default": "any"},
+    "labels": {"type": "dict"},
     "orphans": {"type": "bool", "default": False, "aliases": ["untagged"]},
 }
 _RULE_SPEC: dict[str, t.Any] = {
@@ -492,8 +533,10 @@ _RULE_SPEC: dict[str, t.Any] = {
     "keep": {"type": "bool", "default": False},
     "delete": {"type": "bool", "default": False},
     "keep_last": {"type": "int"},
+    "count": {"type": "str", "choices": ["images", "tags"], "default": "images"},
     "by": {"type": "str", "choices": ["created", "version"], "default": "created"},
     "group": {"type": TEXT},
+    "strict_versions": {"type": "bool", "default": True},
     "older_than": {"type": "str"},
     "younger_than": {"type": "str"},
 }

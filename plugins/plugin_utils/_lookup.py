@@ -127,7 +127,7 @@ def run(
     try:
         _check_keywords(plugin, direct)
         var_options = _variables(plugin, variables or {})
-        _check_booleans(direct, var_options)
+        _check_booleans(plugin, direct, var_options)
         _check_texts(plugin, direct)
         plugin.set_options(var_options=var_options, direct=direct)
         options = plugin.get_options()
@@ -184,10 +184,12 @@ def _variables(plugin: LookupBase, variables: t.Mapping[str, t.Any]) -> dict[str
     return {name: templar.template(variables[name]) for name in names if name in variables}
 
 
-def _check_booleans(direct: t.Mapping[str, t.Any], variables: t.Mapping[str, t.Any]) -> None:
+def _check_booleans(
+    plugin: LookupBase, direct: t.Mapping[str, t.Any], variables: t.Mapping[str, t.Any]
+) -> None:
     """Refuse what is no boolean: ansible-core takes it for false, and no certificate is checked."""
-    for option, spec in OPTIONS.items():
-        if spec["type"] != "bool":
+    for option, definition in plugin.option_definitions.items():
+        if definition.get("type") != "bool":
             continue
         given = (
             direct.get(option),

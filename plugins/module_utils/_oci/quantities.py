@@ -15,7 +15,9 @@ from .._errors import InvalidInput, printable
 # Docker's first release. Earlier dates come from builds that set a fixed one.
 _FIRST_TIME = 1363132800.0
 _FUTURE_TOLERANCE = 86400.0
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
+_DAY = 86400
+_UNITS = {"s": 1, "min": 60, "h": 3600, "d": _DAY, "w": 7 * _DAY, "mo": 30 * _DAY, "y": 365 * _DAY}
+_SHOWN_UNITS = (("day", _DAY), ("hour", 3600), ("minute", 60), ("second", 1))
 _SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*(?:([kmgt])(i?))?b?\Z", re.IGNORECASE)
 _TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.\d+)?([Zz]|[+-]\d\d:?\d\d)\Z")
 
@@ -30,15 +32,31 @@ def parse_size(text: str) -> int:
 
 
 def parse_duration(text: str) -> float:
-    """Return the seconds of a duration such as ``30d``, ``2w`` or ``1d12h``. Raises InvalidInput."""
-    parts = re.findall(r"([0-9]{1,9})([a-z])", text)
-    if (
-        not parts
-        or "".join(number + unit for number, unit in parts) != text
-        or any(u not in _UNITS for _n, u in parts)
-    ):
-        raise InvalidInput(f"{printable(text)!r} is not a duration: write one such as 30d, 12h, 2w or 1y.")
-    return float(sum(int(number) * _UNITS[unit] for number, unit in parts))
+    """Return the seconds of a duration such as ``30d``, ``2w`` or ``1d12h``. Raises InvalidInput.
+
+    A month (``mo``) has 30 days and a year (``y``) 365. ``m`` may be minutes or months, and is refused.
+    """
+    parts = re.findall(r"([0-9]{1,9})([a-z]+)", text)
+    if parts and "".join(number + unit for number, unit in parts) == text:
+        if all(unit in _UNITS for _number, unit in parts):
+            return float(sum(int(number) * _UNITS[unit] for number, unit in parts))
+        number = next((number for number, unit in parts if unit == "m"), None)
+        if number:
+            raise InvalidInput(
+                f"{printable(text)!r} may be minutes or months: write {number}min or {number}mo."
+            )
+    raise InvalidInput(
+        f"{printable(text)!r} is not a duration: write one such as 30d, 12h, 2w, 6mo or 1y. The units are"
+        f" {', '.join(_UNITS)}."
+    )
+
+
+def duration_text(seconds: float) -> str:
+    """Return a duration in words, such as ``6 days``, in the largest unit that it is a multiple of or has two of."""
+    units = (unit for unit in _SHOWN_UNITS if seconds >= 2 * unit[1] or seconds == unit[1])
+    name, size = next(units, _SHOWN_UNITS[-1])
+    count = int(seconds // size)
+    return f"{count} {name}" + ("" if count == 1 else "s")
 
 
 def parse_time(text: t.Any) -> float | None:

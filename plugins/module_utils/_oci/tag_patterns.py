@@ -68,11 +68,15 @@ class Patterns:
 
         Raises InvalidInput for a regular expression that is none, and for a pattern that can match no name.
         """
-        self._patterns = [_compiled(pattern, option, kind) for pattern in patterns]
+        self._patterns = [(pattern, _compiled(pattern, option, kind)) for pattern in patterns]
 
     def match(self, name: str) -> bool:
         """Tell whether one of the patterns matches the whole of ``name``."""
-        return any(pattern.fullmatch(name) for pattern in self._patterns)
+        return self.matching(name) is not None
+
+    def matching(self, name: str) -> str | None:
+        """Return the first pattern that matches the whole of ``name``, as it is written, or None."""
+        return next((text for text, pattern in self._patterns if pattern.fullmatch(name)), None)
 
 
 def regex(text: str, name: str) -> t.Pattern[str]:

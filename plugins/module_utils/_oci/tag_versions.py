@@ -28,13 +28,19 @@ class Version(t.NamedTuple):
     variant: str = ""
 
 
-def parse_version(tag: str) -> Version | None:
-    """Return ``tag`` as a version, or None where it is none, such as ``latest`` or ``7b6d3f2``."""
-    found = _VERSION.match(tag)
-    if not found:
+def parse_version(tag: str, strict: bool = False) -> Version | None:
+    """Return ``tag`` as a version, or None where it is none, such as ``latest`` or ``7b6d3f2``.
+
+    ``strict`` takes only what has a dot: commits such as ``8675309``, dates such as ``20240506`` and numbers of builds are
+    no versions then, and neither are ``1`` and ``v2``.
+    """
+    match = _VERSION.match(tag)
+    if not match:
         return None
-    digits, separator, suffix = found.groups()
+    digits, separator, suffix = match.groups()
     numbers = tuple(int(number) for number in digits.split("."))
+    if strict and len(numbers) == 1:
+        return None
     if not suffix:
         return Version(numbers)
     if not separator and len(numbers) == 1:
@@ -45,20 +51,20 @@ def parse_version(tag: str) -> Version | None:
     return Version(numbers, variant=suffix)
 
 
-def version_key(tag: str) -> tuple[t.Any, ...]:
+def version_key(tag: str, strict: bool = False) -> tuple[t.Any, ...]:
     """Return the key that sorts tags by version, oldest first. Different tags have different keys.
 
-    Tags that are no version come first. Numbers are compared one by one, missing ones being 0. Then a
-    prerelease precedes the release (semver 2.0.0, section 11), and variants follow it.
+    Tags that are no version, as parse_version() has it, come first. Numbers are compared one by one, missing ones being 0.
+    Then a prerelease precedes the release (semver 2.0.0, section 11), and variants follow it.
     """
-    version = parse_version(tag)
+    version = parse_version(tag, strict)
     if version is None:
         return (0, natural_key(tag), tag)
     significant = list(version.numbers)
     while significant and not significant[-1]:
         significant.pop()
     suffix = natural_key(version.prerelease or version.variant)
-    return (1, significant, not version.prerelease, suffix, len(version.numbers), tag)
+    return (1, tuple(significant), not version.prerelease, suffix, len(version.numbers), tag)
 
 
 def natural_key(text: str) -> list[tuple[int, int, str]]:

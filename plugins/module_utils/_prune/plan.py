@@ -35,13 +35,16 @@ PLAN_FORMAT = "ocikit.registry/prune-plan/1"
 class PlannedTag(t.NamedTuple):
     """One tag of a plan: the digest it points to, None if that cannot be read, when its image was made, and why.
 
-    ``size`` is that of the image with all that it consists of, in bytes, as far as known.
+    ``why`` is one line of ``rule``, None where no rule decided, and ``reason``. ``size`` is that of the image with all that it
+    consists of, in bytes, as far as known.
     """
 
     tag: str
     digest: str | None
     created: str | None
     why: str
+    rule: str | None
+    reason: str
     size: int | None = None
 
     def to_dict(self) -> dict[str, t.Any]:
@@ -57,6 +60,8 @@ class PlannedTag(t.NamedTuple):
             verdict.digest,
             time.isoformat().replace("+00:00", "Z") if time else None,
             verdict.why,
+            verdict.rule,
+            verdict.reason,
             _size(snapshot, verdict.digest) if verdict.digest else None,
         )
 
@@ -68,6 +73,9 @@ class PlannedTag(t.NamedTuple):
             optional(checked_digest, data["digest"]),
             optional(lambda value: t.cast(str, checked(value, str)), data["created"]),
             checked(data["why"], str),
+            optional(lambda value: t.cast(str, checked(value, str)), data.get("rule")),
+            # Plans of older releases have only the line.
+            checked(data.get("reason", data["why"]), str),
             optional(lambda value: t.cast(int, checked(value, int)), data.get("size")),
         )
 
@@ -208,7 +216,7 @@ def _parse(document: t.Mapping[str, t.Any]) -> list[RepositoryPlan]:
 
 
 def diff_of(plans: t.Iterable[RepositoryPlan], limit: int = 50) -> dict[str, str]:
-    """Return the diff of plans: a line for each tag that goes, or where they are many, a line for each reason."""
+    """Return the diff of plans: a line for each tag that goes, or where they are many, a line for each rule or other reason."""
     before, after = [], []
     for plan in plans:
         if not plan.has_work:
@@ -222,7 +230,9 @@ def diff_of(plans: t.Iterable[RepositoryPlan], limit: int = 50) -> dict[str, str
             continue
         reasons: dict[str, list[str]] = {}
         for entry in plan.delete:
-            why = "companions of digests that go" if subject_of_tag(entry.tag) else entry.why
-            reasons.setdefault(why, []).append(entry.tag)
-        before += [f"  {len(tags)} tags, {tags[0]} to {tags[-1]} ({why})\n" for why, tags in reasons.items()]
+            reason = entry.rule or ("with their image" if subject_of_tag(entry.tag) else entry.reason)
+            reasons.setdefault(reason, []).append(entry.tag)
+        before += [
+            f"  {len(tags)} tags, {tags[0]} to {tags[-1]} ({reason})\n" for reason, tags in reasons.items()
+        ]
     return {"before": "".join(before), "after": "".join(after)}

@@ -24,13 +24,15 @@ from .protection import Protection
 from .rules import Rule
 
 _UNREADABLE = "it cannot be read"
+_NO_SUBJECT = "its image is not in the repository"
 
 
 class ManifestRecord(t.NamedTuple):
     """What the policy has to know of one manifest. ``created`` is in seconds since 1970, None where nothing says it.
 
     ``blobs`` are its configuration, which comes first, and its layers. ``removed`` is not empty for the placeholder of an
-    interrupted removal: the tags that were to be removed.
+    interrupted removal: the tags that were to be removed. ``labels`` are those that rules ask for, as far as they could be
+    read, with None for one that the image does not have. ``attestations`` are the children that are none of its images.
     """
 
     media_type: str
@@ -40,6 +42,8 @@ class ManifestRecord(t.NamedTuple):
     subject: str | None = None
     blobs: tuple[tuple[str, int], ...] = ()
     removed: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str | None], ...] = ()
+    attestations: tuple[str, ...] = ()
 
     @property
     def image_id(self) -> str | None:
@@ -92,6 +96,11 @@ class Snapshot:
         """Return ``digests`` with all that has to stay with them."""
         return closure(digests, self.dependencies)
 
+    def labels(self, tag: str) -> dict[str, str | None]:
+        """Return the labels of the image of ``tag`` that could be read, None for one that it does not have."""
+        manifest = self.manifests.get(self.tags[tag] or "")
+        return dict(manifest.labels) if manifest else {}
+
     def created(self, tag: str) -> float | None:
         """Return when the image of ``tag`` was made, in seconds since 1970, or None where nothing says it."""
         manifest = self.manifests.get(self.tags[tag] or "")
@@ -100,17 +109,24 @@ class Snapshot:
 
 @dataclass
 class Verdict:
-    """What becomes of one tag, and the rule or the reason for it.
+    """What becomes of one tag, why, and the rule that decided it, if one did.
 
-    ``follows_subject`` marks a tag that was named after a digest, such as that of a signature, and shares its fate.
+    ``follows_subject`` marks a tag that is named after a digest, such as that of a signature, and is kept and deleted with
+    that.
     """
 
     tag: str
     digest: str | None
     created: float | None
     delete: bool
-    why: str
+    reason: str
+    rule: str | None = None
     follows_subject: bool = False
+
+    @property
+    def why(self) -> str:
+        """Rule and reason in one line, such as ``old builds: 6 days old, kept until 30 days``."""
+        return f"{self.rule}: {self.reason}" if self.rule else self.reason
 
 
 @dataclass
@@ -164,8 +180,10 @@ def make_plan(
     ordinary = sorted(tag for tag in snapshot.tags if subject_of_tag(tag) is None)
     protected = _protected(snapshot, protection)
     judged = _judge_tags(snapshot, ordinary, rules, protected, now, delete_unknown_age)
-    for tag, (delete, why) in judged.items():
-        plan.verdicts.append(Verdict(tag, snapshot.tags[tag], snapshot.created(tag), delete, why))
+    for tag, (delete, rule, reason) in judged.items():
+        plan.verdicts.append(
+            Verdict(tag, snapshot.tags[tag], snapshot.created(tag), bool(delete), reason, rule)
+        )
     plan.needed = snapshot.with_dependencies(protected.digests.keys() | plan.kept_digests)
     _judge_digest_tags(snapshot, plan, rules, protected, unfinished)
     if all(digest is not None for digest in snapshot.tags.values()):
@@ -207,6 +225,14 @@ def _protected(snapshot: Snapshot, protection: Protection) -> _Protected:
     return _Protected(tags, digests)
 
 
+class _Opinion(t.NamedTuple):
+    """What a rule says of a tag: delete it, keep it, or (None) nothing, which keeps it where all say that."""
+
+    delete: bool | None
+    rule: str | None
+    reason: str
+
+
 def _judge_tags(
     snapshot: Snapshot,
     tags: t.Sequence[str],
@@ -214,61 +240,113 @@ def _judge_tags(
     protected: _Protected,
     now: float,
     delete_unknown_age: bool,
-) -> dict[str, tuple[bool, str]]:
-    """Return for each tag whether the rules delete it, and why."""
-    keep: dict[str, str] = {}
-    delete: dict[str, str] = {}
+) -> dict[str, _Opinion]:
+    """Return the opinion that prevails on each tag: that of the first rule that keeps it, else of the first that deletes it."""
+    opinions: dict[str, list[_Opinion]] = {tag: [] for tag in tags}
+    judged = []
     for tag in tags:
         digest = snapshot.tags[tag]
         if digest is None:
-            keep[tag] = _UNREADABLE
-        elif tag in protected.tags:
-            keep[tag] = protected.tags[tag]
+            opinions[tag].append(_Opinion(False, None, _UNREADABLE))
+            continue
+        if tag in protected.tags:
+            opinions[tag].append(_Opinion(False, None, protected.tags[tag]))
         elif digest in snapshot.manifests and tag in snapshot.manifests[digest].removed:
-            delete[tag] = "an interrupted removal left it"
-    undecided = [tag for tag in tags if tag not in keep and tag not in delete]
-    ages = {tag: known_age(snapshot.created(tag), now) for tag in [*undecided, *keep] if snapshot.tags[tag]}
+            opinions[tag].append(_Opinion(True, None, "an interrupted removal left it"))
+            continue
+        judged.append(tag)
+    ages = {tag: known_age(snapshot.created(tag), now) for tag in judged}
     if delete_unknown_age:
         ages = {tag: math.inf if age is None else age for tag, age in ages.items()}
     for rule in rules:
-        selected = [tag for tag in ages if rule.selects(tag)]
-        newest = _newest(rule, selected, ages)
+        selected = []
+        for tag in filter(rule.selects, judged):
+            admitted = rule.admits_labels(snapshot.labels(tag))
+            if admitted:
+                selected.append(tag)
+            elif admitted is None:
+                opinions[tag].append(_Opinion(False, rule.name, "its labels cannot be read"))
+        newest = _newest(snapshot, rule, selected, ages)
+        for tag, reason in newest.items():
+            opinions[tag].append(_Opinion(False, rule.name, reason))
         for tag in selected:
-            age = ages[tag]
-            if age is None and rule.needs_age(tag):
-                keep.setdefault(tag, "its age is unknown")
-            elif tag in newest or (rule.keep and rule.admits_age(age)):
-                keep.setdefault(tag, rule.name)
-            elif rule.delete and rule.group_of(tag) is not None and rule.admits_age(age):
-                delete.setdefault(tag, rule.name)
-    verdicts = {}
-    for tag in tags:
-        if tag in delete and tag not in keep:
-            verdicts[tag] = (True, delete[tag])
-        else:
-            verdicts[tag] = (False, keep.get(tag, "no rule names it"))
-    return verdicts
+            if tag not in newest:
+                opinions[tag].append(_opinion(rule, tag, ages[tag]))
+    return {tag: _prevailing(opinions[tag]) for tag in tags}
 
 
-def _newest(rule: Rule, selected: t.Sequence[str], ages: t.Mapping[str, float | None]) -> set[str]:
-    """Return the tags that ``keep_last`` keeps: the newest of each group, whatever the rule says of their ages.
+def _opinion(rule: Rule, tag: str, age: float | None) -> _Opinion:
+    """Return what a rule says of a tag that it selects, and that is none of the newest."""
+    if age is None and rule.needs_age(tag):
+        return _Opinion(False, rule.name, "its age is unknown")
+    admitted = rule.admits_age(age)
+    reasons = [rule.about_age(age)] if rule.has_age_limits and age is not None else []
+    if rule.keep and admitted:
+        return _Opinion(False, rule.name, "; ".join(reasons) or rule.about_match(tag))
+    if not rule.delete:
+        return _Opinion(None, None, "no rule deletes it")
+    group = rule.group_of(tag)
+    if group is None:
+        return _Opinion(None, rule.name, "it has no group")
+    if admitted and rule.keep_last is not None:
+        reasons.append(f"not among the {rule.about_newest(group)}")
+    return _Opinion(admitted or None, rule.name, "; ".join(reasons) or rule.about_match(tag))
 
-    Equal dates are told apart by version and name, so that the choice is always the same.
+
+def _prevailing(opinions: t.Sequence[_Opinion]) -> _Opinion:
+    """Return the first opinion that keeps, else the first that deletes, else the first of a rule that would."""
+    ordered = sorted(
+        opinions,
+        key=lambda opinion: (
+            opinion.delete is None,
+            bool(opinion.delete),
+            opinion.delete is None and not opinion.rule,
+        ),
+    )
+    first = ordered[0] if ordered else _Opinion(None, None, "no rule names it")
+    return first._replace(delete=bool(first.delete))
+
+
+def _newest(
+    snapshot: Snapshot, rule: Rule, selected: t.Sequence[str], ages: t.Mapping[str, float | None]
+) -> dict[str, str]:
+    """Return the tags that ``keep_last`` keeps, with the reason: the newest of each group, whatever their ages.
+
+    Images are counted, and all tags of a counted image are kept, also those that the rule does not select; or tags are
+    counted. Equal dates are told apart by version and name, so that the choice is always the same.
     """
     if rule.keep_last is None:
-        return set()
-    groups: dict[t.Any, list[str]] = {}
-    for tag in selected:
-        group = rule.group_of(tag)
-        if group is not None and (rule.by == "version" or ages[tag] is not None):
-            groups.setdefault(group, []).append(tag)
+        return {}
 
     def order(tag: str) -> t.Any:
-        return 0.0 if rule.by == "version" else -t.cast(float, ages[tag]), version_key(tag)
+        created = 0.0 if rule.by == "version" else -t.cast(float, ages[tag])
+        return created, version_key(tag, rule.strict_versions)
 
-    return {
-        tag for tags in groups.values() for tag in sorted(tags, key=order, reverse=True)[: rule.keep_last]
-    }
+    groups: dict[t.Any, list[str]] = {}
+    for tag in sorted((tag for tag in selected if rule.by == "version" or ages[tag] is not None), key=order):
+        group = rule.group_of(tag)
+        if group is not None:
+            groups.setdefault(group, []).append(tag)
+    names: dict[str | None, list[str]] = {}
+    for tag in ages:
+        names.setdefault(snapshot.tags[tag], []).append(tag)
+    newest: dict[str, str] = {}
+    for group, tags in groups.items():
+        reason = rule.about_newest(group)
+        if rule.count == "tags":
+            newest.update(dict.fromkeys(tags[::-1][: rule.keep_last], reason))
+            continue
+        # The newest tag of each image comes last, and decides its place.
+        images: dict[str | None, list[str]] = {}
+        for tag in tags:
+            images.setdefault(snapshot.tags[tag], []).append(tag)
+        places = sorted((own[-1] for own in images.values()), key=order, reverse=True)
+        counted = {snapshot.tags[tag]: tag for tag in places[: rule.keep_last]}
+        for digest, tag in counted.items():
+            own = images[digest]
+            for name in names[digest]:
+                newest.setdefault(name, reason if name in own else f"{reason}, as {tag} is the same image")
+    return newest
 
 
 def _judge_digest_tags(
@@ -300,7 +378,7 @@ def _judge_digest_tags(
             elif digest in plan.needed or (subject in snapshot.manifests and subject not in unneeded):
                 why = why or f"it belongs to {subject}"
             elif subject not in snapshot.manifests and orphan_rule is None:
-                why = why or "its image is not in the repository"
+                why = why or _NO_SUBJECT
             if why:
                 # What stays may need what seemed to be unneeded: the others are looked at again.
                 plan.verdicts.append(Verdict(tag, digest, None, False, why, follows_subject=True))
@@ -308,9 +386,11 @@ def _judge_digest_tags(
                 del undecided[tag]
                 settled = False
     for tag, subject in undecided.items():
-        orphan = subject not in snapshot.manifests
-        why = t.cast(str, orphan_rule) if orphan else f"with {subject}"
-        plan.verdicts.append(Verdict(tag, snapshot.tags[tag], None, True, why, follows_subject=not orphan))
+        digest = snapshot.tags[tag]
+        if subject in snapshot.manifests:
+            plan.verdicts.append(Verdict(tag, digest, None, True, f"with {subject}", follows_subject=True))
+        else:
+            plan.verdicts.append(Verdict(tag, digest, None, True, _NO_SUBJECT, orphan_rule))
 
 
 def _spare_schema1(snapshot: Snapshot, plan: RetentionPlan) -> None:
@@ -318,7 +398,7 @@ def _spare_schema1(snapshot: Snapshot, plan: RetentionPlan) -> None:
     for verdict in plan.candidates:
         manifest = snapshot.manifests.get(verdict.digest or "")
         if manifest and manifest.media_type in SCHEMA1_TYPES and verdict.digest not in plan.digests:
-            verdict.delete, verdict.why = False, "its image has schema 1 and stays"
+            verdict.delete, verdict.rule, verdict.reason = False, None, "its image has schema 1 and stays"
 
 
 def _deletion_order(snapshot: Snapshot, digests: set[str]) -> list[str]:

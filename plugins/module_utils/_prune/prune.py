@@ -20,6 +20,7 @@ from .policy import make_plan
 from .protection import Protection, unmatched_entries
 from .repositories import Catalogs
 from .results import fits, prune_result, restore_result, shortened
+from .rules import label_names
 from .snapshot import SnapshotCache, take_snapshot
 from .undo import Restored, UndoEntry, UndoFile, choose_runs, read_runs, restore
 
@@ -163,7 +164,7 @@ class _Prune:
                 self._params["cache_dir"], *plan.place, writable=not self._context.check_mode
             )
             unfinished = self._undo.unfinished(plan.place) if self._undo else []
-            snapshot = take_snapshot(repository, cache, unfinished)
+            snapshot = take_snapshot(repository, cache, unfinished, label_names(policy.rules))
             if snapshot is None:
                 self._context.warn(f"{plan} does not exist, so there is nothing to prune: check its name.")
                 return Outcome(plan, policy.name)

@@ -24,7 +24,7 @@ from .policy import ManifestRecord, Snapshot
 
 _OVERLOADED = frozenset((502, 503, 504))
 # The number changes with what a record says: what an older release wrote is read anew.
-_FORMAT = b"ocikit.registry/facts/2"
+_FORMAT = b"ocikit.registry/facts/3"
 
 
 class SnapshotCache:
@@ -74,12 +74,15 @@ class SnapshotCache:
 
 
 def take_snapshot(
-    repository: Repository, cache: SnapshotCache, untagged: t.Iterable[str] = ()
+    repository: Repository,
+    cache: SnapshotCache,
+    untagged: t.Iterable[str] = (),
+    labels: t.Collection[str] = (),
 ) -> Snapshot | None:
     """Read what the policy has to know of a repository, or None where it does not exist.
 
     A HEAD for each tag; a manifest and a config for each digest that is not in ``cache``, and for those in ``untagged``
-    that exist. A tag whose data cannot be read has the digest None. Raises what says nothing about single tags, such as
+    that exist. ``labels`` are the names of those that rules ask for. A tag whose data cannot be read has the digest None. Raises what says nothing about single tags, such as
     a refusal or a registry that is overloaded, and ProtocolError for manifests that lead to one another without end.
     """
     page = repository.tags()
@@ -87,13 +90,13 @@ def take_snapshot(
         return None
     found = repository.map(lambda tag: _digest(repository, tag), page.names)
     tags = {tag: digest for tag, (exists, digest) in zip(page.names, found) if exists}
-    reading = _Reading(repository, cache.known)
+    reading = _Reading(repository, cache.known, labels)
     # What a signature is about may have lost its tags.
     subjects = filter(None, map(subject_of_tag, tags))
     walk({*subjects, *untagged, *filter(None, tags.values())}, reading.visit, repository.concurrency)
     manifests = reading.manifests
     cache.save({digest: record for digest, record in manifests.items() if digest not in reading.unsure})
-    _date_indexes(manifests)
+    _describe_indexes(manifests)
     broken = _depending_on(reading.unreadable, manifests)
 
     def readable(tag: str) -> bool:
@@ -105,9 +108,15 @@ def take_snapshot(
 class _Reading:
     """The manifests of a repository, as they are read one by one, by several threads."""
 
-    def __init__(self, repository: Repository, known: t.Mapping[str, ManifestRecord]) -> None:
+    def __init__(
+        self, repository: Repository, known: t.Mapping[str, ManifestRecord], labels: t.Collection[str]
+    ) -> None:
         self._repository = repository
-        self._known = known
+        self._labels = sorted(labels)
+        # What was read for rules that asked for other labels is read anew.
+        self._known = {
+            digest: record for digest, record in known.items() if {*labels} <= {*dict(record.labels)}
+        }
         self.manifests: dict[str, ManifestRecord] = {}
         self.unreadable: set[str] = set()
         self.unsure: set[str] = set()
@@ -135,7 +144,7 @@ class _Reading:
 
     def _record(self, manifest: Manifest) -> ManifestRecord:
         created = created_time(manifest, None)
-        config = self._config(manifest) if created is None else None
+        config = self._config(manifest) if created is None or self._labels else None
         return ManifestRecord(
             manifest.media_type,
             len(manifest.raw),
@@ -145,7 +154,19 @@ class _Reading:
             manifest.subject.digest if manifest.subject else None,
             tuple((one.digest, one.size) for one in manifest.successors() if not one.is_manifest),
             tuple(removed_tags(manifest, config["full"])) if config else (),
+            self._read_labels(manifest, config),
+            tuple(child.digest for child in manifest.children if child.attests),
         )
+
+    def _read_labels(
+        self, manifest: Manifest, config: t.Mapping[str, t.Any] | None
+    ) -> tuple[tuple[str, str | None], ...]:
+        """Return the labels that are asked for, none of them where the configuration cannot be read."""
+        if config is None and (manifest.is_image or manifest.is_schema1):
+            return ()
+        labels = config["labels"] if config else {}
+        values = ((name, labels.get(name)) for name in self._labels)
+        return tuple((name, value if isinstance(value, str) else None) for name, value in values)
 
     def _config(self, manifest: Manifest) -> dict[str, t.Any] | None:
         """Return the config of an image, or None. What is gone or malformed tells nothing; other failures are raised."""
@@ -175,15 +196,34 @@ def _raise_if_transient(error: RegistryError) -> None:
         raise error
 
 
-def _date_indexes(manifests: dict[str, ManifestRecord]) -> None:
-    """An index without a date of its own is as new as the newest image in it."""
+def _describe_indexes(manifests: dict[str, ManifestRecord]) -> None:
+    """Give indexes dates and labels: those of the newest image in it, and what all images in it have in common.
+
+    An index with a date of its own keeps that. Attestations in it are no images.
+    """
     children = {digest: record.children for digest, record in manifests.items()}
     for digest in reversed(parents_first(children)):
         record = manifests[digest]
-        if record.created is None and record.children:
-            dates = [manifests[child].created for child in record.children if child in manifests]
-            known = [date for date in dates if date is not None]
-            manifests[digest] = record._replace(created=max(known, default=None))
+        if not record.children:
+            continue
+        inner = {child: manifests[child] for child in record.children if child in manifests}
+        if record.created is None:
+            dates = [child.created for child in inner.values() if child.created is not None]
+            record = record._replace(created=max(dates, default=None))
+        images = [dict(child.labels) for name, child in inner.items() if name not in record.attestations]
+        if images:
+            record = record._replace(labels=tuple(_common_labels(images, dict(record.labels))))
+        manifests[digest] = record
+
+
+def _common_labels(
+    images: t.Sequence[t.Mapping[str, str | None]], names: t.Iterable[str]
+) -> t.Iterator[tuple[str, str | None]]:
+    """Yield the labels ``names`` with the value that all images have, or None. One that is not known of an image is left out."""
+    for name in names:
+        if all(name in labels for labels in images):
+            values = {labels[name] for labels in images}
+            yield name, values.pop() if len(values) == 1 else None
 
 
 def _depending_on(digests: set[str], manifests: t.Mapping[str, ManifestRecord]) -> set[str]:
@@ -207,6 +247,17 @@ def _from_json(
     subject: str | None,
     blobs: list[tuple[str, int]],
     removed: list[str],
+    labels: list[tuple[str, str | None]],
+    attestations: list[str],
 ) -> ManifestRecord:
-    pairs = tuple((blob[0], blob[1]) for blob in blobs)
-    return ManifestRecord(media_type, size, created, tuple(children), subject, pairs, tuple(removed))
+    return ManifestRecord(
+        media_type,
+        size,
+        created,
+        tuple(children),
+        subject,
+        tuple((digest, length) for digest, length in blobs),
+        tuple(removed),
+        tuple((name, value) for name, value in labels),
+        tuple(attestations),
+    )

@@ -10,89 +10,134 @@ import re
 import typing as t
 
 from .._errors import InvalidInput, printable
-from .._oci.tag_versions import parse_version, version_key
+from .._oci.tag_versions import Version, parse_version, version_key
 
 _PART = re.compile(r"(>=|<=|>|<|=|\^|~)?\s*([^\s,<>=^~|]+)")
+_WILDCARD = re.compile(r"v?(\d+(?:\.\d+)*)\.[xX*](?:\.[xX*])*\Z")
+_FLOOR = re.compile(r"(v?\d+(?:\.\d+)*)-0\Z")
 _TAG_LENGTH = 128
+# The place of a tag among the versions. One that is no version precedes all.
+_Place = t.Tuple[t.Any, ...]
+_LEAST: _Place = (1,)
 
 
 class VersionRange:
-    """A range such as ``>=1.2 <2``, ``^1.2``, ``~1.2.3`` or ``1.x``; alternatives stand between ``||``."""
+    """A range such as ``>=1.2 <2``, ``^1.2``, ``~1.2.3`` or ``1.x``; alternatives stand between ``||``.
+
+    Prereleases are ordered as semantic versioning does (semver 2.0.0, section 11). A range that ends with a version excludes
+    the prereleases of that version, as in npm and PEP 440: ``<2`` excludes ``2.0.0-rc.1``. It includes them if it names one
+    (``<2.0.0-rc.2``, ``>=2.0.0-rc.1 <2``). ``2.0.0-0`` is the place before all prereleases of 2.0.0.
+    """
 
     def __init__(self, text: str) -> None:
-        """Raises InvalidInput for what is no range."""
-        self._alternatives = [_read_alternative(part, text) for part in text.split("||")]
+        """Raises InvalidInput for what is no range, and for a range that no version lies in."""
+        self.text = text
+        self._alternatives = [_Alternative(part.strip(), text) for part in text.split("||")]
 
     def holds(self, tag: str) -> bool:
-        """Tell whether the version that ``tag`` is lies in the range."""
-        key = _order(tag)
-        return any(
-            all(low <= key and (high is None or key < high) for low, high in bounds)
-            for bounds in self._alternatives
+        """Tell whether the version that ``tag`` is lies in the range. A tag that is none does not."""
+        version = parse_version(tag)
+        return version is not None and any(
+            alternative.holds(version, _place(tag)) for alternative in self._alternatives
         )
 
 
-def _read_alternative(part: str, text: str) -> list[tuple[t.Any, t.Any]]:
-    """Return the bounds that all have to hold, none where every version will do."""
+class _Bounds(t.NamedTuple):
+    """What one part of a range admits: from ``low`` to before ``high``, and not the prereleases of ``released``."""
+
+    low: _Place = _LEAST
+    high: _Place | None = None
+    released: _Place | None = None
+    # The version whose prereleases the part names.
+    prereleases_of: _Place | None = None
+
+
+class _Alternative:
+    """Parts of a range that have to hold together."""
+
+    def __init__(self, part: str, text: str) -> None:
+        """``text`` is the whole range. Raises InvalidInput."""
+        bounds = [] if part == "*" else _read_parts(part, text)
+        named = {bound.prereleases_of for bound in bounds}
+        self._low = max((bound.low for bound in bounds), default=_LEAST)
+        self._high = min((bound.high for bound in bounds if bound.high), default=None)
+        self._released = {bound.released for bound in bounds if bound.released} - named
+        if self._high is not None and self._low >= self._high:
+            raise InvalidInput(
+                f"No version is in the range {printable(text)!r}: its end precedes its beginning."
+            )
+
+    def holds(self, version: Version, place: _Place) -> bool:
+        if version.prerelease and _floor(version.numbers) in self._released:
+            return False
+        return self._low <= place and (self._high is None or place < self._high)
+
+
+def _read_parts(part: str, text: str) -> list[_Bounds]:
+    invalid = InvalidInput(
+        f"{printable(text)!r} is not a version range: write one such as '>=1.2 <2' or '^1.2'."
+    )
     bounds = []
     rest = part.replace(",", " ").strip()
-    if rest in ("", "*"):
-        return []
+    if not rest:
+        raise invalid
     while rest:
         match = _PART.match(rest)
-        bound = _bounds(match.group(1) or "", match.group(2)) if match else None
+        bound = _read_part(match.group(1) or "=", match.group(2)) if match else None
         if match is None or bound is None:
-            raise InvalidInput(
-                f"{printable(text)!r} is not a version range: write one such as '>=1.2 <2' or '^1.2'."
-            )
+            raise invalid
         bounds.append(bound)
         rest = rest[match.end() :].strip()
     return bounds
 
 
-def _order(tag: str) -> tuple[t.Any, ...]:
+def _read_part(operator: str, text: str) -> _Bounds | None:
+    """Return the bounds that ``operator`` and a version set, None where ``text`` is no version."""
+    wildcard = _WILDCARD.match(text)
+    floor = _FLOOR.match(text) if operator != "=" else None
+    shortened = wildcard or floor
+    written = shortened.group(1) if shortened else text
+    # What is longer than a tag can be is no version of one.
+    version = parse_version(written) if len(text) <= _TAG_LENGTH else None
+    if version is None or (wildcard and operator != "="):
+        return None
+    numbers = version.numbers
+    release = _floor(numbers)
+    if wildcard:
+        return _Bounds(release, _raised(numbers, len(numbers) - 1))
+    own = release if floor else _place(written)
+    beyond = release if floor else (*own, ())
+    prereleases_of = release if floor or version.prerelease else None
+    released = None if prereleases_of else release
+    if operator == "=":
+        return _Bounds(own, beyond)
+    if operator == ">=":
+        return _Bounds(own, prereleases_of=prereleases_of)
+    if operator == ">":
+        return _Bounds(beyond, prereleases_of=prereleases_of)
+    if operator == "<":
+        return _Bounds(high=own, released=released, prereleases_of=prereleases_of)
+    if operator == "<=":
+        return _Bounds(high=beyond, released=released, prereleases_of=prereleases_of)
+    if operator == "~":
+        return _Bounds(own, _raised(numbers, min(1, len(numbers) - 1)))
+    leading = next((place for place, number in enumerate(numbers) if number), len(numbers) - 1)
+    return _Bounds(own, _raised(numbers, leading))
+
+
+def _place(tag: str) -> _Place:
     """Return the place of a version among others; spellings of the same version have the same."""
     return version_key(tag)[:4]
 
 
-def _bounds(operator: str, text: str) -> tuple[t.Any, t.Any] | None:
-    """Return the least version, and the least one beyond, that one part of a range admits."""
-    wildcard = re.match(r"v?(\d+(?:\.\d+)*)\.[xX*](?:\.[xX*])*\Z", text)
-    # What is longer than a tag can be is no version of one.
-    version = parse_version(wildcard.group(1) if wildcard else text) if len(text) <= _TAG_LENGTH else None
-    if version is None:
-        return None
-    numbers = version.numbers
-    own = _order(text if not wildcard else wildcard.group(1))
-    least = (0,)
-    if wildcard:
-        if operator not in ("", "="):
-            return None
-        return _floor(numbers), _floor(_raised(numbers, len(numbers) - 1))
-    after = (*own, ())
-    if operator in ("", "="):
-        return own, after
-    if operator == ">=":
-        return own, None
-    if operator == ">":
-        return after, None
-    if operator == "<":
-        return least, own
-    if operator == "<=":
-        return least, after
-    if operator == "~":
-        return own, _floor(_raised(numbers, min(1, len(numbers) - 1)))
-    leading = next((place for place, number in enumerate(numbers) if number), len(numbers) - 1)
-    return own, _floor(_raised(numbers, leading))
+def _raised(numbers: tuple[int, ...], position: int) -> _Place:
+    """Return the place before all versions, prereleases too, of the next higher number at ``position``."""
+    return _floor(numbers[:position] + (numbers[position] + 1,))
 
 
-def _raised(numbers: tuple[int, ...], place: int) -> tuple[int, ...]:
-    return numbers[:place] + (numbers[place] + 1,)
-
-
-def _floor(numbers: tuple[int, ...]) -> tuple[t.Any, ...]:
+def _floor(numbers: tuple[int, ...]) -> _Place:
     """Return the place before all versions, prereleases too, that begin with ``numbers``."""
     significant = list(numbers)
     while significant and not significant[-1]:
         significant.pop()
-    return (1, significant)
+    return (1, tuple(significant))

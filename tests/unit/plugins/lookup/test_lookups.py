@@ -227,6 +227,8 @@ def test_platform_of_a_single_image_is_that_of_its_configuration(registry: Regis
 
 
 def test_tags_are_given_for_each_repository(locked: Registry, digests: dict[str, str]) -> None:
+    for tag in ("1.10.0", "20240506"):
+        images.push(locked.url, "demo/dates", images.samples()["oci"], tag, auth=AUTH)
     for tag in ("1.10.0", "1.9.0", "1.10.0-rc.1"):
         images.push(locked.url, "demo/versions", images.samples()["oci"], tag, auth=AUTH)
     demo, versions = f"'{locked.host}/demo/app'", f"'{locked.host}/demo/versions'"
@@ -239,6 +241,9 @@ def test_tags_are_given_for_each_repository(locked: Registry, digests: dict[str,
         TAGS.format(f"{versions}, include='regex:('"),
         TAGS.format(f"{versions}, exclude='1.9|1.10'"),
         TAGS.format(f"'{locked.host}/demo/app:1.4.2'"),
+        TAGS.format(f"'{locked.host}/demo/dates', sort='version', strict_versions=true"),
+        TAGS.format(f"'{locked.host}/demo/dates', sort='version'"),
+        TAGS.format(f"{versions}, sort='version', strict_versions='maybe'"),
         variables=GOOD,
     )
     assert answers.values[:5] == [
@@ -251,6 +256,8 @@ def test_tags_are_given_for_each_repository(locked: Registry, digests: dict[str,
     assert "'regex:(' in include is not a regular expression" in str(answers.errors[5])
     assert "'1.9|1.10' in exclude can match no tag" in str(answers.errors[6])
     assert "must be a repository: leave out the tag and the digest." in str(answers.errors[7])
+    assert answers.values[8:10] == [["20240506", "1.10.0"], ["1.10.0", "20240506"]]
+    assert "strict_versions must be true or false." in str(answers.errors[10])
 
 
 # What is sent

@@ -169,9 +169,12 @@ class TestPolicy:
         result = pruned(registry.url, "why/app", check_mode=True, protect=["why/app:b-41"], **ALL)
         (repository,) = result["repositories"]
         why = {one["tag"]: one["why"] for one in [*repository["delete"], *repository["keep"]]}
-        assert why["b-40"] == "old"
+        assert why["b-40"] == "old: 40 days old, kept until 30 days"
+        assert why["b-1"] == "old: 24 hours old, kept until 30 days"
+        (first,) = [one for one in repository["delete"] if one["tag"] == "b-40"]
+        assert (first["rule"], first["reason"]) == ("old", "40 days old, kept until 30 days")
         assert why["b-41"] == "protected: why/app:b-41"
-        assert why["b-epoch"] == why["b-future"] == why["b-none"] == "its age is unknown"
+        assert why["b-epoch"] == why["b-future"] == why["b-none"] == "old: its age is unknown"
         assert why["stable"] == "no rule names it"
         assert why[images.referrers_tag(OLDEST)] == f"with {OLDEST.digest}"
         created = {one["tag"]: one["created"] for one in repository["keep"]}
@@ -456,6 +459,17 @@ class TestRepositories:
                 f"teem/* in repositories matches no repository in the catalog of {server.host}"
             )
             assert name.startswith(f"{server.host}/team/gone does not exist")
+
+    def test_rules_may_be_about_labels(self, pruned: Pruner) -> None:
+        with HostileRegistry() as server:
+            for tag, tier in (("a", "ci"), ("b", "live"), ("c", "ci")):
+                server.add("a/app", aged(tag, labels={"tier": tier}), tag)
+            rules = [{"name": "ci", "match": {"labels": {"tier": "ci"}}, "delete": True}]
+            result = pruned(server.url, "a/app", rules=rules, max_delete_percent=100.0)
+            assert server.repositories["a/app"].tags.keys() == {"b"}
+            assert [one["why"] for one in result["repositories"][0]["delete"]] == [
+                "ci: has the labels tier"
+            ] * 2
 
     def test_entries_of_protect_that_match_nothing_are_warned_about(
         self, pruned: Pruner, events: RecordedEvents

@@ -85,6 +85,24 @@ def test_what_is_no_version(tag: str) -> None:
     assert parse_version(tag) is None
 
 
+@pytest.mark.parametrize("tag", ["1.4", "v1.4.2-rc.1", "1.4.2-alpine", "2024.05.06", "1.4.2-3-g4b26997"])
+def test_a_strict_version_has_a_dot(tag: str) -> None:
+    assert parse_version(tag, strict=True) == parse_version(tag) is not None
+    assert version_key(tag, strict=True) == version_key(tag)
+
+
+@pytest.mark.parametrize(
+    "tag", ["1", "v2", "8675309", "20240506", "20240506-2", "1-alpine", "1-rc.1", "1.", "latest"]
+)
+def test_without_a_dot_a_tag_is_no_strict_version(tag: str) -> None:
+    assert parse_version(tag, strict=True) is None
+    assert sorted(["0.1", tag, "0.1-rc.1"], key=lambda one: version_key(one, strict=True)) == [
+        tag,
+        "0.1-rc.1",
+        "0.1",
+    ]
+
+
 TAGS = st.from_regex(r"[v0-9a-c][0-9a-c._-]{0,6}|[0-9]\.[0-9]{1,2}(-rc|-alpine|rc)?[0-9]?", fullmatch=True)
 
 

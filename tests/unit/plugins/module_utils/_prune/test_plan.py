@@ -26,8 +26,8 @@ def digest(number: int) -> str:
     return f"sha256:{number:064x}"
 
 
-def planned(tag: str, why: str, number: int = 1) -> PlannedTag:
-    return PlannedTag(tag, digest(number), None, why)
+def planned(tag: str, reason: str, number: int = 1, rule: str | None = None) -> PlannedTag:
+    return PlannedTag(tag, digest(number), None, f"{rule}: {reason}" if rule else reason, rule, reason)
 
 
 def plan(candidates: t.Sequence[PlannedTag], kept: int, digests: int = 2) -> RepositoryPlan:
@@ -43,18 +43,24 @@ def plan(candidates: t.Sequence[PlannedTag], kept: int, digests: int = 2) -> Rep
 
 class TestDiff:
     def test_few_candidates_are_named_with_their_rule(self) -> None:
-        candidates = [planned(f"build-{number}", "builds", number) for number in (1, 2, 3)]
+        candidates = [
+            planned(f"build-{number}", f"{number} days old", number, "builds") for number in (1, 2, 3)
+        ]
         assert diff_of([plan(candidates, 7)]) == {
             "before": "r.example.com/team/app: 10 tags\n"
-            f"  build-1 {digest(1)} (builds)\n"
-            f"  build-2 {digest(2)} (builds)\n"
-            f"  build-3 {digest(3)} (builds)\n",
+            f"  build-1 {digest(1)} (builds: 1 days old)\n"
+            f"  build-2 {digest(2)} (builds: 2 days old)\n"
+            f"  build-3 {digest(3)} (builds: 3 days old)\n",
             "after": "r.example.com/team/app: 7 tags, 2 digests and 12345 bytes less\n",
         }
 
     def test_many_are_summed_up_by_rule(self) -> None:
-        candidates = [planned(f"build-{number:04}", "builds") for number in range(2000)]
-        candidates += [planned(f"pr-{number:04}", "pull requests") for number in range(600)]
+        candidates = [
+            planned(f"build-{number:04}", f"{number} days old", rule="builds") for number in range(2000)
+        ]
+        candidates += [
+            planned(f"pr-{number:04}", "matches pr-*", rule="pull requests") for number in range(600)
+        ]
         candidates += [
             planned(f"sha256-{number:064x}.sig", f"with {digest(number)}") for number in range(400)
         ]
@@ -62,7 +68,7 @@ class TestDiff:
             "r.example.com/team/app: 4000 tags\n"
             "  2000 tags, build-0000 to build-1999 (builds)\n"
             "  600 tags, pr-0000 to pr-0599 (pull requests)\n"
-            f"  400 tags, sha256-{0:064x}.sig to sha256-{399:064x}.sig (companions of digests that go)\n"
+            f"  400 tags, sha256-{0:064x}.sig to sha256-{399:064x}.sig (with their image)\n"
         )
 
     def test_repositories_with_nothing_to_delete_are_not_in_it(self) -> None:
@@ -80,6 +86,15 @@ class TestPlanFile:
         assert path.read_bytes() == raw
         assert read_plans(str(path)) == plans
 
+    def test_a_plan_without_rule_and_reason_is_read(self, tmp_path: pathlib.Path) -> None:
+        path = tmp_path / "plan"
+        entry = plan([planned("a", "matches a", rule="old")], 0).to_dict()
+        for key in ("rule", "reason"):
+            del entry["delete"][0][key]
+        path.write_text(json.dumps({"format": PLAN_FORMAT, "repositories": [entry]}))
+        (found,) = read_plans(str(path))
+        assert found.delete == (PlannedTag("a", digest(1), None, "old: matches a", None, "old: matches a"),)
+
     @pytest.mark.parametrize(
         "change",
         [
@@ -94,6 +109,8 @@ class TestPlanFile:
             {"keep": [{**planned("a", "b").to_dict(), "digest": "sha256:1"}]},
             {"keep": [{**planned("a", "b").to_dict(), "why": None}]},
             {"keep": [{**planned("a", "b").to_dict(), "created": 5}]},
+            {"keep": [{**planned("a", "b").to_dict(), "rule": 5}]},
+            {"keep": [{**planned("a", "b").to_dict(), "reason": None}]},
             {"digests": ["sha256:../../x"]},
             {"bytes": "5"},
             {"bytes": True},

@@ -17,8 +17,6 @@ from ansible_collections.ocikit.registry.plugins.module_utils._oci.content impor
     OCI_MANIFEST,
     SCHEMA1_SIGNED,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.digest_tags import subject_of_tag
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.quantities import known_age, parse_duration
 from ansible_collections.ocikit.registry.plugins.module_utils._prune.policy import (
     ManifestRecord,
     RetentionPlan,
@@ -29,8 +27,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._prune.protection 
     Protection,
     read_protect,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._prune.rules import parse_rules
-from ansible_collections.ocikit.registry.plugins.module_utils._prune.version_ranges import VersionRange
+from ansible_collections.ocikit.registry.plugins.module_utils._prune.rules import label_names, parse_rules
 
 NOW = 1_800_000_000.0
 DAY = 86400.0
@@ -91,7 +88,7 @@ class TestRules:
     def test_delete_takes_what_matches(self) -> None:
         made = plan(BUILDS, {"name": "builds", "match": {"tags": ["b*"], "exclude": ["b1"]}, "delete": True})
         assert deleted(made) == ["b10", "b20", "b40"]
-        assert reasons(made)["b10"] == "builds"
+        assert reasons(made)["b10"] == "builds: matches b*"
 
     @pytest.mark.parametrize("first", ["keep", "delete"])
     def test_keep_beats_delete_in_any_order(self, first: str) -> None:
@@ -101,7 +98,7 @@ class TestRules:
         ]
         made = plan(BUILDS, *sorted(rules, key=lambda rule: rule["name"] != first))
         assert deleted(made) == ["b1", "b10", "b40"]
-        assert reasons(made)["b20"] == "keep"
+        assert reasons(made)["b20"] == "keep: matches b20"
 
     def test_older_and_younger(self) -> None:
         assert deleted(plan(BUILDS, {"match": {"tags": ["*"]}, "delete": True, "older_than": "15d"})) == [
@@ -120,6 +117,64 @@ class TestRules:
 
     def test_keep_last_alone_deletes_nothing(self) -> None:
         assert not deleted(plan(BUILDS, {"match": {"tags": ["*"]}, "keep_last": 1}))
+
+    def test_keep_last_counts_images_and_keeps_all_their_tags(self) -> None:
+        """latest, 1 and 1.4 are names of the newest image: they do not fill the count, and they stay."""
+        tags = {"1.2.0": 1, "1.3.0": 2, "1.3": 2, "1.4.0": 3, "1.4": 3, "1": 3, "latest": 3}
+        known = facts(tags, {1: image(30), 2: image(20), 3: image(10)})
+        rule = {"name": "releases", "match": {"version": ">=1"}, "keep_last": 2, "by": "version"}
+        clean_up = {"name": "rest", "match": {"tags": ["*"]}, "delete": True}
+        made = plan(known, rule, clean_up)
+        assert deleted(made) == ["1.2.0"]
+        assert reasons(made) == {
+            "1": "releases: newest 2, as 1.4.0 is the same image",
+            "1.2.0": "rest: matches *",
+            "1.3": "releases: newest 2",
+            "1.3.0": "releases: newest 2",
+            "1.4": "releases: newest 2",
+            "1.4.0": "releases: newest 2",
+            "latest": "releases: newest 2, as 1.4.0 is the same image",
+        }
+        assert deleted(plan(known, {**rule, "by": "created"}, clean_up)) == ["1.2.0"]
+        assert deleted(plan(known, {**rule, "keep_last": 0}, clean_up)) == sorted(tags)
+
+    def test_keep_last_may_count_tags(self) -> None:
+        known = facts(
+            {"1.2.0": 1, "1.3.0": 2, "1.4": 3, "1.4.0": 3, "latest": 3},
+            {1: image(3), 2: image(2), 3: image(1)},
+        )
+        rule = {"match": {"tags": ["1*"]}, "delete": True, "keep_last": 2, "count": "tags", "by": "version"}
+        made = plan(known, rule, {"match": {"tags": ["latest"]}, "delete": True})
+        assert deleted(made) == ["1.2.0", "1.3.0", "latest"]
+        assert reasons(made)["1.4"] == "rule 1: newest 2"
+
+    def test_an_image_counts_in_each_group_that_it_has_a_tag_in(self) -> None:
+        known = facts(
+            {"main-1": 1, "main-2": 2, "dev-1": 2, "dev-2": 3, "dev-3": 4},
+            {number: image(10 - number) for number in (1, 2, 3, 4)},
+        )
+        rule = {"match": {"tags": ["*-*"]}, "delete": True, "keep_last": 1, "group": r"regex:(.*)-\d+"}
+        made = plan(known, rule)
+        assert deleted(made) == ["dev-2", "main-1"]
+        assert reasons(made)["dev-1"] == "rule 1: newest 1 of main, as main-2 is the same image"
+
+    def test_the_newest_version_of_an_image_decides_its_place(self) -> None:
+        known = facts({"1.0": 1, "3.0": 1, "2.0": 2}, {1: image(9), 2: image(1)})
+        rule = {"match": {"tags": ["*"]}, "delete": True, "keep_last": 1, "by": "version"}
+        assert deleted(plan(known, rule)) == ["2.0"]
+
+    @pytest.mark.parametrize("odd", ["8675309", "20240506", "v20240506", "20240506-2", "42"])
+    def test_versions_have_a_dot_unless_a_rule_says_otherwise(self, odd: str) -> None:
+        """Hashes and dates of all digits must not push releases out."""
+        known = facts({"1.0.0": 1, "1.1.0": 2, odd: 3}, {1: image(9), 2: image(5), 3: image(1)})
+        rule = {"match": {"tags": ["*"]}, "delete": True, "keep_last": 1, "by": "version"}
+        made = plan(known, rule)
+        assert deleted(made) == ["1.0.0"]
+        assert reasons(made)[odd] == "no rule names it"
+        assert deleted(plan(known, {**rule, "strict_versions": False})) == ["1.0.0", "1.1.0"]
+        above = {"match": {"version": ">=1.1"}, "delete": True}
+        assert deleted(plan(known, above)) == ["1.1.0"]
+        assert deleted(plan(known, {**above, "strict_versions": False})) == sorted(["1.1.0", odd])
 
     def test_keep_last_by_version_and_group(self) -> None:
         tags = ["1.0.0", "1.9.0", "1.10.0", "2.0.0", "2.1.0-rc.1", "latest"]
@@ -141,7 +196,8 @@ class TestRules:
         )
         made = plan(known, {"match": {"tags": ["*"]}, "delete": True, "keep_last": 1, "group": r"(.*)-\d+"})
         assert deleted(made) == ["dev-1", "main-1"]
-        assert reasons(made)["other"] == "no rule names it"
+        assert reasons(made)["other"] == "rule 1: it has no group"
+        assert reasons(made)["dev-1"] == "rule 1: not among the newest 1 of dev"
 
     def test_equal_dates_are_told_apart_by_version(self) -> None:
         known = facts({"1.9": 1, "1.10": 2, "1.2": 3}, {1: image(5), 2: image(5), 3: image(5)})
@@ -155,8 +211,10 @@ class TestRules:
         known = facts({"odd": 1, "new": 2, "old": 3}, {1: image(age), 2: image(1), 3: image(90)})
         rule = {"match": {"tags": ["*"]}, "delete": True, "older_than": "30d"}
         assert deleted(plan(known, rule)) == ["old"]
-        assert reasons(plan(known, rule))["odd"] == "its age is unknown"
+        assert reasons(plan(known, rule))["odd"] == "rule 1: its age is unknown"
         assert deleted(plan(known, rule, delete_unknown_age=True)) == ["odd", "old"]
+        very_old = reasons(plan(known, rule, delete_unknown_age=True))["odd"]
+        assert very_old == "rule 1: of unknown age, taken for very old, kept until 30 days"
         last = {"match": {"tags": ["*"]}, "delete": True, "keep_last": 1}
         assert deleted(plan(known, last)) == ["old"]
         assert deleted(plan(known, last, delete_unknown_age=True)) == ["odd", "old"]
@@ -174,7 +232,7 @@ class TestRules:
     def test_an_age_that_a_keep_rule_asks_for_and_nobody_knows_keeps(self, keep: dict[str, t.Any]) -> None:
         known = facts({"odd": 1, "new": 2, "nova": 3}, {1: image(None), 2: image(1), 3: image(2)})
         rules = [{"match": {"tags": ["o*", "new"]}, **keep}, {"match": {"tags": ["*"]}, "delete": True}]
-        assert reasons(plan(known, *rules))["odd"] == "its age is unknown"
+        assert reasons(plan(known, *rules))["odd"] == "rule 1: its age is unknown"
         assert "nova" in deleted(plan(known, *rules))
 
     def test_an_unknown_age_is_none_of_the_business_of_a_rule_that_asks_for_no_age(self) -> None:
@@ -204,8 +262,22 @@ class TestRules:
             ({"match": {"tags": ["*"], "exclude": ["a,b"]}, "delete": True}, "in match.exclude .* one entry"),
             ({"match": {"tags": ["*"]}, "delete": True, "group": "major"}, "keep_last"),
             ({"match": {"tags": ["*"]}, "delete": True, "keep_last": 1, "group": "("}, "regular expression"),
+            ({"match": {"tags": ["*"]}, "delete": True, "keep_last": 1, "group": ""}, "empty group"),
             ({"match": {"version": "newest"}, "delete": True}, "version range"),
+            ({"match": {"version": ""}, "delete": True}, "version range"),
             ({"match": {"tags": ["*"]}, "delete": True, "older_than": "soon"}, "duration"),
+            (
+                {"match": {"tags": ["*"]}, "delete": True, "older_than": ""},
+                "older_than of the policy's rule 1: ''",
+            ),
+            ({"match": {"tags": ["*"]}, "keep": True, "younger_than": "6m"}, "write 6min or 6mo"),
+            ({"match": {"labels": {"a": 1.1}}, "delete": True}, "label a .* has the value 1.1, .* quote it"),
+            ({"match": {"labels": {"a": True}}, "delete": True}, "quote it"),
+            (
+                {"match": {"labels": {"a": "regex:("}}, "delete": True},
+                "match.labels is not a regular expression",
+            ),
+            ({"match": {"labels": {}}, "delete": True}, "does not say what it matches"),
         ],
     )
     def test_bad_rules_are_refused_in_a_sentence(self, rule: dict[str, t.Any], part: str) -> None:
@@ -215,6 +287,157 @@ class TestRules:
     def test_no_rules_at_all_are_refused(self) -> None:
         with pytest.raises(InvalidInput, match="no rules"):
             parse_rules([])
+
+
+class TestLabels:
+    KNOWN = facts(
+        {"a": 1, "b": 2, "c": 3, "d": 4},
+        {
+            1: image(9)._replace(labels=(("tier", "ci"),)),
+            2: image(8)._replace(labels=(("tier", "production"),)),
+            3: image(7)._replace(labels=(("tier", None),)),
+            4: image(6),
+        },
+    )
+
+    @pytest.mark.parametrize(
+        ("pattern", "matching"),
+        [
+            ("ci", ["a"]),
+            ("*", ["a", "b"]),
+            ("regex:c.|prod.*", ["a", "b"]),
+            ("", ["a", "b"]),
+            ("p*", ["b"]),
+            ("none", []),
+        ],
+    )
+    def test_a_rule_is_about_images_with_its_labels(self, pattern: str, matching: list[str]) -> None:
+        assert deleted(plan(self.KNOWN, {"match": {"labels": {"tier": pattern}}, "delete": True})) == matching
+
+    def test_all_that_is_given_must_hold(self) -> None:
+        rule = {"match": {"labels": {"tier": "*"}, "tags": ["b", "c"]}, "delete": True}
+        assert deleted(plan(self.KNOWN, rule)) == ["b"]
+        assert reasons(plan(self.KNOWN, rule))["b"] == "rule 1: matches b, has the labels tier"
+        assert not deleted(
+            plan(self.KNOWN, {"match": {"labels": {"tier": "*", "other": ""}}, "delete": True})
+        )
+
+    def test_labels_that_could_not_be_read_keep(self) -> None:
+        keep = {"name": "production", "match": {"labels": {"tier": "production"}}, "keep": True}
+        made = plan(self.KNOWN, keep, {"match": {"tags": ["*"]}, "delete": True})
+        assert deleted(made) == ["a", "c"]
+        assert reasons(made)["d"] == "production: its labels cannot be read"
+        assert reasons(made)["b"] == "production: has the labels tier"
+
+    def test_rules_say_which_labels_they_need(self) -> None:
+        rules = [
+            {"match": {"labels": {"a": "", "b": "x"}}, "keep": True},
+            {"match": {"tags": ["*"]}, "delete": True},
+        ]
+        assert label_names(parse_rules(rules)) == {"a", "b"}
+
+
+class TestReasons:
+    """Each tag has the rule that decided about it, and the condition."""
+
+    @pytest.mark.parametrize(
+        ("rule", "expected"),
+        [
+            (
+                {"delete": True, "older_than": "30d"},
+                {
+                    "b10": (False, "old builds", "10 days old, kept until 30 days"),
+                    "b40": (True, "old builds", "40 days old, kept until 30 days"),
+                },
+            ),
+            (
+                {"delete": True, "younger_than": "15d"},
+                {
+                    "b10": (True, "old builds", "10 days old, kept after 15 days"),
+                    "b40": (False, "old builds", "40 days old, kept after 15 days"),
+                },
+            ),
+            (
+                {"delete": True, "older_than": "15d", "younger_than": "1mo"},
+                {
+                    "b20": (True, "old builds", "20 days old, deleted between 15 days and 30 days"),
+                    "b40": (False, "old builds", "40 days old, deleted between 15 days and 30 days"),
+                },
+            ),
+            (
+                {"keep": True, "younger_than": "30d"},
+                {
+                    "b10": (False, "old builds", "10 days old, kept until 30 days"),
+                    "b40": (False, None, "no rule deletes it"),
+                },
+            ),
+            (
+                {"keep": True, "older_than": "30d"},
+                {
+                    "b10": (False, None, "no rule deletes it"),
+                    "b40": (False, "old builds", "40 days old, kept after 30 days"),
+                },
+            ),
+            (
+                {"delete": True, "keep_last": 2},
+                {
+                    "b10": (False, "old builds", "newest 2"),
+                    "b40": (True, "old builds", "not among the newest 2"),
+                },
+            ),
+            (
+                {"delete": True, "keep_last": 1, "older_than": "12h"},
+                {
+                    "b1": (False, "old builds", "newest 1"),
+                    "b40": (True, "old builds", "40 days old, kept until 12 hours; not among the newest 1"),
+                },
+            ),
+            (
+                {"keep_last": 2},
+                {"b1": (False, "old builds", "newest 2"), "b40": (False, None, "no rule deletes it")},
+            ),
+            (
+                {"delete": True},
+                {"b40": (True, "old builds", "matches b*")},
+            ),
+        ],
+    )
+    def test_rule_and_condition(
+        self, rule: dict[str, t.Any], expected: dict[str, tuple[bool, str | None, str]]
+    ) -> None:
+        made = plan(BUILDS, {"name": "old builds", "match": {"tags": ["b*"]}, **rule})
+        found = {one.tag: (one.delete, one.rule, one.reason) for one in made.verdicts}
+        assert {tag: found[tag] for tag in expected} == expected
+        for one in made.verdicts:
+            assert one.why == (f"{one.rule}: {one.reason}" if one.rule else one.reason)
+
+    def test_a_rule_that_keeps_is_named_before_one_that_would_delete_later(self) -> None:
+        made = plan(
+            BUILDS,
+            {"name": "old", "match": {"tags": ["*"]}, "delete": True, "older_than": "30d"},
+            {"name": "first", "match": {"tags": ["b1"]}, "keep": True},
+        )
+        assert reasons(made)["b1"] == "first: matches b1"
+        assert reasons(made)["b10"] == "old: 10 days old, kept until 30 days"
+
+    def test_protection_is_named_before_rules(self) -> None:
+        made = plan(BUILDS, {"match": {"tags": ["*"]}, "keep": True}, protect=["b1"])
+        assert (made.verdicts[0].rule, made.verdicts[0].reason) == (None, "protected: b1")
+
+    def test_groups_are_named(self) -> None:
+        known = facts({"1.4.0": 1, "1.4.1": 2, "1.5.0": 3}, {number: image(number) for number in (1, 2, 3)})
+        rule = {
+            "match": {"version": "1.x"},
+            "delete": True,
+            "keep_last": 1,
+            "by": "version",
+            "group": "minor",
+        }
+        assert reasons(plan(known, rule)) == {
+            "1.4.0": "rule 1: not among the newest 1 of 1.4",
+            "1.4.1": "rule 1: newest 1 of 1.4",
+            "1.5.0": "rule 1: newest 1 of 1.5",
+        }
 
 
 class TestWhatIsNeeded:
@@ -379,55 +602,28 @@ class TestWhatIsNeeded:
         )
 
 
-class TestParts:
-    @pytest.mark.parametrize(
-        "text, inside, outside",
-        [
-            (">=1.2 <2", ["1.2", "1.2.0", "v1.9.9", "2.0.0-rc.1"], ["1.1.9", "2", "1.2.0-rc1", "3"]),
-            ("^1.2", ["1.2.0", "1.9"], ["2.0", "2.0.0-rc1", "1.1"]),
-            ("~1.2.3", ["1.2.3", "1.2.9"], ["1.3.0", "1.2.2"]),
-            ("1.x", ["1.0", "1.9.9"], ["2.0", "0.9"]),
-            ("^0.2.3", ["0.2.3", "0.2.9"], ["0.3.0"]),
-            ("<1 || >=3", ["0.1", "3.0"], ["1.0", "2"]),
-            ("=1.4", ["1.4", "1.4.0"], ["1.4.1"]),
-            (">1.4, <=1.6", ["1.4.1", "1.6.0"], ["1.4.0", "1.4", "1.6.1"]),
-            ("*", ["0.1", "9"], []),
-        ],
-    )
-    def test_version_ranges(self, text: str, inside: list[str], outside: list[str]) -> None:
-        found = VersionRange(text)
-        assert [tag for tag in inside if not found.holds(tag)] == []
-        assert [tag for tag in outside if found.holds(tag)] == []
-
-    def test_durations(self) -> None:
-        assert [parse_duration(text) for text in ("90s", "2m", "1h", "1d12h", "2w", "1y")] == [
-            90, 120, 3600, 129600, 1209600, 31536000,
-        ]  # fmt: skip
-        for text in ("", "5", "d", "1x", "1d 2h", "-1d", "1.5d"):
-            with pytest.raises(InvalidInput):
-                parse_duration(text)
-
-    def test_ages_that_cannot_be_true_are_unknown(self) -> None:
-        assert known_age(NOW - 5, NOW) == 5
-        assert known_age(NOW + 5, NOW) == 0
-        for created in (None, 0.0, -62135596800.0, 315532800.0, NOW + 2 * DAY):
-            assert known_age(created, NOW) is None
-
-    def test_companions(self) -> None:
-        hexadecimal = f"{7:064x}"
-        for name in (f"sha256-{hexadecimal}", f"sha256-{hexadecimal}.sig", f"sha256-{hexadecimal}.sbom"):
-            assert subject_of_tag(name) == f"sha256:{hexadecimal}"
-        for name in ("latest", "sha256-12", f"sha256-{hexadecimal}.zip", f"sha1-{hexadecimal}"):
-            assert subject_of_tag(name) is None
-
-
 # What holds for every repository and policy.
 
 NUMBERS = st.integers(0, 11)
 AGES = st.one_of(st.none(), st.sampled_from([-9.0, 0.5, 1.0, 5.0, 30.0, 400.0, 30000.0]))
 TAGS = st.one_of(
     st.sampled_from(
-        ["latest", "1.0", "1.1", "1.1.0-rc.1", "2.0", "v2.1", "a-1", "a-2", "b-1", "b-2", "nightly"]
+        [
+            "latest",
+            "1",
+            "1.0",
+            "1.1",
+            "1.1.0-rc.1",
+            "2.0",
+            "2.0-rc.1",
+            "v2.1",
+            "20240506",
+            "a-1",
+            "a-2",
+            "b-1",
+            "b-2",
+            "nightly",
+        ]
     ),
     st.builds(
         lambda number, tail: f"sha256-{number:064x}{tail}", NUMBERS, st.sampled_from(["", ".sig", ".att"])
@@ -448,6 +644,9 @@ def repositories(draw: st.DrawFn) -> Snapshot:
             subject = draw(st.sampled_from(range(number))) if kind == "referrer" and number else None
             manifests[number] = image(draw(AGES), draw(st.lists(st.integers(0, 5), max_size=3)), subject)
     numbers = st.one_of(st.none(), st.sampled_from(sorted(manifests)), st.sampled_from(sorted(manifests)))
+    for number, manifest in manifests.items():
+        labels = draw(st.sampled_from([(), (("tier", None),), (("tier", "ci"),), (("tier", "live"),)]))
+        manifests[number] = manifest._replace(labels=labels)
     return facts(draw(st.dictionaries(TAGS, numbers, max_size=10)), manifests)
 
 
@@ -460,7 +659,10 @@ def rules(draw: st.DrawFn, action: str | None = None) -> dict[str, t.Any]:
     if draw(st.booleans()):
         rule["match"]["exclude"] = draw(patterns)
     if draw(st.integers(0, 3)) == 0:
-        rule["match"]["version"] = draw(st.sampled_from([">=1.0 <2", "^2", "1.x"]))
+        rule["match"]["version"] = draw(st.sampled_from([">=1.0 <2", "^2", "1.x", "<1.1"]))
+    if draw(st.integers(0, 3)) == 0:
+        rule["match"]["labels"] = {"tier": draw(st.sampled_from(["", "ci", "l*"]))}
+    rule["strict_versions"] = draw(st.booleans())
     chosen = action or draw(st.sampled_from(["keep", "delete", "delete", "last", "both"]))
     if chosen in ("keep", "delete"):
         rule[chosen] = True
@@ -468,6 +670,7 @@ def rules(draw: st.DrawFn, action: str | None = None) -> dict[str, t.Any]:
         rule["keep_last"] = draw(st.integers(0, 3))
         rule["delete"] = chosen == "both"
         rule["by"] = draw(st.sampled_from(["created", "version"]))
+        rule["count"] = draw(st.sampled_from(["images", "tags"]))
         if draw(st.booleans()):
             rule["group"] = draw(st.sampled_from(["major", "minor", r"(.*)-\d+"]))
     if draw(st.booleans()):
@@ -569,6 +772,46 @@ def test_nothing_that_is_protected_is_deleted(
     assert not stay & set(made.digests)
     below = {tag for tag, one in known.tags.items() if one and protected & children(known, one)}
     assert not below & set(deleted(made))
+
+
+@settings(max_examples=200, deadline=None)
+@given(repositories(), POLICIES, st.sets(NUMBERS, max_size=2), st.sets(st.integers(0, 5), max_size=2))
+def test_nothing_whose_id_or_tag_is_protected_is_deleted(
+    known: Snapshot, policy: list[dict[str, t.Any]], numbers: set[int], blobs: set[int]
+) -> None:
+    """The first blob is the configuration, whose digest is the ID of the image."""
+    tags = sorted(known.tags)[: len(numbers)]
+    ids = {digest(1_000_000 + blob) for blob in blobs}
+    made = plan(known, *policy, protect=[*tags, *(identifier[7:] for identifier in ids)])
+    protected = {
+        one for one, manifest in known.manifests.items() if manifest.blobs and manifest.blobs[0][0] in ids
+    }
+    assert not needs(known, protected) & set(made.digests)
+    assert not set(tags) & set(deleted(made))
+    assert not {tag for tag, one in known.tags.items() if one and protected & children(known, one)} & set(
+        deleted(made)
+    )
+
+
+@settings(max_examples=300, deadline=None)
+@given(repositories(), POLICIES, st.integers(0, 4), st.sampled_from(["created", "version"]))
+def test_keep_last_keeps_all_tags_of_as_many_images(
+    known: Snapshot, policy: list[dict[str, t.Any]], count: int, by: str
+) -> None:
+    rule = {"name": "last", "match": {"tags": ["*"]}, "keep_last": count, "by": by}
+    made = plan(known, rule, *policy, delete_unknown_age=True)
+    tags = {tag: one for tag, one in known.tags.items() if one and not tag.startswith("sha256-")}
+    countable = {one for tag, one in tags.items() if by == "created" or "." in tag}
+    gone = {verdict.digest for verdict in made.candidates if verdict.digest in countable}
+    whole = {one for one in countable if one not in gone}
+    assert len(whole) >= min(count, len(countable))
+
+
+@settings(max_examples=200, deadline=None)
+@given(repositories(), st.sampled_from(["<2", "<=2.0", "^1.0", "~1.0", "1.x", ">=1 <2"]))
+def test_an_upper_bound_deletes_no_prerelease_of_its_version(known: Snapshot, versions: str) -> None:
+    made = plan(known, {"match": {"version": versions}, "delete": True}, delete_unknown_age=True)
+    assert "2.0-rc.1" not in deleted(made)
 
 
 @settings(max_examples=200, deadline=None)

@@ -32,7 +32,14 @@ def digest(number: int) -> str:
 
 def planned(count: int) -> tuple[PlannedTag, ...]:
     return tuple(
-        PlannedTag(f"build-{number}", digest(number), "2026-01-01T00:00:00Z", "old builds")
+        PlannedTag(
+            f"build-{number}",
+            digest(number),
+            "2026-01-01T00:00:00Z",
+            "old builds: 40 days old, kept until 30 days",
+            "old builds",
+            "40 days old, kept until 30 days",
+        )
         for number in range(count)
     )
 

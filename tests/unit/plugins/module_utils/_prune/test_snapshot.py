@@ -41,11 +41,19 @@ def made(text: str, day: int | None = 1, **more: t.Any) -> images.Image:
     return images.image({"file": text}, created=DAY.format(day) if day else None, **more)
 
 
-def read(connect: Connect, url: str, repository: str, cache: pathlib.Path | None = None) -> Snapshot:
+def read(
+    connect: Connect,
+    url: str,
+    repository: str,
+    cache: pathlib.Path | None = None,
+    labels: t.Collection[str] = (),
+) -> Snapshot:
     connection, client = connect(url, retries=0)
     directory = str(cache) if cache else None
     facts = take_snapshot(
-        Repository(client, repository, 4), SnapshotCache(directory, client.endpoint.name, repository)
+        Repository(client, repository, 4),
+        SnapshotCache(directory, client.endpoint.name, repository),
+        labels=labels,
     )
     assert facts is not None
     return facts
@@ -112,28 +120,6 @@ def test_the_date_comes_from_the_first_source_that_tells_it(
     assert read(connect, registry.url, repository).manifests[image.digest].created == parse_time(expected)
 
 
-def test_times() -> None:
-    moment = 1767225600.0
-    for text in (
-        "2026-01-01T00:00:00Z",
-        "2026-01-01T00:00:00.123456789Z",
-        "2026-01-01t01:30:00+01:30",
-        "2025-12-31 19:00:00-0500",
-    ):
-        assert parse_time(text) == moment
-    for wrong in (
-        None,
-        5,
-        "",
-        "2026-01-01",
-        "2026-13-01T00:00:00Z",
-        "0001-01-01T00:00:00+14:00",
-        "2026-01-01T00:00:00",
-    ):
-        assert parse_time(wrong) is None
-    assert parse_time("0001-01-01T00:00:00Z") == -62135596800.0
-
-
 def test_a_schema1_image_is_read(connect: Connect) -> None:
     with Registry(schema1=True) as server:
         images.push_schema1(server.url, "old/app", "old")
@@ -179,6 +165,74 @@ def test_what_a_signature_is_about_is_read_even_without_a_tag(connect: Connect, 
     facts = read(connect, registry.url, "facts/untagged")
     assert facts.tags == {tag: signature.digest}
     assert facts.manifests.keys() == {image.digest, signature.digest}
+
+
+class TestLabels:
+    """Rules ask for labels; an index has what all images in it have in common."""
+
+    NAMES = ("tier", "team")
+
+    def labels(
+        self, connect: Connect, server: HostileRegistry, cache: pathlib.Path | None = None
+    ) -> dict[str, dict[str, str | None]]:
+        facts = read(connect, server.url, "a/b", cache, self.NAMES)
+        return {tag: facts.labels(tag) for tag in facts.tags}
+
+    def test_images_indexes_and_artifacts(self, connect: Connect) -> None:
+        live, other = (
+            made("live", labels={"tier": "live", "team": "a", "x": "y"}),
+            made("other", labels={"tier": "live"}),
+        )
+        dated = made(
+            "dated",
+            None,
+            labels={"tier": "ci"},
+            annotations={"org.opencontainers.image.created": DAY.format(1)},
+        )
+        with HostileRegistry() as server:
+            for tag, image in {
+                "live": live,
+                "other": other,
+                "dated": dated,
+                "multi": images.index([live, other], attestations=True),
+                "nested": images.index([images.index([live, other]), live]),
+                "mixed": images.index([live, dated]),
+                "artifact": images.artifact("application/vnd.example.thing"),
+            }.items():
+                server.add("a/b", image, tag)
+            assert self.labels(connect, server) == {
+                "live": {"tier": "live", "team": "a"},
+                "other": {"tier": "live", "team": None},
+                "dated": {"tier": "ci", "team": None},
+                "multi": {"tier": "live", "team": None},
+                "nested": {"tier": "live", "team": None},
+                "mixed": {"tier": None, "team": None},
+                "artifact": {"tier": None, "team": None},
+            }
+
+    def test_a_label_that_cannot_be_read_is_unknown(self, connect: Connect, tmp_path: pathlib.Path) -> None:
+        live, gone = made("live", labels={"tier": "live"}), made("gone", labels={"tier": "live"})
+        with HostileRegistry() as server:
+            for tag, image in {"live": live, "gone": gone, "multi": images.index([live, gone])}.items():
+                server.add("a/b", image, tag)
+            config = gone.manifest["config"]["digest"]
+            raw = server.repository("a/b").blobs.pop(config)
+            known = {"tier": "live", "team": None}
+            assert self.labels(connect, server, tmp_path) == {"live": known, "gone": {}, "multi": {}}
+            server.repository("a/b").blobs[config] = raw
+            assert self.labels(connect, server, tmp_path) == {"live": known, "gone": known, "multi": known}
+
+    def test_what_was_read_for_other_labels_is_read_again(
+        self, connect: Connect, tmp_path: pathlib.Path
+    ) -> None:
+        with HostileRegistry() as server:
+            server.add("a/b", made("live", labels={"tier": "live"}), "live")
+            read(connect, server.url, "a/b", tmp_path)
+            for _run in range(2):
+                assert self.labels(connect, server, tmp_path)["live"] == {"tier": "live", "team": None}
+            assert server.count("GET .*/blobs/") == 2
+            assert read(connect, server.url, "a/b", tmp_path).labels("live")["tier"] == "live"
+            assert server.count("GET .*/blobs/") == 2
 
 
 class TestUnreadable:
