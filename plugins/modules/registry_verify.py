@@ -74,7 +74,8 @@ options:
     type: str
   max_age:
     description:
-      - Maximum time since the image was created, such as V(12h), V(30d), V(2w) or V(1y).
+      - Maximum time since the image was created, such as V(12h), V(30d), V(2w), V(6mo) or V(1y). V(6m) is refused, as
+        it may be minutes or months; write V(6min) or V(6mo).
       - The time of creation is taken from the annotation C(org.opencontainers.image.created), else from the image's
         configuration, else from the label of that name, else from the latest step of its history.
     type: str

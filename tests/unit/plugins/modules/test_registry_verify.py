@@ -306,6 +306,7 @@ def test_json_lock_needs_no_yaml(
         ({"images": ["a/B"]}, "names are lower case"),
         ({"images": ["a/b"], "max_size": "large"}, "is not a size"),
         ({"images": ["a/b"], "max_age": "old"}, "is not a duration"),
+        ({"images": ["a/b"], "max_age": "6m"}, "'6m' may be minutes or months: write 6min or 6mo"),
         ({"images": ["a/b"], "platforms": ["arm"]}, "is not a platform"),
         ({"images": ["a/b"], "labels": {"a": "regex:("}}, "in labels is not a regular expression"),
         ({"images": ["a/b"], "forbidden_tags": ["regex:("]}, "in forbidden_tags is not a regular expression"),

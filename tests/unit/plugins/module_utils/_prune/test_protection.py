@@ -78,11 +78,9 @@ def protects(entry: t.Any, **place: str) -> bool:
         "docker://registry.example.com/team/*",
     ],
 )
-@pytest.mark.parametrize(
-    "around", ["{}", " {} ", "{}\r", "{}\r\n", "\t{}\n", "\ufeff{}", "{}\u200b", "\u00a0{}\u2060 "]
-)
-def test_every_spelling_of_an_image_protects_it(entry: str, around: str) -> None:
-    assert reason(around.format(entry)) == f"protected: {entry}"
+def test_every_spelling_of_an_image_protects_it(entry: str) -> None:
+    for around in ("{}", " {} ", "{}\r", "{}\r\n", "\t{}\n", "\ufeff{}", "{}\u200b", "\u00a0{}\u2060 "):
+        assert reason(around.format(entry)) == f"protected: {entry}"
 
 
 @pytest.mark.parametrize(
