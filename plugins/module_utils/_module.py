@@ -67,10 +67,14 @@ def run(
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _stop)
     events = _ModuleEvents(module)
+
+    def set_attributes(path: str, attributes: t.Mapping[str, t.Any]) -> bool:
+        arguments = module.load_file_common_arguments(attributes, path)
+        return bool(module.set_fs_attributes_if_different(arguments, False))
+
     try:
-        result = function(
-            ModuleContext(module.params, module.check_mode, RegistryClients(module.params, events))
-        )
+        clients = RegistryClients(module.params, events)
+        result = function(ModuleContext(module.params, module.check_mode, clients, set_attributes))
     except RegistryError as error:
         module.fail_json(
             **_shown({**error.result, "msg": str(error), "error": error.to_dict()}, module, events)

@@ -17,8 +17,9 @@ description:
   - Every byte is verified against the digest that leads to it. What is there and right already is not fetched again, what
     is there and wrong is replaced.
   - Files get their final names when they are complete, the index that lists them comes last. A pull that was interrupted
-    leaves nothing that looks like an image. The next one keeps the blobs that a layout or a directory has got, and
-    writes an archive anew.
+    leaves nothing that looks like an image. In a layout or a directory the next one fetches only what is missing, also of
+    a blob that had arrived in part. An archive is written anew.
+  - Symbolic links in a layout or directory are not followed.
 extends_documentation_fragment:
   - ocikit.registry._registry
   - ocikit.registry._attributes
@@ -35,6 +36,7 @@ options:
     description:
       - The directory, or for the archive formats the file, to write to. A layout keeps the images that it has; an archive
         and a directory hold what the task names.
+      - Another task that writes there is waited for. The task fails when that has written nothing for O(read_timeout).
     type: path
     required: true
     aliases: [path]
@@ -44,7 +46,8 @@ options:
       - V(oci-archive) is such a layout in a tar file.
       - V(docker-archive) is the same file with what C(docker load) and C(podman load) need as well. It takes single
         images only, see O(platforms).
-      - V(dir) is a plain directory for one image, with a file for each digest and C(manifest.json).
+      - V(dir) is a plain directory for one image, with a file for each digest and C(manifest.json). It is the only format
+        that takes images of schema 1.
     type: str
     choices: [oci, oci-archive, docker-archive, dir]
     default: oci
@@ -60,6 +63,10 @@ options:
   name:
     description:
       - The name of the image in the layout or archive. By default it is the tag, and for several images the full reference.
+      - In a layout that lists an image of another repository under the same tag, the default is the full reference as well,
+        so that both stay listed.
+      - For V(docker-archive), the reference that C(docker load) shows, such as V(app:1.4.2). By default it is the full
+        reference of O(image), and without a tag V(:latest) is added.
     type: str
   expected_digest:
     description:
@@ -78,6 +85,29 @@ options:
       - Whether layers that are usually not distributed by registries are fetched from the registry as well.
     type: bool
     default: false
+  verify:
+    description:
+      - How blobs that a layout or a directory has already are verified.
+      - V(changed) reads the files that have changed since they were last verified. Their size, times and inodes of then are
+        kept in a hidden file beside O(dest), whose name ends with C(.ocikit-verified) and which may be deleted.
+      - V(full) reads all of them. Archives are always read.
+    type: str
+    choices: [changed, full]
+    default: changed
+  mode:
+    description:
+      - Permissions of the archive, or of the files of the layout or directory, as in M(ansible.builtin.file). Directories
+        can also be entered by those who may read them.
+      - Without it, files that are replaced keep their permissions.
+    type: raw
+  owner:
+    description:
+      - Name or number of the user that the files are to belong to. Without it, files that are replaced keep their owner.
+    type: str
+  group:
+    description:
+      - Name or number of the group that the files are to belong to. Without it, files that are replaced keep their group.
+    type: str
 seealso:
   - module: ocikit.registry.registry_push
   - module: ocikit.registry.registry_copy
@@ -90,11 +120,13 @@ EXAMPLES = r"""
     image: registry.example.com/team/app:1.4.2
     dest: /srv/images/app
 
-- name: Write a file for docker load
+- name: Write a file for docker load, which shows it as app:1.4.2
   ocikit.registry.registry_pull:
     image: registry.example.com/team/app:1.4.2
     dest: /srv/images/app.tar
     format: docker-archive
+    name: app:1.4.2
+    mode: "0640"
     platforms:
       - linux/amd64
 
@@ -188,6 +220,7 @@ import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._module import run
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import LIST, TEXT
+from ansible_collections.ocikit.registry.plugins.module_utils._storage.attributes import ATTRIBUTES
 from ansible_collections.ocikit.registry.plugins.module_utils._storage.local import FORMATS
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.pull import pull
 
@@ -200,6 +233,8 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "expected_digest": {"type": TEXT},
     "without": {"type": "list", "elements": "path", "default": []},
     "foreign_layers": {"type": "bool", "default": False},
+    "verify": {"type": "str", "choices": ["changed", "full"], "default": "changed"},
+    **ATTRIBUTES,
 }
 
 

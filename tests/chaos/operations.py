@@ -10,6 +10,7 @@ import dataclasses
 import json
 import pathlib
 import random
+import types
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import RegistryError
@@ -19,13 +20,14 @@ from ansible_collections.ocikit.registry.plugins.module_utils._registry.connecti
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.copy_images import copy_images
-from ansible_collections.ocikit.registry.plugins.module_utils._transfer.pull import pull
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.push import push
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.tagging import tag
+from ansible_collections.ocikit.registry.plugins.modules import registry_pull
 from ansible_collections.ocikit.registry.plugins.modules.registry_prune import ARGUMENT_SPEC as PRUNE_SPEC
 from ansible_collections.ocikit.registry.plugins.modules.registry_prune import prune
 from ansible_collections.ocikit.registry.plugins.modules.registry_rmtag import remove
 from tests.registries import images
+from tests.unit.task import task
 
 from .proxy import Proxy
 from .state import Plain, Tags, Wrong, check_held, digest, read_local, whole, write_archive, write_layout
@@ -119,6 +121,7 @@ class Operation:
     """One run of an operation. ``name`` is a repository, and a folder, of its own; ``chance`` chooses among its forms."""
 
     function: t.Callable[[ModuleContext], Result]
+    module: types.ModuleType | None = None
 
     def __init__(self, place: Place, name: str, chance: random.Random) -> None:
         self.place = place
@@ -165,6 +168,8 @@ class Operation:
         more = {"read_timeout": 5.0, "auth_file": "/dev/null", **self.options}
         connection = RegistryClients({**defaults, "registry": self.place.proxy.url, **more}, _Silent())
         try:
+            if self.module:
+                return task(self.module, connection, **self.params)
             return type(self).function(ModuleContext({**self.params, "registry": None}, False, connection))
         finally:
             connection.default()._transport.close()
@@ -381,7 +386,7 @@ class Rmtag(Tagging):
 class Pull(Operation):
     """An image is pulled to a place that is empty, or holds an older one."""
 
-    function = staticmethod(pull)
+    module = registry_pull
 
     def prepare(self, chance: random.Random) -> dict[str, t.Any]:
         kind = chance.choice(("oci", "oci", "oci-archive", "docker-archive", "dir"))
@@ -393,11 +398,7 @@ class Pull(Operation):
             "image": [f"{self.host}/{self.name}:old"],
             "dest": str(self.dest),
             "format": kind,
-            "platforms": [],
             "name": "app",
-            "expected_digest": None,
-            "without": [],
-            "foreign_layers": False,
         }
         if chance.random() < 0.5:
             self.act()
@@ -405,7 +406,8 @@ class Pull(Operation):
 
     def look(self) -> dict[str, str]:
         """Return the names and digests of what is complete; beside it there may be blobs, and they are right."""
-        beside = {one.name for one in self.folder.iterdir()} - {self.dest.name}
+        own = {self.dest.name, f".{self.dest.name}.ocikit-verified"}
+        beside = {path.name for path in self.folder.iterdir()} - own
         if beside:
             raise Wrong(f"{sorted(beside)} were left behind")
         if not self.dest.exists():

@@ -23,20 +23,20 @@ from ansible_collections.ocikit.registry.plugins.module_utils._http.auth import 
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._http.credentials import find_credentials
 from ansible_collections.ocikit.registry.plugins.module_utils._http.origin import Origin
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.stores import CopyPlan
 from ansible_collections.ocikit.registry.plugins.module_utils._prune.plan import read_plans
 from ansible_collections.ocikit.registry.plugins.module_utils._prune.undo import read_runs
-from ansible_collections.ocikit.registry.plugins.module_utils._storage.archive import ArchiveSource
-from ansible_collections.ocikit.registry.plugins.module_utils._storage.directory import DirectoryStore
-from ansible_collections.ocikit.registry.plugins.module_utils._storage.local import image_in, open_source
-from ansible_collections.ocikit.registry.plugins.module_utils._storage.oci_layout import (
+from ansible_collections.ocikit.registry.plugins.module_utils._storage.listing import (
     MARKER,
-    LayoutStore,
+    ImageName,
     entries_in,
     entry_of,
     index_json,
     listed,
-    name_of,
+    ref_name,
 )
+from ansible_collections.ocikit.registry.plugins.module_utils._storage.local import LocalSource, open_source
+from ansible_collections.ocikit.registry.plugins.module_utils._storage.oci_layout import LayoutStore
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.layer import (
     Layer,
     file_layer,
@@ -107,39 +107,40 @@ def read_archive(data: bytes) -> None:
             _check_tree(folder)
 
 
-def _look_around(source: LayoutStore | DirectoryStore | ArchiveSource) -> None:
+def _look_around(source: LocalSource) -> None:
     entries = source.entries()
     takes(entries)
-    for name in [None, "0", "latest", *map(name_of, entries[:SOME])]:
+    for name in [None, "0", "latest", *map(ref_name, entries[:SOME])]:
         with contextlib.suppress(RegistryError):
-            image_in(source, name)
+            source.image(name)
     for entry in entries[:SOME]:
         source.resolve(entry["digest"])
 
 
-def _copy(source: LayoutStore | DirectoryStore | ArchiveSource, place: pathlib.Path) -> None:
+def _copy(source: LocalSource, place: pathlib.Path) -> None:
     target = LayoutStore(str(place))
     problem: RegistryError | None = None
-    for entry in source.entries()[:SOME]:
-        try:
-            descriptor = source.resolve(entry["digest"])
-            assert descriptor is not None
-            manifest = source.fetch_manifest(descriptor)
-            assert manifest.digest == descriptor.digest
-            for one in manifest.successors()[:SOME]:
-                source.holds(one)
-                target.put_blob(one, source)
-            target.put_manifest(manifest)
-        except RegistryError as error:
-            problem = error
+    with target.writing(CopyPlan(), {}):
+        for entry in source.entries()[:SOME]:
+            try:
+                descriptor = source.resolve(entry["digest"])
+                assert descriptor is not None
+                manifest = source.fetch_manifest(descriptor)
+                assert manifest.digest == descriptor.digest
+                for one in manifest.successors()[:SOME]:
+                    source.holds(one)
+                    target.put_blob(one, source)
+                target.put_manifest(manifest)
+            except RegistryError as error:
+                problem = error
     if problem:
         raise problem
 
 
 def _check_tree(folder: pathlib.Path) -> None:
-    assert set(os.listdir(folder)) <= {"archive", "layout"}
+    assert set(os.listdir(folder)) <= {"archive", "layout", ".layout.ocikit-verified"}
     for path in folder.glob("layout/**/*"):
-        if not path.is_dir():
+        if not path.is_dir() and path.name not in ("index.json", "oci-layout"):
             algorithm, encoded = path.relative_to(folder / "layout" / "blobs").parts
             assert hashlib.new(algorithm, path.read_bytes()).hexdigest() == encoded
 
@@ -195,8 +196,8 @@ def read_layout(data: bytes) -> None:
         _look_around(source)
         entries = source.entries()
         assert index_json(entries_in(index_json(entries), "index")) == index_json(entries)
-        once = listed(entries, entry_of(IMAGE, "latest", {}))
-        assert index_json(listed(once, entry_of(IMAGE, "latest", {}))) == index_json(once)
+        once = listed(entries, entry_of(IMAGE, ImageName("latest")))
+        assert index_json(listed(once, entry_of(IMAGE, ImageName("latest")))) == index_json(once)
         _copy(source, folder / "layout")
 
 

@@ -181,6 +181,7 @@ class Descriptor:
     platform: Platform | None = field(default=None, compare=False)
     artifact_type: str | None = field(default=None, compare=False)
     urls: tuple[str, ...] = field(default=(), compare=False)
+    data: str | None = field(default=None, compare=False)
 
     @classmethod
     def from_dict(cls, data: t.Any) -> Descriptor:
@@ -205,6 +206,7 @@ class Descriptor:
             platform=Platform.from_dict(platform) if isinstance(platform, dict) else None,
             artifact_type=data.get("artifactType") if isinstance(data.get("artifactType"), str) else None,
             urls=tuple(url for url in urls if isinstance(url, str)) if isinstance(urls, list) else (),
+            data=data.get("data") if isinstance(data.get("data"), str) else None,
         )
 
     @property
@@ -240,6 +242,16 @@ class Descriptor:
     def is_foreign(self) -> bool:
         """Whether this is a layer that registries usually do not store ("non-distributable")."""
         return ".foreign." in self.media_type or ".nondistributable." in self.media_type
+
+    @property
+    def embedded(self) -> bytes | None:
+        """The content itself, if it is embedded as ``data`` in base64 and has the digest and size; else None."""
+        try:
+            content = base64.b64decode(self.data or "", validate=True)
+        except ValueError:
+            return None
+        is_right = self.data is not None and len(content) == self.size
+        return content if is_right and digest_of(content, self.digest) == self.digest else None
 
     @property
     def attests(self) -> str | None:

@@ -34,7 +34,7 @@ class BytesReader(io.RawIOBase):
 class VerifiedReader(io.RawIOBase):
     """Passes the bytes of ``source`` on, and raises DigestMismatch unless they are what ``descriptor`` names.
 
-    Closing it closes ``source``.
+    Closing it closes ``source``. If that has a name, it is a file, which the error names.
     """
 
     def __init__(self, source: io.RawIOBase, descriptor: Descriptor) -> None:
@@ -50,18 +50,27 @@ class VerifiedReader(io.RawIOBase):
         """Read on; the end is reported only after the digest was found right."""
         check_stopped()
         count = self._source.readinto(buffer) or 0
-        self._hash.update(memoryview(buffer)[:count])
-        self._count += count
+        self.pass_over(memoryview(buffer)[:count])
         expected = self._descriptor
+        place = getattr(self._source, "name", None)
         if self._count > expected.size or (not count and self._count < expected.size):
             raise DigestMismatch(
-                f"{expected.digest} has not the {expected.size} bytes that its descriptor promises."
+                f"{place} is damaged: it has not the {expected.size} bytes of {expected.digest}."
+                if isinstance(place, str)
+                else f"{expected.digest} has not the {expected.size} bytes that its descriptor promises."
             )
         if not count and self._hash.hexdigest() != expected.digest.partition(":")[2]:
             raise DigestMismatch(
-                f"The content that was sent for {expected.digest} is not the right one: nothing is kept."
+                f"{place} is damaged: its content is not that of {expected.digest}."
+                if isinstance(place, str)
+                else f"The content that was sent for {expected.digest} is not the right one: nothing is kept."
             )
         return count
+
+    def pass_over(self, content: memoryview) -> None:
+        """Take ``content``, which comes next in the blob and is held already, for read."""
+        self._hash.update(content)
+        self._count += len(content)
 
     def close(self) -> None:
         self._source.close()

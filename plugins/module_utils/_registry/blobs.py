@@ -40,10 +40,23 @@ class BlobDownload(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go on from the byte ``offset`` of the blob; nothing before it is fetched from a registry that knows ranges."""
+        if whence != io.SEEK_SET or not 0 <= offset <= self._descriptor.size:
+            raise ValueError("a download is read from one of its own bytes on")
+        self._give_up()
+        self._offset = offset
+        return offset
+
     def readinto(self, buffer: t.Any) -> int:
         view = memoryview(buffer)
         while True:
             if self._response is None:
+                if self._offset and self._offset == self._descriptor.size:
+                    return 0
                 # When this fails the transport has tried often enough.
                 self._response = self._client.open_blob(
                     self._repository, self._descriptor.digest, self._offset
@@ -59,8 +72,6 @@ class BlobDownload(io.RawIOBase):
                     )
             except Unreachable:
                 self._give_up()
-                if self._offset and self._offset == self._descriptor.size:
-                    return 0
                 self._stalls += 1
                 if self._stalls > _MAX_STALLS:
                     raise

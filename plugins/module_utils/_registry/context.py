@@ -12,13 +12,27 @@ from .connection import RegistryClients
 
 
 class ModuleContext:
-    """Parameters, check mode, the registries, and a way to warn."""
+    """Parameters, check mode, the registries, a way to warn, and one to set the attributes of files."""
 
-    def __init__(self, params: t.Mapping[str, t.Any], check_mode: bool, clients: RegistryClients) -> None:
+    def __init__(
+        self,
+        params: t.Mapping[str, t.Any],
+        check_mode: bool,
+        clients: RegistryClients,
+        set_attributes: t.Callable[[str, t.Mapping[str, t.Any]], bool] | None = None,
+    ) -> None:
         self.params = params
         self.check_mode = check_mode
         self.clients = clients
+        self._set_attributes = set_attributes
 
     def warn(self, text: str) -> None:
         """Warn the user; secrets are masked."""
         self.clients.warn(text)
+
+    def set_attributes(self, path: str, attributes: t.Mapping[str, t.Any]) -> bool:
+        """Give a file the ``mode``, ``owner`` and ``group`` of ``attributes`` that are not None.
+
+        Returns whether any differed. In check mode nothing is set.
+        """
+        return self._set_attributes is not None and self._set_attributes(path, attributes)

@@ -6,145 +6,102 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import typing as t
 
-from .._errors import InvalidInput, NotFound, ProtocolError
-from .._oci.content import MANIFEST_READ_LIMIT, Descriptor, Manifest
+from .._errors import DigestMismatch, InvalidInput, ProtocolError
+from .._oci.content import MANIFEST_READ_LIMIT, SCHEMA1_TYPES, Descriptor, Manifest
 from .._oci.reference import is_digest
-from .._oci.stores import CopyPlan, Source
-from .files import INGEST, file_digest, ingest, read_file, receive, replacing, storage_errors, write_all
+from .contents import FolderStore
+from .files import read_all
+from .ingest import INGEST
+from .listing import Entry
 
 MANIFEST = "manifest.json"
 
 
-class DirectoryStore:
+class DirectoryStore(FolderStore):
     """One image in a directory: ``manifest.json``, written last, and a file for everything else it consists of.
 
-    Files are written as ``sha256:<hex>``; read are also skopeo's, which leave the algorithm out.
+    Files are written as ``sha256:<hex>``; read are also skopeo's, which leave the algorithm out. Schema 1 images are
+    taken as well: their manifests have the digest of what they sign.
     """
 
-    def __init__(self, path: str) -> None:
-        """Raises InvalidInput where ``path`` is no directory."""
-        self.path = path
-        self._verified: set[str] = set()
-        self._ingest = ""
+    def __init__(self, path: str, **options: t.Any) -> None:
+        """``options`` are those of FolderStore. Raises InvalidInput where ``path`` is no directory."""
+        super().__init__(path, **options)
         if os.path.exists(path) and not os.path.isdir(path):
             raise InvalidInput(f"{path} is not a directory.")
 
     def check_own(self) -> None:
-        """Raise InvalidInput where the directory holds something else than an image: that is not to be written to."""
-        with storage_errors(self.path):
-            held = sorted(os.listdir(self.path)) if os.path.isdir(self.path) else []
-        foreign = [
-            name for name in held if name not in (MANIFEST, "version", INGEST) and not _is_content(name)
-        ]
+        held = self.folder.names()
+        own = {INGEST, *self.names()}
+        foreign = [name for name in held if name not in own]
         if foreign or held == [MANIFEST]:
             raise InvalidInput(
                 f"{self.path} holds something else than an image ({(foreign or held)[0]}): choose another directory."
             )
 
-    @contextlib.contextmanager
-    def writing(self, work: CopyPlan, names: t.Mapping[str, t.Sequence[str]]) -> t.Iterator[None]:
-        """Make the directory where it is missing, and hold it alone."""
-        with storage_errors(self.path), ingest(self.path, work.bytes) as self._ingest:
-            yield
-
-    def entries(self) -> list[dict[str, t.Any]]:
+    def entries(self) -> list[Entry]:
         """Return the descriptor of the image, as an index would list it. Raises ProtocolError where it is damaged."""
-        found = self._image()
-        if found is None:
+        image = self._image()
+        if image is None:
             return []
-        return [{"mediaType": found.media_type, "digest": found.digest, "size": found.size}]
+        return [{"mediaType": image.media_type, "digest": image.digest, "size": image.size}]
 
     def resolve(self, name: str) -> Descriptor | None:
         """Return the image's descriptor, whatever its name: there is but one. A digest must be the right one."""
         try:
-            found = self._image()
+            image = self._image()
         except ProtocolError:
             return None
-        return None if found and is_digest(name) and name != found.digest else found
+        return None if image and is_digest(name) and name != image.digest else image
 
     def _image(self) -> Descriptor | None:
-        path = os.path.join(self.path, MANIFEST)
-        with storage_errors(path):
-            return (
-                Manifest.parse(read_file(path, MANIFEST_READ_LIMIT)).descriptor
-                if os.path.exists(path)
-                else None
-            )
-
-    def fetch_manifest(self, descriptor: Descriptor) -> Manifest:
-        root = os.path.join(self.path, MANIFEST)
-        with storage_errors(self.path):
-            for path in [self._find(descriptor.digest), root]:
-                if (
-                    path
-                    and os.path.exists(path)
-                    and file_digest(path, descriptor.digest) == descriptor.digest
-                ):
-                    raw = read_file(path, MANIFEST_READ_LIMIT)
-                    return Manifest.parse(raw, descriptor.media_type, descriptor.digest)
-        raise NotFound(f"{self.path} does not hold {descriptor.digest}.")
-
-    def open_blob(self, descriptor: Descriptor) -> io.RawIOBase:
-        path = self._find(descriptor.digest)
-        if path is None:
-            raise NotFound(f"{self.path} does not hold {descriptor.digest}.")
-        with storage_errors(path):
-            return open(path, "rb", buffering=0)
-
-    def origin(self, descriptor: Descriptor) -> Source:
-        return self
-
-    def exists(self, descriptor: Descriptor) -> bool:
-        """Tell whether the file is there, and has the right bytes: they are read once."""
-        if descriptor.digest in self._verified:
-            return True
-        path = self._find(descriptor.digest)
-        with storage_errors(self.path):
-            if path is None or os.path.getsize(path) != descriptor.size:
-                return False
-            right = file_digest(path, descriptor.digest) == descriptor.digest
-        if right:
-            self._verified.add(descriptor.digest)
-        return right
-
-    def holds(self, descriptor: Descriptor) -> bool:
-        """Tell whether there is a file of the descriptor's digest and size; its bytes are not looked at."""
-        path = self._find(descriptor.digest)
-        return path is not None and os.path.getsize(path) == descriptor.size
-
-    def put_blob(self, descriptor: Descriptor, source: Source) -> bool:
-        with storage_errors(self.path), replacing(
-            os.path.join(self.path, descriptor.digest), self._ingest
-        ) as file:
-            receive(source.open_blob(descriptor), descriptor, lambda block: write_all(file, block))
-        self._verified.add(descriptor.digest)
-        return True
+        raw = self.folder.read(MANIFEST, MANIFEST_READ_LIMIT)
+        return Manifest.parse(raw).descriptor if raw is not None else None
 
     def put_manifest(self, manifest: Manifest, name: str | None = None) -> None:
         """Store a manifest: with a name, even an empty one, as the image of the directory."""
-        targets = [manifest.digest] + ([MANIFEST] if name is not None else [])
-        for target in targets:
-            with storage_errors(self.path), replacing(os.path.join(self.path, target), self._ingest) as file:
-                write_all(file, manifest.raw)
-        self._verified.add(manifest.digest)
+        status = self._ingest.write(manifest.digest, manifest.raw)
+        self._keep(manifest.digest, status)
+        if name is not None:
+            self._ingest.write(MANIFEST, manifest.raw)
 
     def lists(self, images: t.Iterable[tuple[Manifest, str]]) -> bool:
         """Tell whether the directory's image is already the one that put_manifest() would make it."""
-        found = self.resolve("")
-        return found is not None and all(manifest.digest == found.digest for manifest, _name in images)
+        image = self.resolve("")
+        return image is not None and all(manifest.digest == image.digest for manifest, _name in images)
 
-    def _find(self, digest: str) -> str | None:
+    def listed_name(self, name: str) -> str:
+        """Return the name that an image gets: a directory keeps none, but results show it."""
+        return name
+
+    def name_of(self, digest: str) -> str:
+        return digest
+
+    def names(self) -> list[str]:
+        return [name for name in self.folder.names() if name in (MANIFEST, "version") or _is_content(name)]
+
+    def find(self, digest: str) -> str | None:
         encoded = digest.partition(":")[2]
-        for name in (digest, encoded, f"{encoded}.manifest.json"):
-            path = os.path.join(self.path, name)
-            if os.path.isfile(path):
-                return path
-        return None
+        names = (digest, encoded, f"{encoded}.manifest.json")
+        return next((name for name in names if self.folder.status(name)), None)
+
+    def find_readable(self, digest: str) -> str | None:
+        # skopeo keeps the manifest of the image under no other name.
+        image = None if self.find(digest) else self._image()
+        return MANIFEST if image and image.digest == digest else self.find(digest)
+
+    def _is_right(self, file: io.RawIOBase, descriptor: Descriptor) -> bool:
+        if descriptor.media_type not in SCHEMA1_TYPES:
+            return super()._is_right(file, descriptor)
+        try:
+            raw = read_all(file, descriptor.digest, MANIFEST_READ_LIMIT)
+            return bool(Manifest.parse(raw, descriptor.media_type, descriptor.digest))
+        except (DigestMismatch, InvalidInput, ProtocolError):
+            return False
 
 
 def _is_content(name: str) -> bool:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Note that this module_utils is PRIVATE to the collection.
-"""Local files that appear complete or not at all, and the operating system's complaints as sentences."""
+"""Local files: read without waiting for a writer, replaced as a whole, and the operating system's errors as sentences."""
 
 from __future__ import annotations
 
@@ -11,21 +11,32 @@ import fcntl
 import hashlib
 import io
 import os
+import re
+import secrets
 import shutil
+import stat
+import time
 import typing as t
 
 from .._errors import InvalidInput, LocalStorageError
 from .._http.transport import BLOCK
 from .._oci.content import Descriptor
 from .._oci.verified_reader import VerifiedReader
-from .._parallel import check_stopped
+from .._parallel import check_stopped, sleep
 
-INGEST = ".ocikit-ingest"
+# How long to wait for another process that writes nothing, in seconds.
+PATIENCE = 60.0
+_LOOK_AGAIN = 0.1
+_PART = ".ocikit-part"
+_NAME_LIMIT = 255
+_SMALL_BLOCK = 1 << 16
+_RANDOM_BYTES = 4
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 @contextlib.contextmanager
 def storage_errors(path: str) -> t.Iterator[None]:
-    """Turn the operating system's complaints about ``path`` into a LocalStorageError."""
+    """Raise the operating system's errors about ``path`` as LocalStorageError."""
     try:
         yield
     except OSError as error:
@@ -34,99 +45,183 @@ def storage_errors(path: str) -> t.Iterator[None]:
         ) from error
 
 
+def open_file(path: str, directory: int | None = None, follow: bool = True) -> io.FileIO:
+    """Open a regular file for reading. Nothing waits here for the other end of a pipe.
+
+    ``path`` is relative to the open ``directory``, if that is given. With ``follow`` false, a symbolic link is refused.
+    Raises OSError, and InvalidInput for what is no regular file.
+    """
+    flags = os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
+    file = io.FileIO(path, opener=lambda name, mode: os.open(name, mode | flags, dir_fd=directory))
+    try:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise InvalidInput(f"{path} is not a regular file: this is refused.")
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
 def read_file(path: str, limit: int) -> bytes:
-    """Return a file's content. Raises InvalidInput where it is larger than ``limit`` bytes."""
-    with open(path, "rb") as file:
-        raw = file.read(limit + 1)
-    if len(raw) > limit:
-        raise InvalidInput(f"{path} is larger than the {limit} bytes that it may have.")
-    return raw
+    """Return the content of a file. Raises InvalidInput where it is larger than ``limit`` bytes."""
+    with open_file(path) as file:
+        return read_all(file, path, limit)
+
+
+def read_all(source: io.RawIOBase, name: str, limit: int) -> bytes:
+    """Return all bytes of ``source``, called ``name``. Raises InvalidInput for more than ``limit`` bytes."""
+    parts: list[bytes] = []
+    left = limit + 1
+    while left:
+        part = source.read(min(left, _SMALL_BLOCK))
+        if not part:
+            return b"".join(parts)
+        parts.append(part)
+        left -= len(part)
+    raise InvalidInput(f"{name} is larger than the {limit} bytes that it may have.")
 
 
 def file_digest(path: str, like: str) -> str:
     """Return the digest of a file, with the algorithm of the digest ``like``."""
+    with open_file(path) as file:
+        return digest_of_file(file, like)
+
+
+def digest_of_file(source: io.RawIOBase, like: str) -> str:
+    """Return the digest of the bytes of ``source``, with the algorithm of the digest ``like``."""
     algorithm = like.partition(":")[0]
     digest = hashlib.new(algorithm)
+    for block in blocks_of(source):
+        digest.update(block)
+    return f"{algorithm}:{digest.hexdigest()}"
+
+
+def blocks_of(source: io.RawIOBase) -> t.Iterator[memoryview]:
+    """Yield the bytes of ``source`` in blocks; each is overwritten by the next."""
     buffer = memoryview(bytearray(BLOCK))
-    with open(path, "rb", buffering=0) as file:
-        while True:
-            check_stopped()
-            count = file.readinto(buffer)
-            if not count:
-                return f"{algorithm}:{digest.hexdigest()}"
-            digest.update(buffer[:count])
+    while True:
+        check_stopped()
+        count = source.readinto(buffer)
+        if not count:
+            return
+        yield buffer[:count]
 
 
 def receive(source: io.RawIOBase, descriptor: Descriptor, write: t.Callable[[memoryview], t.Any]) -> None:
     """Hand all bytes of ``source`` to ``write``, verified against ``descriptor``, and close it."""
-    verified = VerifiedReader(source, descriptor)
-    buffer = memoryview(bytearray(min(BLOCK, descriptor.size + 1)))
-    try:
-        while True:
-            count = verified.readinto(buffer)
-            if not count:
-                return
-            write(buffer[:count])
-    finally:
-        verified.close()
+    with contextlib.closing(VerifiedReader(source, descriptor)) as verified:
+        for block in blocks_of(verified):
+            write(block)
 
 
-@contextlib.contextmanager
-def replacing(path: str, directory: str | None = None) -> t.Iterator[t.Any]:
-    """Open a file that takes the place of ``path`` once it was written in full; a failure leaves nothing behind.
-
-    It is written in ``directory``, else beside ``path``, and reaches the disk before it gets its name. Until then it
-    has the same one each time: what a killed run left is used up by the next, and a run in parallel waits.
-    """
-    place = os.path.dirname(os.path.abspath(path))
-    part = os.path.join(directory or place, f".{os.path.basename(path)}.ocikit-part")
-    with _held(part) as file:
-        try:
-            yield file
-            os.fsync(file.fileno())
-            os.replace(part, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(part)
-            raise
-    _sync(place)
-
-
-def write_all(file: t.Any, content: bytes | memoryview) -> None:
+def write_all(file: io.FileIO, content: bytes | memoryview) -> None:
     """Write all of ``content`` to an unbuffered file, which may take less than it is given."""
     rest = memoryview(content)
     while rest:
         rest = rest[file.write(rest) :]
 
 
-@contextlib.contextmanager
-def ingest(directory: str, needed: int) -> t.Iterator[str]:
-    """Return a place for incomplete files in ``directory``, which is made if missing and has ``needed`` bytes left.
+class Name(t.NamedTuple):
+    """A name in an open directory."""
 
-    The directory is held alone: other processes that ask for it wait here.
-    """
-    os.makedirs(directory, exist_ok=True)
-    place = os.path.join(directory, INGEST)
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        # What an interrupted run left behind; whoever wrote it no longer holds the lock.
-        shutil.rmtree(place, ignore_errors=True)
-        check_space(directory, needed)
-        os.mkdir(place)
+    directory: int
+    name: str
+
+    def status(self) -> os.stat_result | None:
+        """Return what the name stands for, a symbolic link itself; None for nothing."""
         try:
-            yield place
-        finally:
-            shutil.rmtree(place, ignore_errors=True)
-    finally:
-        os.close(handle)
+            return os.stat(self.name, dir_fd=self.directory, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+
+    def remove(self) -> None:
+        """Remove the file, if there is one."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.name, dir_fd=self.directory)
 
 
-def tidy(directory: str) -> None:
-    """Remove what a run left in ``directory`` that was killed after its last write: no later run has work there."""
-    if os.path.isdir(os.path.join(directory, INGEST)):
-        with storage_errors(directory), ingest(directory, 0):
-            pass
+@contextlib.contextmanager
+def replacing(path: str, private: bool = False, patience: float = PATIENCE) -> t.Iterator[io.FileIO]:
+    """Open a file that takes the place of ``path`` once it was written in full; a failure leaves nothing behind.
+
+    Until then it is a hidden file in the same directory that only this call has made. What killed runs left of such files
+    is removed, and a run of this user that writes one is waited for, unless it writes nothing for ``patience`` seconds. The mode, owner and group of a file that is replaced stay, as far as this user may set them. A new one gets
+    the usual mode, or 0600 if it is ``private``.
+    """
+    with _at(path) as target:
+        wait_while(lambda: _remove_left(target) > 0, lambda: _parts(target), patience)
+        part, file = _make_part(target)
+        with file:
+            try:
+                mode = 0o600 if private else usual_mode()
+                with taking_place(file, part, target, mode):
+                    yield file
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    part.remove()
+                raise
+
+
+def remove_left(path: str) -> None:
+    """Remove what killed runs left that were replacing ``path``. Raises OSError."""
+    if os.path.isdir(os.path.dirname(os.path.abspath(path))):
+        with _at(path) as target:
+            _remove_left(target)
+
+
+@contextlib.contextmanager
+def taking_place(file: io.FileIO, part: Name, target: Name, mode: int) -> t.Iterator[None]:
+    """Let ``file``, whose name is ``part``, become ``target`` after the context, if that ends without an exception.
+
+    Its content reaches the disk before. It gets the mode, owner and group of a file that is replaced, else ``mode``.
+    """
+    old = target.status()
+    if old and stat.S_ISREG(old.st_mode):
+        mode = stat.S_IMODE(old.st_mode)
+        _give_to(file, old.st_uid, old.st_gid)
+    yield
+    os.fsync(file.fileno())
+    os.fchmod(file.fileno(), mode)
+    os.replace(part.name, target.name, src_dir_fd=part.directory, dst_dir_fd=target.directory)
+    # Not every file system can sync a directory.
+    with contextlib.suppress(OSError):
+        os.fsync(target.directory)
+
+
+def wait_while(is_busy: t.Callable[[], bool], progress: t.Callable[[], t.Any], patience: float) -> bool:
+    """Wait until ``is_busy`` is false, and return whether it was before ``progress`` stood still for ``patience`` seconds."""
+    deadline, seen = time.monotonic() + patience, progress()
+    while is_busy():
+        now = progress()
+        if now != seen:
+            deadline, seen = time.monotonic() + patience, now
+        elif time.monotonic() > deadline:
+            return False
+        sleep(min(_LOOK_AGAIN, patience))
+    return True
+
+
+def usual_mode() -> int:
+    """Return the permissions that the umask leaves of a new file."""
+    # There is no other way to read it everywhere. What another thread makes meanwhile is only more private.
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def is_own_file(status: os.stat_result) -> bool:
+    """Tell whether a regular file belongs to this user, and has no other name."""
+    return stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and status.st_nlink == 1
+
+
+def hidden_name(base: str, suffix: str, room: int = 0) -> str:
+    """Return ``base`` as a hidden name with ``suffix``, cut if it, and ``room`` more bytes, were too long for a name."""
+    raw = os.fsencode(base)
+    limit = _NAME_LIMIT - 1 - len(suffix) - room
+    if len(raw) > limit:
+        mark = hashlib.sha256(raw).hexdigest()[:16]
+        base = f"{os.fsdecode(raw[: limit - len(mark) - 1])}-{mark}"
+    return f".{base}{suffix}"
 
 
 def check_space(path: str, needed: int) -> None:
@@ -140,25 +235,71 @@ def check_space(path: str, needed: int) -> None:
         raise LocalStorageError(f"{needed} bytes are needed in {path}, and {free} are free: make room first.")
 
 
-def _held(path: str) -> t.Any:
-    """Open ``path`` empty, for writing and reading, once nobody else has it open this way."""
+@contextlib.contextmanager
+def _at(path: str) -> t.Iterator[Name]:
+    """Return a path as a name in its open directory."""
+    place, base = os.path.split(os.path.abspath(path))
+    directory = os.open(place, _DIRECTORY)
+    try:
+        yield Name(directory, base)
+    finally:
+        os.close(directory)
+
+
+def _make_part(target: Name) -> tuple[Name, io.FileIO]:
+    """Make a file of a new name, which is locked as long as it is open, so that nobody takes it for left over."""
+    flags = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
-        file = open(handle, "r+b", buffering=0)
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        # Who had it before has moved or removed it, or was killed.
-        if os.path.exists(path) and os.path.samestat(os.stat(path), os.fstat(handle)):
-            file.truncate()
-            return file
+        part = Name(target.directory, f"{_stem(target)}{secrets.token_hex(_RANDOM_BYTES)}{_PART}")
+        file = io.FileIO(
+            part.name,
+            "r+",
+            opener=lambda name, mode: os.open(name, mode | flags, 0o600, dir_fd=target.directory),
+        )
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX)
+        status = part.status()
+        if status and os.path.samestat(status, os.fstat(file.fileno())):
+            return part, file
+        # Another run saw it before it was locked, and has removed it.
         file.close()
 
 
-def _sync(directory: str) -> None:
-    """Let the names in ``directory`` reach the disk."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        # Not every file system can.
-        with contextlib.suppress(OSError):
-            os.fsync(handle)
-    finally:
-        os.close(handle)
+def _remove_left(target: Name) -> int:
+    """Remove the files of this user that killed runs left which were replacing ``target``, and return how many are in use."""
+    used = 0
+    for part, _size in _parts(target):
+        try:
+            with open_file(part.name, part.directory, follow=False) as file:
+                fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+                part.remove()
+        except BlockingIOError:
+            used += 1
+        except (OSError, InvalidInput):
+            # It has just gone, or is nothing that this user has written.
+            continue
+    return used
+
+
+def _parts(target: Name) -> list[tuple[Name, int]]:
+    """Return the files of this user that are to take the place of ``target``, and their sizes."""
+    random = f"[0-9a-f]{{{2 * _RANDOM_BYTES}}}"
+    pattern = re.compile(f"{re.escape(_stem(target))}{random}{re.escape(_PART)}\\Z")
+    names = [Name(target.directory, name) for name in os.listdir(target.directory) if pattern.match(name)]
+    statuses = ((name, name.status()) for name in sorted(names))
+    return [(name, status.st_size) for name, status in statuses if status and is_own_file(status)]
+
+
+def _stem(target: Name) -> str:
+    """Return how the names of the files begin that take the place of ``target``."""
+    return hidden_name(target.name, "-", 2 * _RANDOM_BYTES + len(_PART))
+
+
+def _give_to(file: io.FileIO, owner: int, group: int) -> None:
+    """Set owner and group as far as this user may."""
+    own = os.fstat(file.fileno())
+    if own.st_gid != group:
+        with contextlib.suppress(PermissionError):
+            os.fchown(file.fileno(), -1, group)
+    if own.st_uid != owner:
+        with contextlib.suppress(PermissionError):
+            os.fchown(file.fileno(), owner, -1)

@@ -9,13 +9,15 @@ from __future__ import annotations
 import os
 import typing as t
 
-from .._errors import InvalidInput
-from .._oci.content import Manifest, Platform, digest_diff
-from .._oci.reference import Reference, check_digest
+from .._errors import InvalidInput, NotFound, ProtocolError, Unsupported
+from .._oci.content import DOCKER_LAYER_GZIP, Descriptor, Manifest, Platform, digest_diff
+from .._oci.reference import Reference, check_digest, is_digest, is_tag, parse
+from .._oci.stores import CopyPlan
 from .._registry.context import ModuleContext
 from .._registry.images import require
 from .._registry.repository import Repository
-from .._storage.files import tidy
+from .._storage.attributes import check_attributes, set_attributes
+from .._storage.listing import ImageName
 from .._storage.local import LocalStore, holds, open_store
 from .copy import FallbackSource, execute, plan, select
 
@@ -31,42 +33,49 @@ class Image(t.NamedTuple):
 
 
 def pull(context: ModuleContext) -> dict[str, t.Any]:
-    params, concurrency = context.params, context.clients.concurrency
+    """Pull images to a layout, an archive or a directory, and return the result of registry_pull.
+
+    Raises RegistryError: InvalidInput and Unsupported before anything is fetched, NotFound, Refused where
+    ``expected_digest`` does not hold, LocalStorageError, and what the registry's answers lead to.
+    """
+    params = context.params
     references = [_reference(context, image) for image in params["image"]]
-    names = _names(references, params["name"])
+    names = _names(params, references)
     _check(params, references, names)
     platforms = [Platform.parse(platform) for platform in params["platforms"]]
-    full_names = {
-        name: str(reference) for name, reference in zip(names, references) if name and reference.tag
-    }
-    store = open_store(params["dest"], params["format"], full_names)
-    before = {name: store.resolve(name) for name in names}
-    images = [
-        _look_up(context, store, reference, name, platforms) for reference, name in zip(references, names)
-    ]
-    work = plan(
-        [(image.source, image.manifest) for image in images],
-        store,
-        concurrency,
-        params["foreign_layers"],
-        holds(params["without"]),
+    store = open_store(
+        params["dest"],
+        params["format"],
+        {name.name: name for name in names},
+        patience=params["read_timeout"],
+        private=params["mode"] is not None,
+        read_all_files=params["verify"] == "full",
     )
-    if params["format"] == "docker-archive" and work.foreign:
-        raise InvalidInput(
-            "An image has layers that stay at their URLs, and docker-archive needs all: set foreign_layers."
-        )
+    shown = [store.listed_name(name.name) for name in names]
+    before = {name: store.resolve(name) for name in shown}
+    images = [
+        _look_up(context, store, reference, name.name, platforms)
+        for reference, name in zip(references, names)
+    ]
+    work = _plan(context, store, images)
     by_digest: dict[str, list[str]] = {}
     for image in images:
         by_digest.setdefault(image.manifest.digest, []).append(image.name)
     changed = not store.lists(work.named(by_digest)) or not work.complete
-    if changed and not context.check_mode:
-        execute(work, store, by_digest, concurrency)
-    elif not context.check_mode:
-        tidy(params["dest"])
+    if not context.check_mode:
+        if changed:
+            execute(work, store, by_digest, context.clients.concurrency)
+            # Another process may have taken a name meanwhile.
+            shown = [store.listed_name(name.name) for name in names]
+        else:
+            store.tidy()
+    if not (changed and context.check_mode):
+        changed = set_attributes(context, store.paths()) or changed
+    dest = params["dest"]
     return {
         "changed": changed,
-        "dest": params["dest"],
-        "images": [_shown(image) for image in images],
+        "dest": dest,
+        "images": [_shown(image, name) for image, name in zip(images, shown)],
         "blobs": {
             "missing": len(work.blobs),
             "missing_bytes": work.bytes,
@@ -75,11 +84,8 @@ def pull(context: ModuleContext) -> dict[str, t.Any]:
             "foreign": len(work.foreign),
         },
         "diff": digest_diff(
-            {
-                f"{params['dest']} {name}".rstrip(): found.digest if found else None
-                for name, found in before.items()
-            },
-            {f"{params['dest']} {image.name}".rstrip(): image.manifest.digest for image in images},
+            {f"{dest} {name}".rstrip(): image.digest if image else None for name, image in before.items()},
+            {f"{dest} {name}".rstrip(): image.manifest.digest for image, name in zip(images, shown)},
         ),
     }
 
@@ -89,13 +95,41 @@ def _reference(context: ModuleContext, image: str) -> Reference:
     return reference if reference.tag or reference.digest else reference.with_tag("latest")
 
 
-def _names(references: t.Sequence[Reference], name: str | None) -> list[str]:
-    if len(references) > 1:
-        return [str(reference) for reference in references]
-    return [references[0].tag or "" if name is None else name]
+def _names(params: t.Mapping[str, t.Any], references: t.Sequence[Reference]) -> list[ImageName]:
+    """Return what each image is to be called: by default its tag, and for several images the whole reference."""
+    if len(references) == 1 and params["name"] is not None:
+        return [_given_name(params["name"], references[0], params["format"])]
+    names = []
+    for reference in references:
+        whole = f"{reference.name}:{reference.tag}" if reference.tag else None
+        name = str(reference) if len(references) > 1 else reference.tag or ""
+        names.append(ImageName(name, whole, whole))
+    return names
 
 
-def _check(params: t.Mapping[str, t.Any], references: t.Sequence[Reference], names: t.Sequence[str]) -> None:
+def _given_name(name: str, reference: Reference, kind: str) -> ImageName:
+    """Return the name that the user gives: a reference, or a tag in the repository of ``reference``.
+
+    For docker-archive it is always a reference, as ``docker load`` knows nothing else.
+    """
+    if kind != "docker-archive" and not ("/" in name or ":" in name):
+        return ImageName(name, str(reference.with_tag(name)) if is_tag(name) else None, given=True)
+    try:
+        whole = parse(name)
+    except InvalidInput as error:
+        if kind != "docker-archive":
+            return ImageName(name, given=True)
+        raise error.add_sentence("It is the name that docker load shows.") from None
+    if whole.digest:
+        raise InvalidInput(f"{name} is not a valid name: write a tag instead of the digest.")
+    if whole.tag:
+        return ImageName(name, str(whole), name, given=True)
+    return ImageName(name, str(whole.with_tag("latest")), f"{name}:latest", given=True)
+
+
+def _check(
+    params: t.Mapping[str, t.Any], references: t.Sequence[Reference], names: t.Sequence[ImageName]
+) -> None:
     if not references:
         raise InvalidInput("No image is named: set image.")
     if len(references) > 1:
@@ -104,7 +138,7 @@ def _check(params: t.Mapping[str, t.Any], references: t.Sequence[Reference], nam
                 raise InvalidInput(f"{option} is for one image only, and {len(references)} are named.")
         if params["format"] == "dir":
             raise InvalidInput("The format dir holds one image: choose oci or oci-archive for several.")
-    if len(set(names)) < len(names):
+    if len({name.name for name in names}) < len(names):
         raise InvalidInput("An image is named twice.")
     if params["without"] and params["format"] == "docker-archive":
         raise InvalidInput(
@@ -116,6 +150,7 @@ def _check(params: t.Mapping[str, t.Any], references: t.Sequence[Reference], nam
         )
     if params["expected_digest"]:
         check_digest(params["expected_digest"], "expected_digest")
+    check_attributes(params)
 
 
 def _look_up(
@@ -130,14 +165,66 @@ def _look_up(
     found = require(reference, source.resolve(reference.target), expected, "nothing was written")
     contents = FallbackSource(store, source)
     root = contents.fetch_manifest(found)
-    chosen = select(contents, root, platforms, str(reference), context.clients.concurrency)
-    return Image(reference, source, found.digest, chosen, name)
+    manifest = select(contents, root, platforms, str(reference), context.clients.concurrency)
+    if manifest.is_schema1 and context.params["format"] != "dir":
+        raise Unsupported(
+            f"{reference} is a schema 1 image, which {context.params['format']} cannot hold: set format to dir, or push the"
+            " image anew with a current client."
+        )
+    return Image(reference, source, found.digest, manifest, name)
 
 
-def _shown(image: Image) -> dict[str, t.Any]:
+def _plan(context: ModuleContext, store: LocalStore, images: t.Sequence[Image]) -> CopyPlan:
+    is_elsewhere = holds(context.params["without"])
+    if images[0].manifest.is_schema1:
+        return _schema1_plan(store, images[0], is_elsewhere)
+    work = plan(
+        [(image.source, image.manifest) for image in images],
+        store,
+        context.clients.concurrency,
+        context.params["foreign_layers"],
+        is_elsewhere,
+    )
+    if context.params["format"] == "docker-archive" and work.foreign:
+        raise InvalidInput(
+            "An image has layers that stay at their URLs, and docker-archive needs all: set foreign_layers."
+        )
+    return work
+
+
+def _schema1_plan(store: LocalStore, image: Image, is_elsewhere: t.Callable[[Descriptor], bool]) -> CopyPlan:
+    """Plan the copy of a schema 1 image: its manifest as it is, and each layer once, whose size only the registry knows."""
+    layers = image.manifest.data.get("fsLayers")
+    digests: list[t.Any] = [
+        layer.get("blobSum") if isinstance(layer, dict) else None for layer in layers or ()
+    ]
+    if not all(map(is_digest, digests)):
+        raise ProtocolError(
+            f"The schema 1 manifest of {image.reference} names a layer without a valid digest."
+        )
+
+    def describe(digest: str) -> Descriptor:
+        size = image.source.client.blob_size(image.source.name, digest)
+        if size is None:
+            raise NotFound(
+                f"{image.reference} is incomplete: the registry lacks its layer {digest}.", status=404
+            )
+        return Descriptor(DOCKER_LAYER_GZIP, digest, size)
+
+    work = CopyPlan(levels=[[image.manifest]], sources={image.manifest.digest: image.source})
+    if store.exists(image.manifest.descriptor):
+        work.existing.add(image.manifest.digest)
+    for blob in image.source.map(describe, dict.fromkeys(digests)):
+        work.sources[blob.digest] = image.source
+        held = work.elsewhere if is_elsewhere(blob) else work.present if store.exists(blob) else work.blobs
+        held.append(blob)
+    return work
+
+
+def _shown(image: Image, name: str) -> dict[str, t.Any]:
     return {
         "image": str(image.reference),
-        "name": image.name,
+        "name": name,
         "digest": image.manifest.digest,
         "source_digest": image.source_digest,
         "media_type": image.manifest.media_type,

@@ -13,7 +13,7 @@ from .._oci.content import Platform
 from .._oci.reference import Reference
 from .._registry.connection import RegistryClients
 from .._registry.context import ModuleContext
-from .._storage.local import image_in, open_source
+from .._storage.local import open_source
 from .copy import select
 from .deliver import Image, deliver, delivered
 from .targets import Target, condition
@@ -30,7 +30,7 @@ def push(context: ModuleContext) -> dict[str, t.Any]:
     mount_from = [_mountable(clients, reference, name) for name in params["mount_from"]]
     platforms = [Platform.parse(platform) for platform in params["platforms"]]
     source = open_source(params["src"])
-    found = image_in(source, params["name"])
+    found = source.image(params["name"])
     manifest = select(source, source.fetch_manifest(found), platforms, params["src"])
     if reference.digest and reference.digest != manifest.digest:
         raise InvalidInput(

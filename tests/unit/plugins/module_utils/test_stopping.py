@@ -21,7 +21,7 @@ import pytest
 
 from tests.hostile import HostileRegistry, Request
 from tests.registries import images
-from tests.unit.copying import Mover, tree
+from tests.unit.copying import Mover, digest, tree
 from tests.unit.running import start
 
 DICE = random.Random(5)
@@ -89,7 +89,7 @@ def test_pull(tmp_path: pathlib.Path, number: signal.Signals, form: str, slow: d
         assert_interrupted(
             interrupt(server, number, BLOB, "registry_pull", 2, image="app:1", dest=dest, format=form)
         )
-        names = set(tree(tmp_path))
+        names = {name for name in tree(tmp_path) if ".ocikit-ingest" not in name}
         assert not [name for name in names if "ocikit" in name]
         if form == "oci":
             assert not dest.joinpath("index.json").exists()
@@ -99,6 +99,39 @@ def test_pull(tmp_path: pathlib.Path, number: signal.Signals, form: str, slow: d
             assert not dest.exists()
         for digest in IMAGE.blobs:
             assert not [name for name in names if digest.partition(":")[2] in name]
+
+
+@pytest.mark.parametrize("form", ["oci", "dir"])
+@pytest.mark.parametrize("wrong", [False, True])
+def test_a_pull_goes_on_where_it_was_interrupted(
+    mover: Mover, tmp_path: pathlib.Path, form: str, wrong: bool
+) -> None:
+    """What arrived by then is not fetched again, and what is wrong of it is found out."""
+    large = images.layer(
+        {"large": DICE.getrandbits(8 * 3_000_000).to_bytes(3_000_000, "big")}, compression=""
+    )
+    image, layer = images.image([large]), digest(large.data)
+    dest = tmp_path / "dest"
+    part = dest / ".ocikit-ingest" / layer.replace(":", "-")
+    with HostileRegistry(trickle=0.001) as server:
+        server.add("app", image, "1")
+        process = start("registry_pull", server.url, image="app:1", dest=dest, format=form)
+        while not (part.exists() and part.stat().st_size):
+            assert process.poll() is None, process.communicate()
+        process.send_signal(signal.SIGINT)
+        output, _errors = process.communicate(timeout=PATIENCE)
+        assert json.loads(output)["msg"].startswith("The task was interrupted.")
+        size = part.stat().st_size
+        assert 0 < size < len(large.data)
+        if wrong:
+            part.write_bytes(b"x" * size)
+        server.requests.clear()
+        server.behaviour.trickle = 0
+        assert mover.pull(server.url, "app:1", dest, format=form)["changed"]
+        ranges = [request.headers.get("Range") for request in server.requests if layer in request.path]
+        assert ranges == ([f"bytes={size}-", None] if wrong else [f"bytes={size}-"])
+        assert not part.parent.exists()
+        assert not mover.pull(server.url, "app:1", dest, format=form, verify="full")["changed"]
 
 
 @pytest.mark.parametrize(("number", "concurrency"), [(signal.SIGINT, 1), (signal.SIGTERM, 8)])

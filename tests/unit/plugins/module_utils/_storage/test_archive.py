@@ -20,6 +20,7 @@ import pytest
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput, RegistryError
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Descriptor
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.verified_reader import read_blob
+from ansible_collections.ocikit.registry.plugins.module_utils._storage import tar_members
 from ansible_collections.ocikit.registry.plugins.module_utils._storage.archive import ArchiveSource
 from tests.hostile import HostileRegistry
 from tests.registries import Registry, images, stored
@@ -66,7 +67,12 @@ def test_the_same_images_give_the_same_bytes(
     with tarfile.open(tmp_path / "a.tar") as archive:
         members = archive.getmembers()
     assert [one.name for one in members] == sorted({one.name for one in members})
-    assert {(one.mtime, one.uid, one.gid, one.mode) for one in members} == {(0, 0, 0, 0o644)}
+    assert {(one.mtime, one.uid, one.gid) for one in members} == {(0, 0, 0)}
+    assert {one.mode for one in members if one.isfile()} == {0o644}
+    # Others unpack it with these modes, and as another user than root they could not enter a directory that has none.
+    assert {one.name: one.mode for one in members if one.isdir()} == dict.fromkeys(
+        ("blobs", "blobs/sha256"), 0o755
+    )
 
 
 def test_what_an_archive_has_is_not_fetched_again(
@@ -79,7 +85,7 @@ def test_what_an_archive_has_is_not_fetched_again(
     assert less["changed"] and less["blobs"]["missing"] == 0
     assert index_of(tmp_path / "a.tar") == {"2": TWO.digest}
     with tarfile.open(tmp_path / "a.tar") as archive:
-        assert len(archive.getnames()) == 4 + 2
+        assert len([member for member in archive if member.isfile()]) == 4 + 2
 
 
 @pytest.mark.registry_does("docker")
@@ -279,7 +285,7 @@ HOSTILE: dict[str, tuple[list[tuple[str, Content]], str]] = {
     "huge manifest": (layout_members(ONE, size=9 << 20)[1:], "does not hold"),
     "digest wrong": (
         [*layout_members(ONE)[1:], (layout_members(ONE)[0][0], TWO.raw)],
-        "Other content was sent for",
+        "is damaged: its content is not that of",
     ),
 }
 
@@ -340,7 +346,9 @@ BROKEN: dict[str, bytes] = {
 def test_what_is_no_archive(mover: Mover, registry: Registry, tmp_path: pathlib.Path, kind: str) -> None:
     path = tmp_path / "broken.tar"
     path.write_bytes(BROKEN[kind])
-    with pytest.raises(InvalidInput, match="is not a tar archive|holds no image|ends in the middle"):
+    with pytest.raises(
+        InvalidInput, match="is not a tar archive|holds no image|is cut off|is not a complete gzip file"
+    ):
         mover.push(registry.url, path, "broken:1")
     with pytest.raises(InvalidInput):
         mover.pull(registry.url, "app:1", path, format="docker-archive")
@@ -350,9 +358,7 @@ def test_what_is_no_archive(mover: Mover, registry: Registry, tmp_path: pathlib.
 def test_too_many_members(
     mover: Mover, registry: Registry, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ansible_collections.ocikit.registry.plugins.module_utils._storage import archive as _archive
-
-    monkeypatch.setattr(_archive, "_MAX_MEMBERS", 50)
+    monkeypatch.setattr(tar_members, "_MAX_MEMBERS", 50)
     path = write_tar(tmp_path / "many.tar", *((f"f{n}", b"") for n in range(50)), *layout_members(ONE))
     with pytest.raises(InvalidInput, match="has more than 50 members"):
         mover.push(registry.url, path, "many:1")
@@ -381,25 +387,15 @@ def test_an_archive_that_is_replaced_is_read_to_its_end(tmp_path: pathlib.Path) 
 
 
 def test_what_a_killed_run_left_is_used_up(mover: Mover, registry: Registry, tmp_path: pathlib.Path) -> None:
-    (tmp_path / ".a.tar.ocikit-part").write_bytes(b"x" * 500000)
+    (tmp_path / ".a.tar-0123abcd.ocikit-part").write_bytes(b"x" * 500000)
     mover.pull(registry.url, "app:1", tmp_path / "a.tar", format="oci-archive")
     mover.pull(registry.url, "app:1", tmp_path / "b.tar", format="oci-archive")
     assert sorted(tree(tmp_path)) == ["a.tar", "b.tar"]
     assert (tmp_path / "a.tar").read_bytes() == (tmp_path / "b.tar").read_bytes()
 
 
-def test_a_link_in_the_place_of_the_incomplete_file_is_not_followed(
-    mover: Mover, registry: Registry, tmp_path: pathlib.Path
-) -> None:
-    (tmp_path / "precious").write_text("mine")
-    (tmp_path / ".a.tar.ocikit-part").symlink_to(tmp_path / "precious")
-    with pytest.raises(RegistryError, match="cannot be used"):
-        mover.pull(registry.url, "app:1", tmp_path / "a.tar", format="oci-archive")
-    assert (tmp_path / "precious").read_text() == "mine"
-
-
 def test_two_writers_of_one_archive(mover: Mover, tmp_path: pathlib.Path) -> None:
-    """The second waits for the first; the file is that of one of them, and complete."""
+    """The file is that of one of them, and complete."""
     dest = tmp_path / "a.tar"
     both_planned = threading.Barrier(2)
     with HostileRegistry(delay=0.1, delay_on="^GET .*/blobs/") as hostile:

@@ -246,37 +246,57 @@ def test_a_control_character_in_a_name_is_not_shown(
 
 
 def test_hostile_contents(mover: Mover, registry: Registry, tmp_path: pathlib.Path) -> None:
+    plain = images.image([BASE])
+    config = plain.blobs[plain.manifest["config"]["digest"]]
+
     def manifest(layer: str, size: int = 4) -> bytes:
-        data = dict(ONE.manifest)
+        data = dict(plain.manifest)
         data["layers"] = [{"mediaType": images.OCI_LAYER, "digest": layer, "size": size}]
         return json.dumps(data).encode()
 
-    config = ONE.blobs[ONE.manifest["config"]["digest"]]
-    secret = tmp_path / "secret"
-    secret.write_bytes(b"root")
     other = digest(b"evil")
     cases: list[tuple[bytes, type[Exception], str]] = [
         (manifest(TRAVERSAL), ProtocolError, "without a valid digest"),
-        (manifest(other), DigestMismatch, "not the right one"),
-        (manifest(other, 5), NotFound, "^Neither "),
+        (manifest(other), DigestMismatch, f"{other[7:]} is damaged"),
+        (manifest(other, 5), DigestMismatch, f"{other} in .* is damaged: it has 4 bytes instead of 5"),
+        (manifest(digest(b"absent")), NotFound, "^Neither "),
         (b"{" * 100, ProtocolError, "not valid JSON"),
-        (json.dumps({**ONE.manifest, "manifests": []}).encode(), ProtocolError, "ambiguous"),
+        (json.dumps({**plain.manifest, "manifests": []}).encode(), ProtocolError, "ambiguous"),
+        (
+            json.dumps({**plain.manifest, "layers": []}).encode(),
+            InvalidInput,
+            "has 0 and its config.* 1 layers",
+        ),
     ]
     for number, (raw, kind, sentence) in enumerate(cases):
         layout = write_layout(tmp_path / str(number), {"manifests": [entry(raw)]}, raw, config)
-        # A blob that is a link to something else, of the right size.
-        blob_path(layout, other).symlink_to(secret)
+        blob_path(layout, other).write_bytes(b"root")
         with pytest.raises(kind, match=sentence):
             mover.push(registry.url, layout, "hostile-contents:1")
         assert images.tags(registry.url, "hostile-contents") == []
     assert images.get_blob(registry.url, "hostile-contents", digest(b"root")) is None
-    # A link to the right bytes is as good as these.
-    secret.write_bytes(b"evil")
-    raw = manifest(other)
-    layout = write_layout(tmp_path / "right", {"manifests": [entry(raw)]}, raw, config)
-    blob_path(layout, other).symlink_to(secret)
-    mover.push(registry.url, layout, "hostile-contents:1")
-    assert images.get_blob(registry.url, "hostile-contents", other) == b"evil"
+
+
+@pytest.mark.parametrize("place", ["blob", "blobs", "blobs/sha256", "index.json"])
+def test_links_in_a_layout_are_not_followed(
+    mover: Mover, registry: Registry, tmp_path: pathlib.Path, place: str
+) -> None:
+    """Whoever may write to a layout must not get other files read, or written, by root."""
+    layout, elsewhere = tmp_path / "layout", tmp_path / "elsewhere"
+    mover.pull(registry.url, "app:1", layout)
+    path = blob_path(layout, digest(BASE.data)) if place == "blob" else layout / place
+    path.rename(elsewhere)
+    path.symlink_to(elsewhere)
+    before = tree(elsewhere)
+    with pytest.raises(LocalStorageError, match="it is a symbolic link, which is not followed here"):
+        mover.push(registry.url, layout, f"links/{place.replace('.', '-')}:1")
+    if place == "blob":
+        assert mover.pull(registry.url, "app:1", layout)["blobs"]["missing"] == 1
+        assert path.read_bytes() == BASE.data and not path.is_symlink()
+    else:
+        with pytest.raises(LocalStorageError, match="it is a symbolic link, which is not followed here"):
+            mover.pull(registry.url, "app:2", layout)
+    assert tree(elsewhere) == before
 
 
 def test_something_else_is_left_alone(mover: Mover, registry: Registry, tmp_path: pathlib.Path) -> None:
@@ -304,7 +324,7 @@ def test_something_else_is_left_alone(mover: Mover, registry: Registry, tmp_path
         with pytest.raises((InvalidInput, LocalStorageError), match=sentence):
             mover.pull(registry.url, "app:1", tmp_path / name, format=form)
         assert tree(tmp_path) == before
-    with pytest.raises(InvalidInput, match="is not a tar archive"):
+    with pytest.raises(InvalidInput, match="is not a regular file"):
         mover.pull(registry.url, "app:1", "/dev/null", format="oci-archive")
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
 

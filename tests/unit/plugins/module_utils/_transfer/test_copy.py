@@ -118,7 +118,9 @@ def test_a_subject_gets_its_fallback_tag_where_the_registry_keeps_no_referrers(
 def test_schema_1_is_refused_and_nothing_is_written(mover: Mover, tmp_path: pathlib.Path) -> None:
     with Registry(schema1=True) as registry:
         images.push_schema1(registry.url, "old", "1")
-        with pytest.raises(Unsupported, match="is a schema 1 manifest"):
+        with pytest.raises(
+            Unsupported, match="is a schema 1 image, which oci cannot hold: set format to dir"
+        ):
             mover.pull(registry.url, "old:1", tmp_path / "layout")
         registry.clear_requests()
         with pytest.raises(Unsupported, match="is a schema 1 manifest"):
