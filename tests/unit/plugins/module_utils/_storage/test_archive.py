@@ -272,7 +272,7 @@ HOSTILE: dict[str, tuple[list[tuple[str, Content]], str]] = {
     "index a list": ([("index.json", b"[]")], "not a JSON object"),
     "manifests a number": ([("index.json", b'{"manifests": 5}')], "no list of images"),
     "huge docker manifest": ([("manifest.json", b" " * ((8 << 20) + 1))], "larger than"),
-    "docker manifest deep": ([("manifest.json", b"[" * 100000)], "not that of docker save"),
+    "docker manifest deep": ([("manifest.json", b"[" * 100000)], "not valid JSON"),
     "docker manifest an object": ([("manifest.json", b'{"a": 1}')], "not that of docker save"),
     "docker manifest empty": ([("manifest.json", b"[]")], "there are none"),
     "config out": ([saved("../../etc/passwd")], "leads out of it"),
