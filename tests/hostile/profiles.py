@@ -324,6 +324,29 @@ PROFILES: dict[str, Profile] = {
             _assumed(_DELETIONS, "no tag is deleted by name", tag_delete="405", digest_delete="202"),
         ),
     ),
+    "zot-newest": Profile(
+        "zot, newest",
+        (
+            _documented("sign-in", "Basic", auth="basic"),
+            _documented(
+                "tags catalog", "pages by a Link with names as they are", link="unescaped", page_size=100
+            ),
+            _documented(
+                "remove-tag prune", "a tag is deleted by its name, and its image stays", tag_delete="202"
+            ),
+            _documented(
+                "delete-digest prune remove-repository",
+                "a digest takes its tags along; what an index needs is refused: 405",
+                digest_delete="405used",
+            ),
+            _documented("referrers", "the referrers API", referrers="on"),
+            _reported("referrers", "the artifact type of a referrer is that of its manifest"),
+            _reported("push retag", "a tag may move from an image to an index"),
+            _reported(
+                "push copy", "layers that are elsewhere are taken, indexes that lack an image are refused"
+            ),
+        ),
+    ),
     "nexus": Profile(
         "Nexus 3", (*_NEXUS, _assumed(_DELETIONS, "a tag is deleted by its name", tag_delete="202"))
     ),

@@ -64,7 +64,8 @@ BEHAVIOURS: dict[str, tuple[t.Any, str]] = {
     "link": (
         "relative",
         "Link of a page: relative, absolute, token, foreign, loop, last-page (on that as well), full-page"
-        " (absolute, on each full one), wrong-prefix, short-name (without the first part of the name), none",
+        " (absolute, on each full one), wrong-prefix, short-name (without the first part of the name), unescaped"
+        " (relative, with names as they are), none",
     ),
     "tags": ("list", "tags/list holds: list, null, absent, with-null, duplicates, digests"),
     "tags_order": ("name", "tags/list is sorted by name, or by age (the oldest tag first)"),
@@ -75,7 +76,7 @@ BEHAVIOURS: dict[str, tuple[t.Any, str]] = {
     "digest_delete": (
         "202",
         "DELETE of a digest: 202 with all its tags, 403tagged (while tagged), 403used (while tagged or in an"
-        " index), 400tagged (as Google), cascade (as Harbor: 412 while in an index, takes children along),"
+        " index), 405used (as zot: while in an index), 400tagged (as Google), cascade (as Harbor: 412 while in an index, takes children along),"
         " untag (as Quay: removes tags only, and serves only what a tag leads to), dangling (its tags stay"
         " listed), 405, 404text, 500, 500once, ignored",
     ),
@@ -632,6 +633,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.error(404, self.do.absent_code, "manifest unknown")
         elif (mode in ("403tagged", "403used") and tagged) or (mode == "403used" and used):
             self.error(403, "DENIED", "The manifest is tagged, or part of another.")
+        elif mode == "405used" and used:
+            self.error(405, "DENIED", "The manifest is referenced by an index.")
         elif mode == "400tagged" and tagged:
             self.error(
                 400, "GOOGLE_MANIFEST_DANGLING_TAG", f"Manifest is still referenced by tag: {tagged[0]}"
@@ -758,7 +761,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         route = self.route
         if mode == "short-name":
             route = re.sub(r"^/v2/[^/]+/", "/v2/", route)
-        path = f"{route}?{urllib.parse.urlencode(query)}"
+        path = f"{route}?{urllib.parse.urlencode(query, safe='/' if mode == 'unescaped' else '')}"
         prefix = {
             "absolute": self.registry.url,
             "full-page": self.registry.url,

@@ -19,6 +19,7 @@ TRAITS = {
     "artifact_type": "list referrers with the artifact type of their manifest",
     "change_type": "let a tag move from an image to an index",
     "delete_tag": "delete a tag by its name",
+    "digest_tags": "delete the tags of a digest along with it",
     "docker": "take the media types of Docker",
     "foreign_layers": "take an image with a layer that is elsewhere",
     "keep_untagged": "keep an image that has lost its last tag",
@@ -77,6 +78,14 @@ def _delete_tag(registry: Registry) -> bool:
     )
 
 
+def _digest_tags(registry: Registry) -> bool:
+    image = _image("digest-tags")
+    for tag in ("first", "second"):
+        images.push(registry.url, "traits/app", image, tag)
+    _delete(registry, image.digest)
+    return not any(images.head(registry.url, "traits/app", tag) for tag in ("first", "second"))
+
+
 def _docker(registry: Registry) -> bool:
     return _is_stored(registry, images.image({"trait": "docker"}, media="docker"), "media-types")
 
@@ -129,6 +138,7 @@ PROBES: dict[str, t.Callable[[Registry], bool]] = {
     "artifact_type": _artifact_type,
     "change_type": _change_type,
     "delete_tag": _delete_tag,
+    "digest_tags": _digest_tags,
     "docker": _docker,
     "foreign_layers": _foreign_layers,
     "keep_untagged": _keep_untagged,

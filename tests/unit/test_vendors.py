@@ -114,6 +114,22 @@ def test_a_referrer_without_a_tag_stays_on_quay(
         place.assert_safe()
 
 
+def test_an_image_of_an_index_that_has_lost_its_tags_stays_on_the_newest_zot(
+    connect: t.Callable[..., t.Any], tmp_path: pathlib.Path
+) -> None:
+    with HostileRegistry.vendor("zot-newest") as server:
+        place = Played(server)
+        place.fill(APP, TAGS)
+        place.expect(["multi", "1", "1.0", "latest"])
+        Round(place, connect, tmp_path).remove(["multi"])
+        assert place.serves(APP, MULTI.digest)
+        with pytest.raises(Unsupported, match="HTTP 405 DENIED: The manifest is referenced by an index"):
+            Round(place, connect, tmp_path).remove(["1", "1.0", "latest"], "manifest")
+        assert place.serves(APP, ONE.digest)
+        assert server.state(APP) == {"2": TWO.digest, "2.0": TWO.digest}
+        place.assert_safe()
+
+
 def test_every_vendor_has_its_expectations() -> None:
     assert set(EXPECTED) == {*REAL, *PROFILES}
     assert all(set(outcomes) == set(OPERATIONS) for outcomes in EXPECTED.values())

@@ -87,6 +87,7 @@ EXPECTED: dict[str, dict[str, str]] = {
         "pulp": _BY_PLACEHOLDER,
         "artifactory": _ARTIFACTORY,
         "artifactory-digest": {**_ARTIFACTORY, **_BY_PLACEHOLDER},
+        "zot-newest": {"sign-in": "Basic", **_REFERRERS},
         "nexus": _NEXUS,
         "nexus-digest": {**_NEXUS, **_BY_PLACEHOLDER},
     }.items()
