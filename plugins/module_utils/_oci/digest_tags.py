@@ -28,6 +28,6 @@ def cosign_tag_names(digest: str) -> list[str]:
 
 def subject_of_tag(tag: str) -> str | None:
     """Return the digest that a tag belongs to: that of a referrers index, or of cosign's signatures."""
-    found = _DIGEST_TAG.match(tag)
-    digest = f"{found.group(1)}:{found.group(2)}" if found else None
+    match = _DIGEST_TAG.match(tag)
+    digest = f"{match.group(1)}:{match.group(2)}" if match else None
     return digest if is_digest(digest) else None

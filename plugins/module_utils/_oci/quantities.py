@@ -24,10 +24,10 @@ _TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.\d+)?([Z
 
 def parse_size(text: str) -> int:
     """Return the bytes of a size such as ``500MB`` (powers of 1000) or ``1.5 GiB`` (of 1024). Raises InvalidInput."""
-    found = _SIZE.match(text.strip())
-    if not found:
+    match = _SIZE.match(text.strip())
+    if not match:
         raise InvalidInput(f"{printable(text)!r} is not a size: write bytes, or one such as 500MB or 1.5GiB.")
-    number, unit, binary = found.groups()
+    number, unit, binary = match.groups()
     return int(float(number) * (1024 if binary else 1000) ** " kmgt".index((unit or " ").lower()))
 
 
@@ -60,24 +60,30 @@ def duration_text(seconds: float) -> str:
 
 
 def parse_time(text: t.Any) -> float | None:
-    """Return an RFC 3339 time in seconds since 1970, or None where it is none. Fractions of a second are dropped."""
-    found = _TIME.match(text) if isinstance(text, str) else None
-    if not found:
+    """Return a time as in RFC 3339, section 5.6, in seconds since 1970, or None where it is none.
+
+    Fractions of a second are dropped.
+    """
+    match = _TIME.match(text) if isinstance(text, str) else None
+    if not match:
         return None
-    zone = found.group(7)
+    zone = match.group(7)
     offset = timedelta()
     if zone not in "Zz":
         hours, minutes = int(zone[1:3]), int(zone[-2:])
         offset = timedelta(hours=hours, minutes=minutes) * (-1 if zone[0] == "-" else 1)
     try:
-        moment = datetime(*(int(part) for part in found.groups()[:6]), tzinfo=timezone.utc)  # type: ignore[misc,arg-type]
+        moment = datetime(*(int(part) for part in match.groups()[:6]), tzinfo=timezone.utc)  # type: ignore[misc,arg-type]
         return (moment - offset).timestamp()
     except (ValueError, OverflowError):
         return None
 
 
 def known_age(created: float | None, now: float) -> float | None:
-    """Return the age in seconds, or None where the date is missing or cannot be true: an epoch, or the future."""
+    """Return the age in seconds, or None where the date is missing or cannot be true: before 2013, or in the future.
+
+    ``created`` and ``now`` are in seconds since 1970.
+    """
     if created is None or created < _FIRST_TIME or created > now + _FUTURE_TOLERANCE:
         return None
     return max(0.0, now - created)

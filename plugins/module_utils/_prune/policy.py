@@ -218,8 +218,8 @@ def _protected(snapshot: Snapshot, protection: Protection) -> _Protected:
         for index in closure([digest], snapshot.parents):
             digests.setdefault(index, why)
     tags = {}
-    for tag, found in snapshot.tags.items():
-        reason = protection.why_tag(tag) or digests.get(found or "")
+    for tag, tagged in snapshot.tags.items():
+        reason = protection.why_tag(tag) or digests.get(tagged or "")
         if reason:
             tags[tag] = reason
     return _Protected(tags, digests)

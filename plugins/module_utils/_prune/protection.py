@@ -59,11 +59,11 @@ def read_protect(values: t.Iterable[t.Any]) -> list[ProtectEntry]:
 
 def unmatched_entries(matches: t.Iterable[t.Mapping[str, bool]]) -> list[str]:
     """Return the entries that match nothing in any repository, from Protection.matches() of each."""
-    found: dict[str, bool] = {}
+    entries: dict[str, bool] = {}
     for repository in matches:
         for text, matched in repository.items():
-            found[text] = matched or found.get(text, False)
-    return [text for text, matched in found.items() if not matched]
+            entries[text] = matched or entries.get(text, False)
+    return [text for text, matched in entries.items() if not matched]
 
 
 class Protection:
