@@ -368,6 +368,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference imp
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.images import check_expected
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import LIST, TEXT
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.placeholder import refuse_placeholder
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.append import (
     Appended,
     Change,
@@ -493,6 +494,7 @@ def _on_image(
     store = context.clients.repository_of(base)
     root = store.manifest(base.target)
     check_expected(base, root.digest, expected, "nothing was changed")
+    refuse_placeholder(store, str(base), root)
     return root.digest, append(store, root, change, platforms, str(base), context.clients.concurrency)
 
 

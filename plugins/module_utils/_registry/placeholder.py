@@ -32,7 +32,8 @@ from .._oci.content import (
 from .._oci.documents import IMAGE_CONFIG, parse_json_object
 from .._oci.quantities import parse_time
 from .._oci.reference import is_digest, is_tag
-from .repository import Repository
+from .._oci.stores import Contents
+from .._oci.verified_reader import read_blob
 
 _NONCE_LABEL = "ocikit.registry.placeholder"
 _REMOVED_LABEL = "ocikit.registry.removed"
@@ -128,7 +129,7 @@ def is_placeholder(manifest: Manifest, config: t.Mapping[str, t.Any] | None) -> 
     return bool(removed_tags(manifest, config))
 
 
-def read_removed_tags(repository: Repository, manifest: Manifest) -> dict[str, str]:
+def read_removed_tags(store: Contents, manifest: Manifest) -> dict[str, str]:
     """Return removed_tags() of a manifest. Its configuration is read only where it may be a placeholder: one request.
 
     Raises RegistryError where that cannot be read; one that is absent or malformed belongs to no placeholder.
@@ -136,7 +137,7 @@ def read_removed_tags(repository: Repository, manifest: Manifest) -> dict[str, s
     if not manifest.config or not may_be_placeholder(manifest):
         return {}
     try:
-        raw = repository.read_blob(manifest.config, CONFIG_LIMIT)
+        raw = read_blob(store.open_blob(manifest.config), manifest.config, CONFIG_LIMIT)
         return removed_tags(manifest, parse_json_object(raw, "image configuration", IMAGE_CONFIG))
     except NotFound:
         return {}
@@ -146,14 +147,18 @@ def read_removed_tags(repository: Repository, manifest: Manifest) -> dict[str, s
         return {}
 
 
-def refuse_placeholder(repository: Repository, reference: str, manifest: Manifest) -> None:
-    """Raise Refused where ``reference``, a tag or digest that points to ``manifest``, is a placeholder.
+def refuse_placeholder(store: Contents, name: str, image: Descriptor | Manifest) -> None:
+    """Raise Refused where ``image``, which is called ``name``, is a placeholder: for whatever would carry an image on.
 
-    For whatever would carry an image on. It costs a request only where the manifest looks like that of a placeholder.
+    It costs requests only where the image has the form of a placeholder.
     """
-    tags = read_removed_tags(repository, manifest)
+    if isinstance(image, Descriptor):
+        if not is_like_placeholder(image):
+            return
+        image = store.fetch_manifest(image)
+    tags = read_removed_tags(store, image)
     if tags:
-        raise Refused(placeholder_sentence(repository.image(reference), tags))
+        raise Refused(f"{placeholder_sentence(name, tags)} Nothing was changed.")
 
 
 def placeholder_sentence(image: str, tags: t.Mapping[str, str]) -> str:

@@ -15,6 +15,7 @@ from .._parallel import map_concurrent
 from .._registry.connection import RegistryClients
 from .._registry.context import ModuleContext
 from .._registry.images import require
+from .._registry.placeholder import refuse_placeholder
 from .._registry.referrers import Referring, find_referring
 from .copy import select
 from .deliver import Image, deliver, delivered
@@ -71,6 +72,7 @@ def _look_up(
     root: Descriptor | Manifest = found
     if platforms:
         root = select(repository, repository.fetch_manifest(found), platforms, str(source))
+    refuse_placeholder(repository, str(source), root)
     if not target.tag and not target.digest:
         target = Reference(target.registry, target.repository, digest=root.digest)
     if target.digest and target.digest != root.digest:

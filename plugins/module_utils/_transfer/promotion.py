@@ -20,6 +20,7 @@ from .._parallel import map_concurrent
 from .._registry.connection import RegistryClients
 from .._registry.context import ModuleContext
 from .._registry.images import require
+from .._registry.placeholder import refuse_placeholder
 from .._registry.repository import Repository
 from .deliver import Delivery, Image, send
 from .targets import (
@@ -159,6 +160,8 @@ def read_promotion(
     problems: list[RegistryError] = []
     for move in moves:
         problems += _problems(move)
+    for source in sources.values():
+        problems += _placeholder_problems(source)
     _raise_all(problems)
     return moves
 
@@ -235,6 +238,15 @@ def _problems(move: Move) -> t.Iterator[RegistryError]:
                 f"{image} is a schema 1 image, which registries do not take again, so it could not be put back after"
                 " a failure: nothing was changed. Push it anew."
             )
+
+
+def _placeholder_problems(source: Source) -> t.Iterator[RegistryError]:
+    image = source.manifest or source.descriptor
+    try:
+        if image:
+            refuse_placeholder(source.repository, str(source.reference), image)
+    except Refused as error:
+        yield error
 
 
 def read_undo(clients: RegistryClients, entries: t.Sequence[t.Mapping[str, t.Any]]) -> list[Move]:

@@ -13,6 +13,7 @@ from .._oci.content import Platform
 from .._oci.reference import Reference
 from .._registry.connection import RegistryClients
 from .._registry.context import ModuleContext
+from .._registry.placeholder import refuse_placeholder
 from .._storage.local import open_source
 from .copy import select
 from .deliver import Image, deliver, delivered
@@ -37,6 +38,7 @@ def push(context: ModuleContext) -> dict[str, t.Any]:
             f"{reference} cannot be written: the image in {params['src']} has the digest {manifest.digest}."
         )
     name = params["src"] if params["name"] is None else f"{params['name']} in {params['src']}"
+    refuse_placeholder(source, name, manifest)
     image = Image(name, manifest, found.digest, targets, source, holds=source.holds)
     delivery = deliver(
         [image],

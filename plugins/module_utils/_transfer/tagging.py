@@ -15,6 +15,7 @@ from .._parallel import map_concurrent
 from .._registry.connection import RegistryClients
 from .._registry.context import ModuleContext
 from .._registry.images import require
+from .._registry.placeholder import refuse_placeholder
 from .._registry.repository import Repository
 from .deliver import Image, send
 from .targets import (
@@ -79,6 +80,7 @@ def retag(
     for target, descriptor in zip(targets, looked_up[1:]):
         note_before(target, descriptor)
     check_targets(str(source), image.digest, targets, expected_digest)
+    refuse_placeholder(repository, str(source), image)
     moving = [target for target in targets if target.before != image.digest]
     if moving and image.media_type in SCHEMA1_TYPES:
         raise Unsupported(

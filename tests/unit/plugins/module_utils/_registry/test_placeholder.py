@@ -134,10 +134,10 @@ def test_what_carries_images_on_refuses_a_placeholder(
     repository.put("1", placeholder.manifest)
     assert read_removed_tags(repository, repository.manifest("1")) == TAGS
     with pytest.raises(Refused) as caught:
-        refuse_placeholder(repository, "1", repository.manifest("1"))
+        refuse_placeholder(repository, f"{repository}:1", repository.manifest("1"))
     assert str(caught.value) == (
         f"{registry.host}/placeholder/app:1 is no image but the placeholder of an interrupted removal of the tag 1 and"
-        " 2 more: run registry_rmtag again to finish the removal, or push the image again."
+        " 2 more: run registry_rmtag again to finish the removal, or push the image again. Nothing was changed."
     )
 
 
