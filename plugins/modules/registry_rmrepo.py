@@ -164,75 +164,17 @@ error:
 
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._deletion.repository import Removal
-from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
-    InvalidInput,
-    RegistryError,
-    printable,
+from ansible_collections.ocikit.registry.plugins.module_utils._deletion.remove_repository import (
+    remove_repository,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._module import run
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import digest_diff
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_digest
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import LIST, TEXT
-
-_NOTES = {
-    True: "The registry still keeps the blobs: only its garbage collection frees the space. On distribution run"
-    " 'registry garbage-collect' while nothing is pushed.",
-    False: "The registry serves the blobs no more: there is nothing left to do.",
-}
-
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "repository": {"type": TEXT, "required": True, "aliases": ["image", "repo"]},
     "confirm": {"type": TEXT, "required": True},
     "digests": {"type": LIST, "elements": TEXT, "default": []},
 }
-
-
-def remove_repository(context: ModuleContext) -> dict[str, t.Any]:
-    reference = context.clients.repository(context.params["repository"])
-    if context.params["confirm"] != reference.repository:
-        raise InvalidInput(
-            f"{reference} is deleted only if confirm is {reference.repository!r}, the repository's name without the"
-            f" registry; it is {printable(context.params['confirm'])!r}. Nothing was changed."
-        )
-    digests = [check_digest(digest) for digest in context.params["digests"]]
-    client = context.clients.client(reference)
-    removal = Removal(client, reference.repository, digests, context.clients.concurrency)
-    if not context.check_mode:
-        try:
-            removal.run()
-        except RegistryError as error:
-            error.result = {"changed": removal.changed, **_report(reference, removal, check_mode=False)}
-            raise
-    found = bool(removal.entries or removal.tags)
-    keeps_blobs = found and (context.check_mode or removal.keeps_blobs())
-    return {
-        "changed": found,
-        **_report(reference, removal, context.check_mode),
-        "needs_garbage_collection": keeps_blobs,
-        "note": _NOTES[keeps_blobs] if found else None,
-        "diff": digest_diff(_before(reference, removal), {}),
-    }
-
-
-def _report(reference: Reference, removal: Removal, check_mode: bool) -> dict[str, t.Any]:
-    return {
-        "repository": reference.name,
-        "tags": [
-            {"tag": tag, "digest": digest, "deleted": check_mode or tag not in removal.left}
-            for tag, digest in removal.tags.items()
-        ],
-        "manifests": [entry.to_dict(check_mode) for entry in removal.entries],
-        "stranded": [] if check_mode else [entry.digest for entry in removal.entries if entry.stranded],
-    }
-
-
-def _before(reference: Reference, removal: Removal) -> dict[str, str | None]:
-    """The repository as the diff shows it: a line for each tag, and for each manifest without one."""
-    tags = {str(reference.with_tag(tag)): digest or "missing" for tag, digest in removal.tags.items()}
-    return {**tags, **{reference.pinned(one.digest): one.digest for one in removal.entries if not one.tags}}
 
 
 def main() -> None:

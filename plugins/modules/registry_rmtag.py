@@ -97,10 +97,15 @@ removed:
       description: The tag.
       type: str
     digest:
-      description: The digest it pointed to.
+      description: The digest it pointed to. V(null) where RV(removed[].dangling) is V(true).
       type: str
+    dangling:
+      description: Whether the registry listed the tag although its manifest is missing.
+      type: bool
     siblings:
-      description: The other tags of this digest at the time, sorted.
+      description:
+        - The other tags of this digest, sorted, as far as they were looked at. These are the tags that O(tags) names, and all
+          tags of the repository where O(strategy) is V(manifest).
       type: list
       elements: str
     method:
@@ -132,17 +137,9 @@ error:
 
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._deletion.tags import STRATEGIES, Remover
-from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput, RegistryError
+from ansible_collections.ocikit.registry.plugins.module_utils._deletion.remove_tags import remove_tags
+from ansible_collections.ocikit.registry.plugins.module_utils._deletion.tags import STRATEGIES
 from ansible_collections.ocikit.registry.plugins.module_utils._module import run
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import digest_diff
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_tag
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.tag_patterns import (
-    TAGS,
-    Patterns,
-    is_pattern,
-)
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import LIST, TEXT
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
@@ -152,54 +149,8 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
 }
 
 
-def remove(context: ModuleContext) -> dict[str, t.Any]:
-    reference = context.clients.reference(context.params["image"])
-    wanted, strategy = _wanted(reference, context.params["tags"]), context.params["strategy"]
-    client = context.clients.client(reference)
-    page = client.tags(reference.repository)
-    existing = page.names if page else []
-    matches = {entry: [tag for tag in existing if pattern.match(tag)] for entry, pattern in wanted.items()}
-    # Where nothing is to be removed, no sibling has to be known.
-    relevant = existing if any(matches.values()) else []
-    remover = Remover.of(client, reference.repository, relevant, context.clients.concurrency)
-    removals = remover.plan(tag for tags in matches.values() for tag in tags)
-    there = {removal.tag for removal in removals}
-    if context.check_mode:
-        remover.check(removals, strategy)
-    else:
-        try:
-            remover.remove(removals, strategy)
-        except RegistryError as error:
-            done = [removal.to_dict(False) for removal in removals if removal.method]
-            error.result = {"changed": bool(done), "removed": done}
-            raise
-    return {
-        "changed": bool(removals),
-        "repository": reference.name,
-        "removed": [removal.to_dict(context.check_mode) for removal in removals],
-        "absent": [entry for entry, tags in matches.items() if there.isdisjoint(tags)],
-        "diff": digest_diff(
-            {str(reference.with_tag(removal.tag)): removal.digest for removal in removals}, {}
-        ),
-    }
-
-
-def _wanted(reference: Reference, tags: t.Sequence[str]) -> dict[str, Patterns]:
-    """Return what each entry matches. Raises InvalidInput for what is neither a tag nor a pattern."""
-    if reference.digest:
-        raise InvalidInput(
-            f"{reference} names a digest: registry_rmtag removes tags, so name the repository and the tags."
-        )
-    wanted = ([reference.tag] if reference.tag else []) + list(tags)
-    if not wanted:
-        raise InvalidInput(f"No tag of {reference} is named: set tags.")
-    return {
-        entry: Patterns([entry if is_pattern(entry) else check_tag(entry)], "tags", TAGS) for entry in wanted
-    }
-
-
 def main() -> None:
-    run(remove, ARGUMENT_SPEC)
+    run(remove_tags, ARGUMENT_SPEC)
 
 
 if __name__ == "__main__":

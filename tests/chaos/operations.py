@@ -25,7 +25,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._transfer.tagging 
 from ansible_collections.ocikit.registry.plugins.modules import registry_pull
 from ansible_collections.ocikit.registry.plugins.modules.registry_prune import ARGUMENT_SPEC as PRUNE_SPEC
 from ansible_collections.ocikit.registry.plugins.modules.registry_prune import prune
-from ansible_collections.ocikit.registry.plugins.modules.registry_rmtag import remove
+from ansible_collections.ocikit.registry.plugins.modules.registry_rmtag import remove_tags
 from tests.registries import images
 from tests.unit.task import task
 
@@ -351,7 +351,7 @@ class Copy(Tagging):
 class Rmtag(Tagging):
     """Two tags are removed; each has another tag with the same digest, or none."""
 
-    function = staticmethod(remove)
+    function = staticmethod(remove_tags)
     NAMED = ("1", "2")
 
     def prepare(self, chance: random.Random) -> dict[str, t.Any]:

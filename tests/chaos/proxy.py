@@ -30,6 +30,8 @@ FAULTS = (
     "gone",
 )
 STATUSES = (500, 502, 503, 504)
+# A tag that does not exist, which a client asks to be deleted to find out whether tags can be.
+PROBE = re.compile(r"ocikit-[0-9a-f]{32}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 HOLD_SECONDS = 20
 
@@ -232,6 +234,7 @@ class Proxy:
         """Give what is random in a path a fixed name: upload sessions, and digests made on the way."""
         path, _mark, query = target.partition("?")
         path = re.sub(r"(/blobs/uploads/).+", r"\1SESSION", path)
+        path = PROBE.sub("ocikit-PROBE", path)
         fixed = [
             (name, value)
             for name, value in urllib.parse.parse_qsl(query)

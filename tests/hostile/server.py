@@ -72,14 +72,24 @@ BEHAVIOURS: dict[str, tuple[t.Any, str]] = {
     "tags_accept": ("any", "json: tags/list answers 406 unless the request accepts application/json"),
     "tags_extra": (False, "tags/list also holds manifest and child, with the digests"),
     "max_n": (0, "tags/list answers 405 to a larger n; 0: no limit"),
-    "tag_delete": ("202", "DELETE of a tag: 202, 400, 405, 404text, or ignored (202, and nothing happens)"),
+    "tag_delete": (
+        "202",
+        "DELETE of a tag: 202, 400, 405, 404text, ignored (202, and nothing happens), or digest (deletes its digest, by"
+        " digest_delete)",
+    ),
     "digest_delete": (
         "202",
         "DELETE of a digest: 202 with all its tags, 403tagged (while tagged), 403used (while tagged or in an"
-        " index), 405used (as zot: while in an index), 400tagged (as Google), cascade (as Harbor: 412 while in an index, takes children along),"
-        " untag (as Quay: removes tags only, and serves only what a tag leads to), dangling (its tags stay"
-        " listed), 405, 404text, 500, 500once, ignored",
+        " index), 405used (as zot: while in an index), 400tagged (as Google), cascade (as Harbor: 412 while in an"
+        " index, takes children along), untag (as Quay: removes tags only, and serves only what a tag leads to),"
+        " dangling (as Nexus: its tags stay listed), keep-tags (as go-containerregistry: its tags stay, and serve"
+        " it), 405, 404text, 500, 500once, ignored",
     ),
+    "last_tag": (
+        "keep",
+        "an image whose last tag is moved or deleted: keep, or drop (as zot 1.4.3, even if an index needs it)",
+    ),
+    "read_lag": (0, "the next reads of a tag or digest after a write show what it was before"),
     "delete_after": (0, "a deletion of a digest takes effect after so many more requests"),
     "absent_code": ("MANIFEST_UNKNOWN", "the error code of a manifest that is not there"),
     "deleted_code": ("", "the error code of a tag that was deleted; empty: absent_code"),
@@ -157,6 +167,9 @@ class Repository:
         self.blobs: dict[str, bytes] = {}
         self.deleted: set[str] = set()
         self.untagged: set[str] = set()
+        # Deleted digests that their tags still serve, and what reads show for a while: how often, and what it was.
+        self.tags_only: set[str] = set()
+        self.earlier: dict[str, tuple[int, tuple[str, str, bytes] | None]] = {}
 
     def indexes_of(self, digest: str) -> list[str]:
         """Return the indexes that have a manifest in them."""
@@ -251,7 +264,7 @@ class HostileRegistry:
         """Return the digest that a tag or digest stands for, as far as it is served."""
         content = self.repositories.get(name) or Repository()
         digest = reference if ":" in reference else content.tags.get(reference)
-        if digest not in content.manifests:
+        if digest not in content.manifests or (":" in reference and digest in content.tags_only):
             return None
         hides = self.behaviour.digest_delete == "untag"
         return digest if not hides or digest in content.untagged or content.leads_to(digest) else None
@@ -534,20 +547,43 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def answer_manifest(self, reference: str) -> None:
         """GET or HEAD of a manifest."""
-        wanted = self.digest_of(reference)
+        found = self.read(reference)
         if self.command == "HEAD" and self.do.head == "405":
             self.error(405, "UNSUPPORTED", "The operation is unsupported.")
-        elif wanted is None or (self.command == "HEAD" and self.do.head == "404"):
+        elif found is None or (self.command == "HEAD" and self.do.head == "404"):
             deleted = reference in self.content.deleted and self.do.deleted_code
             self.error(404, deleted or self.do.absent_code, "manifest unknown")
         else:
-            media_type, body = self.content.manifests[wanted]
+            wanted, media_type, body = found
             headers = {"Content-Type": self.served_type(media_type), **self.digest_headers(wanted)}
             if self.do.wrong_bytes in ("manifest", "both"):
                 body = body[:-1] + b" "
             body += b" " * (self.do.huge_manifest - len(body))
             headers["Content-Length"] = str(len(body))
             self.send(200, self.encoded(body, headers), headers)
+
+    def stored(self, reference: str) -> tuple[str, str, bytes] | None:
+        """Return the digest, the media type and the bytes of a tag or digest."""
+        found = self.digest_of(reference)
+        return (found, *self.content.manifests[found]) if found else None
+
+    def read(self, reference: str) -> tuple[str, str, bytes] | None:
+        """Return what a read shows, which may be what was there before the last write, for ``read_lag``."""
+        left, earlier = self.content.earlier.get(reference, (0, None))
+        if left:
+            self.content.earlier[reference] = (left - 1, earlier)
+            return earlier
+        return self.stored(reference)
+
+    def note_write(self, reference: str) -> None:
+        """Remember what is there before a write."""
+        self.registry.repository(self.name).earlier[reference] = (self.do.read_lag, self.stored(reference))
+
+    def drop_untagged(self, digest: str | None) -> None:
+        """Remove an image that has lost a tag, if that was its last one, for ``last_tag``."""
+        tagged = digest in self.content.tags.values() or digest in self.content.untagged
+        if self.do.last_tag == "drop" and digest and not tagged:
+            self.content.manifests.pop(digest, None)
 
     def served_type(self, media_type: str) -> str:
         """The Content-Type of a manifest answer for ``content_type``."""
@@ -584,14 +620,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if missing:
             self.error(400, "MANIFEST_BLOB_UNKNOWN", f"blob unknown to registry: {missing}")
             return
+        self.note_write(reference)
         if self.do.manifest_put != "ignored":
+            content.tags_only.discard(right)
             content.manifests[right] = (self.headers.get("Content-Type", ""), self.body)
             if ":" in reference:
                 content.untagged.add(right)
             else:
                 # The newest comes last, for an order by age.
-                content.tags.pop(reference, None)
+                before = content.tags.pop(reference, None)
                 content.tags[reference] = right
+                self.drop_untagged(before)
         headers = {"Location": f"/v2/{self.name}/manifests/{right}", **self.digest_headers(right)}
         if self.do.referrers != "off" and "subject" in manifest:
             headers["OCI-Subject"] = manifest["subject"]["digest"]
@@ -599,6 +638,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def delete_manifest(self, reference: str) -> None:
         """DELETE of a tag or a digest."""
+        self.note_write(reference)
         if ":" in reference:
             self.delete_digest(reference)
         else:
@@ -616,8 +656,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif tag not in self.content.tags:
             self.error(404, "MANIFEST_UNKNOWN", "manifest unknown")
         else:
+            if mode == "digest":
+                self.delete_digest(self.content.tags[tag])
+                return
             if mode != "ignored":
+                before = self.content.tags[tag]
                 self.content.remove_tag(tag)
+                self.drop_untagged(before)
             self.send(202)
 
     def delete_digest(self, wanted: str) -> None:
@@ -629,7 +674,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.error(405, "UNSUPPORTED", "The operation is unsupported.")
         elif mode == "404text":
             self.send(404, b"404 page not found\n", {"Content-Type": "text/plain"})
-        elif wanted not in content.manifests or (mode == "untag" and not tagged):
+        elif (
+            wanted not in content.manifests or wanted in content.tags_only or (mode == "untag" and not tagged)
+        ):
             self.error(404, self.do.absent_code, "manifest unknown")
         elif (mode in ("403tagged", "403used") and tagged) or (mode == "403used" and used):
             self.error(403, "DENIED", "The manifest is tagged, or part of another.")
@@ -660,6 +707,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             content.untag(digest)
         elif mode == "dangling":
             content.manifests.pop(digest, None)
+        elif mode == "keep-tags" and digest in content.tags.values():
+            content.tags_only.add(digest)
         elif mode != "ignored":
             content.remove(digest)
 

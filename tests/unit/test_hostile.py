@@ -45,7 +45,13 @@ def test_unknown_behaviour_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("mode", "status", "left"),
-    [("202", 202, ["y"]), ("400", 400, ["x", "y"]), ("405", 405, ["x", "y"]), ("ignored", 202, ["x", "y"])],
+    [
+        ("202", 202, ["y"]),
+        ("400", 400, ["x", "y"]),
+        ("405", 405, ["x", "y"]),
+        ("ignored", 202, ["x", "y"]),
+        ("digest", 202, []),
+    ],
 )
 def test_tag_delete(http: requests.Session, mode: str, status: int, left: list[str]) -> None:
     with HostileRegistry(tag_delete=mode) as server:
@@ -63,6 +69,8 @@ def test_tag_delete(http: requests.Session, mode: str, status: int, left: list[s
         ("400tagged", [400, 400]),
         ("404text", [404, 404]),
         ("untag", [202, 404]),
+        ("dangling", [202, 404]),
+        ("keep-tags", [202, 404]),
         ("500once", [500, 202]),
         ("500", [500, 500]),
     ],
@@ -71,6 +79,45 @@ def test_digest_delete(http: requests.Session, mode: str, statuses: list[int]) -
     with HostileRegistry(digest_delete=mode) as server:
         url = f"{server.url}/v2/a/b/manifests/{server.add('a/b', IMAGE, 'x')}"
         assert [http.delete(url).status_code for _twice in range(2)] == statuses
+
+
+@pytest.mark.parametrize(("mode", "status"), [("202", None), ("dangling", 404), ("keep-tags", 200)])
+def test_what_a_digest_leaves_of_its_tags(http: requests.Session, mode: str, status: int | None) -> None:
+    with HostileRegistry(digest_delete=mode) as server:
+        url = f"{server.url}/v2/a/b/manifests"
+        http.delete(f"{url}/{server.add('a/b', IMAGE, 'x')}")
+        assert images.tags(server.url, "a/b") == (["x"] if status else [])
+        assert http.get(f"{url}/x").status_code == (status or 404)
+        assert http.head(f"{url}/{IMAGE.digest}").status_code == 404
+        images.push(server.url, "a/b", IMAGE)
+        assert http.head(f"{url}/{IMAGE.digest}").status_code == 200
+
+
+def test_an_image_that_is_dropped_with_its_last_tag(http: requests.Session) -> None:
+    with HostileRegistry(last_tag="drop") as server:
+        manifests = server.repository("a/b").manifests
+        for tag in ("x", "y"):
+            images.push(server.url, "a/b", IMAGE, tag)
+        http.delete(f"{server.url}/v2/a/b/manifests/x")
+        assert IMAGE.digest in manifests
+        images.push(server.url, "a/b", OTHER, "y")
+        assert set(manifests) == {OTHER.digest}
+        images.push(server.url, "a/b", IMAGE)
+        http.delete(f"{server.url}/v2/a/b/manifests/y")
+        assert set(manifests) == {IMAGE.digest}
+
+
+def test_reads_that_lag(http: requests.Session) -> None:
+    with HostileRegistry(read_lag=2) as server:
+        images.push(server.url, "a/b", IMAGE, "x")
+        url = f"{server.url}/v2/a/b/manifests/x"
+        assert [http.head(url).status_code for _look in range(3)] == [404, 404, 200]
+        images.push(server.url, "a/b", OTHER, "x")
+        digests = [http.head(url).headers["Docker-Content-Digest"] for _look in range(3)]
+        assert digests == [IMAGE.digest, IMAGE.digest, OTHER.digest]
+        http.delete(url)
+        assert [http.head(url).status_code for _look in range(3)] == [200, 200, 404]
+        assert server.state("a/b") == {}
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from ansible_collections.ocikit.registry.plugins.modules.registry_info import in
 from ansible_collections.ocikit.registry.plugins.modules.registry_manifest_info import manifest_info
 from ansible_collections.ocikit.registry.plugins.modules.registry_referrers_info import referrers_info
 from ansible_collections.ocikit.registry.plugins.modules.registry_rmrepo import remove_repository
-from ansible_collections.ocikit.registry.plugins.modules.registry_rmtag import remove
+from ansible_collections.ocikit.registry.plugins.modules.registry_rmtag import remove_tags
 from ansible_collections.ocikit.registry.plugins.modules.registry_tag import tag
 from ansible_collections.ocikit.registry.plugins.modules.registry_tag_info import tag_info
 from tests.hostile import HostileRegistry, Request
@@ -59,12 +59,7 @@ _NO_DELETION = dict.fromkeys(("remove-tag", "delete-digest", "prune", "remove-re
 _REFERRERS = {"referrers": "API"}
 _ECR = {"sign-in": "Basic", "catalog": REFUSED, "mount": "upload", **_REFERRERS}
 _ARTIFACTORY = {"sign-in": "Basic", "digest": "GET"}
-_NEXUS = {
-    "sign-in": "Basic",
-    "digest": "GET",
-    "push": "yes, changed each time",
-    "remove-repository": "yes, but names of tags stay",
-}
+_NEXUS = {"sign-in": "Basic", "digest": "GET", "push": "yes, changed each time"}
 EXPECTED: dict[str, dict[str, str]] = {
     vendor: {**USUAL, **special}
     for vendor, special in {
@@ -89,7 +84,7 @@ EXPECTED: dict[str, dict[str, str]] = {
         "artifactory-digest": {**_ARTIFACTORY, **_BY_PLACEHOLDER},
         "zot-newest": {"sign-in": "Basic", **_REFERRERS},
         "nexus": _NEXUS,
-        "nexus-digest": {**_NEXUS, **_BY_PLACEHOLDER},
+        "nexus-digest": {**_NEXUS, **_NO_DELETION},
     }.items()
 }
 # Servers that really run.
@@ -469,7 +464,7 @@ class Round:
 
     def remove(self, names: list[str], strategy: str = "auto") -> Result:
         """Remove tags of the repository."""
-        return self._do(remove, {"image": self.app, "tags": names, "strategy": strategy})
+        return self._do(remove_tags, {"image": self.app, "tags": names, "strategy": strategy})
 
     def remove_all(self) -> Result:
         """Remove the repository."""

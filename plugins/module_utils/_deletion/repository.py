@@ -6,14 +6,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 from dataclasses import dataclass, field
 
 from .._errors import RegistryError, Unsupported
 from .._oci.content import Manifest
-from .._parallel import map_concurrent
-from .._registry.client import RegistryClient
-from .tags import check_deletable, poll, try_delete
+from .._oci.graph import parents_first, walk
+from .._registry.repository import Repository
+from .digest import DigestDeleter, check_deletable
+from .polling import poll, wait_until_gone
+from .removal import TagRemoval
+from .tag_states import TagStates, read_tags
+from .tags import TagRemover
 
 
 @dataclass
@@ -21,13 +26,16 @@ class Entry:
     """One manifest: its tags, the entries that name its digest, and what is left of it.
 
     An index names its children, a referrer names its subject. ``left`` holds the tags that were not removed yet.
+    ``uncertain`` is one whose deletion failed, and that could not be looked up after that.
     """
 
     manifest: Manifest
     tags: list[str]
     left: set[str]
     named_by: list[Entry] = field(default_factory=list)
+    tried: bool = False
     deleted: bool = False
+    uncertain: bool = False
 
     @property
     def digest(self) -> str:
@@ -35,8 +43,10 @@ class Entry:
 
     @property
     def stranded(self) -> bool:
-        """Whether it is still there although nothing leads to it any more: a later run would not find it."""
-        return not self.deleted and not self.left and all(one.deleted for one in self.named_by)
+        """Whether it may still be there although nothing leads to it any more: a later run would not find it."""
+        tagged = self.left and not self.uncertain
+        named = any(not (entry.deleted or entry.uncertain) for entry in self.named_by)
+        return not self.deleted and not tagged and not named
 
     def to_dict(self, check_mode: bool) -> dict[str, t.Any]:
         return {
@@ -48,24 +58,15 @@ class Entry:
         }
 
 
-class Removal:
-    """The removal of one repository. Making it reads all that there is and changes nothing."""
+class RepositoryRemoval:
+    """The deletion of one repository: read() finds what there is, run() deletes it."""
 
-    def __init__(
-        self, client: RegistryClient, repository: str, digests: t.Sequence[str], concurrency: int
-    ) -> None:
-        """``digests`` are manifests to be removed besides those that tags lead to; absent ones need nothing.
-
-        Raises the error of the first manifest that cannot be read.
-        """
-        self._client = client
+    def __init__(self, repository: Repository) -> None:
         self._repository = repository
-        self._concurrency = concurrency
-        self._tags_first = False
-        page = client.tags(repository)
-        self.tags = self._resolve(page.names if page else [])
-        self._dangling = {tag for tag, digest in self.tags.items() if digest is None}
-        self.entries = _ordered(self._read(digests))
+        self.tags: dict[str, str | None] = {}
+        self.entries: list[Entry] = []
+        self._dangling: set[str] = set()
+        self._uncertain = False
 
     @property
     def left(self) -> set[str]:
@@ -73,9 +74,32 @@ class Removal:
         return self._dangling.union(*(entry.left for entry in self.entries))
 
     @property
+    def stranded(self) -> list[str]:
+        """The digests that a later run would not find."""
+        return [entry.digest for entry in self.entries if entry.stranded]
+
+    @property
     def changed(self) -> bool:
-        """Whether anything was deleted."""
-        return any(entry.deleted for entry in self.entries) or len(self.left) < len(self.tags)
+        """Whether anything was deleted, or may have been."""
+        deleted = any(entry.deleted or entry.uncertain for entry in self.entries)
+        return deleted or len(self.left) < len(self.tags)
+
+    def read(self, digests: t.Iterable[str] = ()) -> None:
+        """Fetch every manifest that tags and ``digests`` lead to, through indexes, subjects and the referrers API.
+
+        Absent ones need nothing. Raises the error of the first that cannot be read, and ProtocolError where they lead on
+        without end.
+        """
+        states = read_tags(self._repository, self._repository.tag_names())
+        for error in states.unreadable.values():
+            raise error
+        self._dangling = set(states.dangling)
+        self.tags = {tag: one.digest for tag, one in states.found.items()}
+        self.tags.update(dict.fromkeys(self._dangling))
+        self.tags = dict(sorted(self.tags.items()))
+        roots = {digest for digest in self.tags.values() if digest} | set(digests)
+        manifests = _Reading(self._repository).read(sorted(roots))
+        self.entries = self._entries(manifests)
 
     def run(self) -> None:
         """Delete everything, and see that it is gone.
@@ -86,19 +110,23 @@ class Removal:
         """
         if not self.entries and not self.tags:
             return
-        check_deletable(self._client, self._repository)
+        check_deletable(self._repository)
+        deleter = DigestDeleter(self._repository)
         failure: RegistryError | None = None
         for entry in self.entries:
-            if failure and not (entry.named_by and entry.stranded):
+            if failure and (self._uncertain or not (entry.named_by and entry.stranded)):
                 continue
             try:
-                self._delete(entry)
+                self._delete(entry, deleter)
             except RegistryError as error:
                 failure = failure or error
+                self._look_up(entry)
         if failure:
-            failure.args = (f"{failure} {self._progress()}",)
+            with contextlib.suppress(RegistryError):
+                self._survey()
+            failure.add_sentence(self._progress())
             raise failure
-        self._dangling = {tag for tag in self._dangling if self._refusal(tag)}
+        self._remove_dangling()
         self._check_gone()
 
     def keeps_blobs(self) -> bool:
@@ -109,105 +137,125 @@ class Removal:
         blobs = (blob for entry in self.entries for blob in _blobs(entry.manifest))
         blob = next(blobs, None)
         try:
-            return blob is None or self._client.has_blob(self._repository, blob)
+            return blob is None or self._repository.has_blob(blob)
         except RegistryError:
             return True
 
-    def _progress(self) -> str:
-        deleted = sum(entry.deleted for entry in self.entries)
-        stranded = [entry.digest for entry in self.entries if entry.stranded]
-        hint = f", with digests set to {stranded}, which no tag leads to any more" if stranded else ""
-        return f"{deleted} of {len(self.entries)} manifests were deleted: run this again to delete the rest{hint}."
+    def _entries(self, manifests: t.Mapping[str, Manifest]) -> list[Entry]:
+        """Sort so that each comes after all that name it, and as soon after them as can be.
 
-    def _resolve(self, tags: t.Sequence[str]) -> dict[str, str | None]:
-        found = map_concurrent(
-            lambda tag: self._client.resolve(self._repository, tag), tags, self._concurrency
-        )
-        return {tag: one.digest if one else None for tag, one in zip(tags, found)}
+        So a failure leaves few manifests behind that nothing leads to.
+        """
+        tags: dict[str, list[str]] = {}
+        for tag, digest in self.tags.items():
+            tags.setdefault(digest or "", []).append(tag)
+        entries = {
+            digest: Entry(manifest, tags.get(digest, []), set(tags.get(digest, [])))
+            for digest, manifest in manifests.items()
+        }
+        names = {digest: _names(manifest) & entries.keys() for digest, manifest in manifests.items()}
+        for digest, named in names.items():
+            for other in named:
+                entries[other].named_by.append(entries[digest])
+        return [entries[digest] for digest in parents_first(names)]
 
-    def _read(self, digests: t.Iterable[str]) -> dict[str, Entry]:
-        """Fetch every manifest that tags and ``digests`` lead to, through indexes, subjects and the referrers API."""
-        entries: dict[str, Entry] = {}
-        seen: set[str] = set()
-        wanted = {digest for digest in self.tags.values() if digest} | set(digests)
-        while wanted:
-            batch = sorted(wanted)
-            seen |= wanted
-            fetched = map_concurrent(
-                lambda one: self._client.find_manifest(self._repository, one), batch, self._concurrency
-            )
-            # A child may have been deleted on its own: then there is nothing to be removed.
-            for digest, one in zip(batch, fetched):
-                if one:
-                    tags = sorted(tag for tag, found in self.tags.items() if found == digest)
-                    entries[digest] = Entry(one.manifest, tags, set(tags))
-            present = [digest for digest in batch if digest in entries]
-            found = self._referrers(present)
-            found.update(name for digest in present for name in _names(entries[digest].manifest))
-            wanted = found - seen
-        for entry in entries.values():
-            for name in _names(entry.manifest):
-                if name in entries:
-                    entries[name].named_by.append(entry)
-        return entries
-
-    def _referrers(self, digests: t.Sequence[str]) -> set[str]:
-        """Ask the referrers API, if there is one. Without it referrers are under tags (distribution-spec, same title)."""
-        first = self._client.referrers(self._repository, digests[0]) if digests else None
-        if first is None:
-            return set()
-        others = map_concurrent(
-            lambda one: self._client.referrers(self._repository, one), digests[1:], self._concurrency
-        )
-        return {one.digest for listed in (first, *others) for one in listed or []}
-
-    def _delete(self, entry: Entry) -> None:
-        if self._tags_first:
-            self._untag(entry)
-        error = self._refusal(entry.digest)
-        if error and entry.left and self._untag(entry):
-            # GCR and Docker Hub delete no manifest that is tagged.
-            error = self._refusal(entry.digest)
-            self._tags_first = not error
+    def _delete(self, entry: Entry, deleter: DigestDeleter) -> None:
+        entry.tried = True
+        removals = [TagRemoval(tag, entry.manifest.descriptor) for tag in sorted(entry.left)]
+        error = deleter.try_delete(entry.digest, removals, manifest=entry.manifest)
         if error:
             raise error
         entry.deleted = True
         entry.left.clear()
 
-    def _untag(self, entry: Entry) -> bool:
-        """Delete the tags of ``entry`` by name, save those that moved meanwhile. Return whether that works here."""
-        for tag in sorted(entry.left):
-            found = self._client.resolve(self._repository, tag)
-            if found and found.digest == entry.digest and self._refusal(tag):
-                return False
-            entry.left.discard(tag)
-        return True
+    def _look_up(self, entry: Entry) -> None:
+        """Find out what a failed request has done all the same."""
+        try:
+            entry.deleted = not wait_until_gone(self._repository, [entry.digest])
+            entry.left.intersection_update(self._repository.tag_names())
+        except RegistryError:
+            entry.uncertain = self._uncertain = True
 
-    def _refusal(self, reference: str) -> RegistryError | None:
-        return try_delete(self._client, self._repository, reference)
+    def _survey(self) -> None:
+        """Read what is left, for the result."""
+        tags = self._repository.tag_names()
+        tried = [entry for entry in self.entries if entry.tried]
+        there = self._repository.map(self._repository.resolve, [entry.digest for entry in tried])
+        self._note(tags, {entry.digest for entry, found in zip(tried, there) if not found})
+
+    def _note(self, tags: t.Collection[str], gone: t.Container[str]) -> None:
+        self._dangling.intersection_update(tags)
+        for entry in self.entries:
+            entry.left = set(entry.tags).intersection(tags)
+            entry.deleted, entry.uncertain = entry.digest in gone, False
+
+    def _progress(self) -> str:
+        deleted = sum(entry.deleted for entry in self.entries)
+        uncertain = [entry.digest for entry in self.entries if entry.uncertain]
+        unknown = f"; what became of {', '.join(uncertain)} could not be looked up" if uncertain else ""
+        hint = (
+            f", with digests set to {self.stranded}, which no tag leads to any more" if self.stranded else ""
+        )
+        return f"{deleted} of {len(self.entries)} manifests were deleted{unknown}: run this again to delete the rest{hint}."
+
+    def _remove_dangling(self) -> None:
+        """Remove tags whose manifests are missing. That it cannot be done is said where all is checked."""
+        remover = TagRemover(self._repository, TagStates(dangling=frozenset(self._dangling)))
+        removals = remover.plan(self._dangling)
+        with contextlib.suppress(Unsupported):
+            remover.remove(removals)
+        self._dangling.difference_update(removal.tag for removal in removals if removal.method)
 
     def _check_gone(self) -> None:
         """See that no tag and no manifest is left."""
         tags: list[str] = []
         digests = [entry.digest for entry in self.entries]
         for _look in poll():
-            page = self._client.tags(self._repository)
-            tags = page.names if page else []
-            found = map_concurrent(
-                lambda one: self._client.resolve(self._repository, one), digests, self._concurrency
-            )
+            tags = self._repository.tag_names()
+            found = self._repository.map(self._repository.resolve, digests)
             digests = [digest for digest, one in zip(digests, found) if one]
             if not tags and not digests:
                 return
-        self._dangling.intersection_update(tags)
-        for entry in self.entries:
-            entry.left = set(tags).intersection(entry.tags)
-            entry.deleted = entry.digest not in digests
+        self._note(tags, {entry.digest for entry in self.entries}.difference(digests))
         raise Unsupported(
-            f"{self._repository} is not empty: the registry accepted all deletions, but still serves"
+            f"{self._repository.name} is not empty: the registry accepted all deletions, but still serves or lists"
             f" {', '.join(tags + digests)}. If it deletes in the background, or if something was pushed meanwhile,"
             " run this again."
         )
+
+
+class _Reading:
+    """The manifests of a repository, as they are read by several threads."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+        self._fetched: dict[str, Manifest | None] = {}
+        self._found: dict[str, Manifest] = {}
+
+    def read(self, roots: t.Iterable[str]) -> dict[str, Manifest]:
+        """Return the manifests that ``roots`` lead to, themselves included, as far as they exist."""
+        walk(roots, self._visit, self._repository.concurrency)
+        return self._found
+
+    def _visit(self, digest: str) -> list[str]:
+        manifest = self._fetch(digest)
+        # A child may have been deleted on its own: then there is nothing to be removed.
+        if manifest is None:
+            return []
+        self._found[digest] = manifest
+        listed = (one.digest for one in self._repository.referrers(digest) or [])
+        return [*sorted(_names(manifest)), *(other for other in listed if self._refers(other, digest))]
+
+    def _refers(self, referrer: str, digest: str) -> bool:
+        """Tell whether ``digest`` is the subject of a manifest that is listed as its referrer: a listing is a hint."""
+        manifest = self._fetch(referrer)
+        return manifest is not None and manifest.subject is not None and manifest.subject.digest == digest
+
+    def _fetch(self, digest: str) -> Manifest | None:
+        if digest not in self._fetched:
+            fetched = self._repository.find_manifest(digest)
+            self._fetched[digest] = fetched.manifest if fetched else None
+        return self._fetched[digest]
 
 
 def _names(manifest: Manifest) -> set[str]:
@@ -218,22 +266,3 @@ def _names(manifest: Manifest) -> set[str]:
 
 def _blobs(manifest: Manifest) -> list[str]:
     return [one.digest for one in manifest.successors() if not one.is_manifest and not one.is_foreign]
-
-
-def _ordered(entries: t.Mapping[str, Entry]) -> list[Entry]:
-    """Sort so that each entry comes after all that name it, and as soon after them as can be.
-
-    So a failure leaves few manifests behind that nothing leads to. There are no circles: a digest cannot be part of
-    its own content.
-    """
-    waiting = {digest: len(entry.named_by) for digest, entry in entries.items()}
-    ready = sorted((digest for digest, count in waiting.items() if not count), reverse=True)
-    ordered = []
-    while ready:
-        entry = entries[ready.pop()]
-        ordered.append(entry)
-        for digest in sorted(_names(entry.manifest) & set(entries), reverse=True):
-            waiting[digest] -= 1
-            if not waiting[digest]:
-                ready.append(digest)
-    return ordered

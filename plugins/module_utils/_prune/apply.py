@@ -10,7 +10,11 @@ import contextlib
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from .._deletion.tags import Remover, check_deletable, look_up, poll, try_delete, wait_until_gone
+from .._deletion.digest import DigestDeleter, check_deletable
+from .._deletion.polling import poll, wait_until_gone
+from .._deletion.removal import TagRemoval
+from .._deletion.tag_states import TagStates, read_tags
+from .._deletion.tags import TagRemover
 from .._errors import DigestMismatch, ProtocolError, RegistryError, ServerFault, Unsupported
 from .._oci.content import Descriptor, Manifest
 from .._oci.graph import walk
@@ -97,6 +101,7 @@ class PlanApplier:
         self._unreadable: dict[str, RegistryError] = {}
         self._candidates: dict[str, str] = {}
         self._digests: list[str] = []
+        self._deleter = DigestDeleter(repository)
         self._blocked: set[str] = set()
         self._originals: dict[str, UndoEntry] = {}
         # By digest, what an original names.
@@ -147,7 +152,7 @@ class PlanApplier:
         Raises RegistryError at the first failure; ``outcome`` tells what was done by then.
         """
         if self._digests:
-            check_deletable(self._repository.client, self._repository.name)
+            check_deletable(self._repository)
         going = set(self._digests)
         single = [tag for tag, digest in self._candidates.items() if digest not in going]
         try:
@@ -169,7 +174,8 @@ class PlanApplier:
         self._check_gone()
 
     def _look_up(self, names: t.Sequence[str]) -> tuple[dict[str, Descriptor], dict[str, RegistryError]]:
-        return look_up(self._repository.client, self._repository.name, names, self._repository.concurrency)
+        states = read_tags(self._repository, names)
+        return dict(states.found), dict(states.unreadable)
 
     def _unmoved(self) -> dict[str, str]:
         """Return the candidates, each with what it points to: its image still, or what a killed run has left there."""
@@ -263,8 +269,7 @@ class PlanApplier:
                 self.outcome.deleted_digests.remove(digest)
 
     def _untag(self, tags: t.Sequence[str]) -> None:
-        repository = self._repository
-        remover = Remover(repository.client, repository.name, self._tags, {}, repository.concurrency)
+        remover = TagRemover(self._repository, TagStates(self._tags))
         removals = remover.plan(tags)
         try:
             remover.remove(removals)
@@ -295,13 +300,13 @@ class PlanApplier:
                 self._block({tag: descriptor}, self._digests)
         if digest in self._blocked:
             return
-        client, name = self._repository.client, self._repository.name
         try:
-            error = try_delete(client, name, digest)
-            if error and tags:
-                # Some registries delete no manifest that has a tag.
-                self._untag(tags)
-                error = try_delete(client, name, digest)
+            original = self._originals.get(digest)
+            error = self._deleter.try_delete(
+                digest,
+                [TagRemoval(tag, descriptors[tag]) for tag in tags],
+                manifest=original.original() if original else None,
+            )
             if error:
                 raise error
         except (RegistryError, KeyboardInterrupt):
@@ -327,18 +332,11 @@ class PlanApplier:
 
     def _check_gone(self) -> None:
         outcome = self.outcome
-        left = wait_until_gone(
-            self._repository.client,
-            self._repository.name,
-            outcome.deleted_digests,
-            self._repository.concurrency,
-        )
+        left = wait_until_gone(self._repository, [*outcome.deleted_digests, *outcome.deleted_tags])
         if not left:
             return
         outcome.deleted_digests = [digest for digest in outcome.deleted_digests if digest not in left]
-        outcome.deleted_tags = [
-            tag for tag in outcome.deleted_tags if self._candidates[tag] not in left or self._is_gone(tag)
-        ]
+        outcome.deleted_tags = [tag for tag in outcome.deleted_tags if tag not in left]
         raise Unsupported(
             f"The registry accepted the deletion but has {', '.join(left[:5])} still, or again if it was pushed meanwhile."
         )

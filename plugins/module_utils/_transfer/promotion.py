@@ -12,7 +12,9 @@ import time
 import typing as t
 from dataclasses import dataclass, replace
 
-from .._deletion.tags import Remover, poll
+from .._deletion.polling import poll
+from .._deletion.tag_states import read_tags
+from .._deletion.tags import TagRemover
 from .._errors import InvalidInput, NotFound, ProtocolError, Refused, RegistryError, Unsupported
 from .._oci.content import SCHEMA1_TYPES, Descriptor, Manifest
 from .._oci.reference import Reference, check_digest
@@ -417,8 +419,7 @@ class _Transaction:
         for key in dict.fromkeys(move.repository for move in moves):
             group = {move.target.reference.target: move for move in moves if move.repository == key}
             repository = next(iter(group.values())).target.repository
-            names = sorted({*repository.tag_names(), *group})
-            remover = Remover.of(repository.client, repository.name, names, repository.concurrency)
+            remover = TagRemover(repository, read_tags(repository, group))
             removals = remover.plan(group)
             for removal in removals:
                 move = group[removal.tag]

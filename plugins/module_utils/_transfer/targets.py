@@ -10,7 +10,7 @@ import enum
 import typing as t
 from dataclasses import dataclass
 
-from .._deletion.tags import poll
+from .._deletion.polling import poll
 from .._errors import DigestMismatch, InvalidInput, Refused, RegistryError, ServerFault, Unreachable
 from .._oci.content import Descriptor, Manifest, digest_diff
 from .._oci.reference import Reference, check_digest

@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.ocikit.registry.plugins.module_utils._deletion import tags as _deletion
+from ansible_collections.ocikit.registry.plugins.module_utils._deletion import polling
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     InvalidInput,
     RegistryError,
@@ -18,10 +18,10 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
-from ansible_collections.ocikit.registry.plugins.modules.registry_rmrepo import remove_repository
+from ansible_collections.ocikit.registry.plugins.modules import registry_rmrepo
 from tests.hostile import HostileRegistry
 from tests.registries import Registry, images, stored
+from tests.unit.task import task
 
 Connect = t.Callable[..., t.Tuple[RegistryClients, RegistryClient]]
 WRITES = "^(PUT|POST|PATCH|DELETE) "
@@ -83,14 +83,14 @@ def seed(url: str, repository: str) -> None:
 def remove(
     connect: Connect, url: str, repository: str, check_mode: bool = False, **params: t.Any
 ) -> dict[str, t.Any]:
-    connection, _client = connect(url, retries=0)
-    defaults: dict[str, t.Any] = {"repository": repository, "confirm": repository, "digests": []}
-    return remove_repository(ModuleContext({**defaults, **params}, check_mode, connection))
+    clients, _client = connect(url, retries=0)
+    named = {"repository": repository, "confirm": repository, **params}
+    return task(registry_rmrepo, clients, check_mode=check_mode, **named)
 
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_deletion, "_PAUSES", (0, 0.01))
+    monkeypatch.setattr(polling, "_PAUSES", (0, 0.01))
 
 
 def deletions(requests: t.Iterable[tuple[str, str, int]]) -> list[str]:
@@ -350,26 +350,63 @@ def test_failure_half_way(connect: Connect) -> None:
 
 
 @pytest.mark.parametrize(
-    "switch", [{"digest_delete": "ignored"}, {"digest_delete": "ignored", "tag_delete": "ignored"}]
+    ("switch", "sentence"),
+    [
+        ({"digest_delete": "ignored"}, "accepted all deletions, but still serves or lists sha256:"),
+        (
+            {"digest_delete": "ignored", "tag_delete": "ignored"},
+            "accepted all deletions, but still serves or lists 1, sha256:",
+        ),
+        ({"digest_delete": "ignored", "tag_delete": "405"}, "nor 1 by its name, so both stay: .* 405"),
+    ],
 )
-def test_deletions_that_do_not_happen_are_noticed(connect: Connect, switch: dict[str, t.Any]) -> None:
+def test_deletions_that_do_not_happen_are_noticed(
+    connect: Connect, switch: dict[str, t.Any], sentence: str
+) -> None:
     with HostileRegistry(**switch) as server:
+        tags = server.repository("a/b").tags
         server.add("a/b", ONE, "1")
-        with pytest.raises(
-            Unsupported, match="accepted all deletions, but still serves 1, sha256:"
-        ) as caught:
+        with pytest.raises(Unsupported, match=sentence) as caught:
             remove(connect, server.url, "a/b")
-        assert caught.value.result["changed"] is False
+        assert caught.value.result["changed"] is (not tags)
         assert not any(one["deleted"] for one in caught.value.result["manifests"])
+        assert [one["deleted"] for one in caught.value.result["tags"]] == [not tags]
 
 
-def test_tag_that_leads_to_nothing(connect: Connect) -> None:
-    with HostileRegistry() as server:
+@pytest.mark.parametrize("tag_delete", ["202", "400"])
+def test_tag_that_leads_to_nothing(connect: Connect, tag_delete: str) -> None:
+    with HostileRegistry(tag_delete=tag_delete) as server:
         server.add("a/b", ONE, "1")
         server.repositories["a/b"].tags["dangling"] = TWO.digest
         result = remove(connect, server.url, "a/b")
         assert {"tag": "dangling", "digest": None, "deleted": True} in result["tags"]
-        assert server.repositories["a/b"].tags == {}
+        assert server.repositories["a/b"].tags == {} and server.repositories["a/b"].manifests == {}
+
+
+@pytest.mark.parametrize("digest_delete", ["keep-tags", "dangling"])
+def test_tags_that_survive_their_digest_go_by_their_names(connect: Connect, digest_delete: str) -> None:
+    """As on go-containerregistry's registry, CUE's and Nexus."""
+    with HostileRegistry(digest_delete=digest_delete) as server:
+        for tag, image in TAGGED.items():
+            server.add("a/b", image, tag)
+        result = remove(connect, server.url, "a/b")
+        assert all(one["deleted"] for one in [*result["tags"], *result["manifests"]])
+        assert server.repositories["a/b"].tags == {} == server.state("a/b")
+
+
+@pytest.mark.parametrize("digest_delete", ["keep-tags", "dangling"])
+def test_tags_that_survive_their_digest_and_their_name_keep_it(connect: Connect, digest_delete: str) -> None:
+    with HostileRegistry(digest_delete=digest_delete, tag_delete="405") as server:
+        server.add("a/b", ONE, "1")
+        server.add("a/b", TWO, "2")
+        with pytest.raises(
+            Unsupported, match="does not delete tags along with .*, so both stay: .* 405"
+        ) as caught:
+            remove(connect, server.url, "a/b")
+        result = caught.value.result
+        assert result["changed"] is False
+        assert not any(one["deleted"] for one in [*result["tags"], *result["manifests"]])
+        assert server.state("a/b") == {"1": ONE.digest, "2": TWO.digest}
 
 
 def test_garbage_collection_is_needed_on_distribution(connect: Connect, registry: Registry) -> None:

@@ -16,7 +16,8 @@ import typing as t
 import pytest
 import yaml
 
-from ansible_collections.ocikit.registry.plugins.module_utils._deletion import tags as _deletion
+from ansible_collections.ocikit.registry.plugins.module_utils._deletion import polling
+from ansible_collections.ocikit.registry.plugins.module_utils._deletion.tags import STRATEGIES
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     Denied,
     InvalidInput,
@@ -27,12 +28,12 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
-from ansible_collections.ocikit.registry.plugins.modules.registry_rmtag import RETURN, remove
+from ansible_collections.ocikit.registry.plugins.modules import registry_rmtag
 from tests.hostile import HostileRegistry, Request
 from tests.hostile.server import Handler
 from tests.registries import Registry, images, traits
 from tests.unit.running import start
+from tests.unit.task import task
 
 Connect = t.Callable[..., t.Tuple[RegistryClients, RegistryClient]]
 WRITES = "^(PUT|POST|PATCH|DELETE) "
@@ -57,9 +58,9 @@ SIGNED = {"1": ONE, "signature": SIGNATURE, LIST: images.referrers_index([SIGNAT
 def rm(
     connect: Connect, url: str, *tags: str, check_mode: bool = False, retries: int = 0, **params: t.Any
 ) -> dict[str, t.Any]:
-    connection, _client = connect(url, retries=retries)
-    defaults = {"image": "a/b", "tags": list(tags), "strategy": "auto"}
-    return remove(ModuleContext({**defaults, **params}, check_mode, connection))
+    clients, _client = connect(url, retries=retries)
+    named = {"image": "a/b", "tags": list(tags), **params}
+    return task(registry_rmtag, clients, check_mode=check_mode, **named)
 
 
 def seeded(server: HostileRegistry, tags: t.Mapping[str, images.Image] | None = None) -> dict[str, str]:
@@ -84,13 +85,7 @@ def meanwhile(server: HostileRegistry, pattern: str, change: t.Callable[[], obje
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_deletion, "_PAUSES", (0, 0.01))
-
-
-@pytest.fixture
-def rogue(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A DELETE of a tag deletes its digest with all tags, as some registries do."""
-    monkeypatch.setattr(Handler, "delete_tag", lambda self, tag: self.delete_digest(self.content.tags[tag]))
+    monkeypatch.setattr(polling, "_PAUSES", (0, 0.01))
 
 
 # Siblings
@@ -104,7 +99,7 @@ def test_distribution(connect: Connect, registry: Registry) -> None:
     assert images.state(registry.url, "a/b") == STATE
     result = rm(connect, registry.url, "1")
     assert images.state(registry.url, "a/b") == AFTER
-    removed = {"tag": "1", "digest": ONE.digest, "siblings": ["1.0", "latest"], "changed": True}
+    removed = {"tag": "1", "digest": ONE.digest, "dangling": False, "siblings": [], "changed": True}
     assert result == {
         "changed": True,
         "repository": f"{registry.host}/a/b",
@@ -116,7 +111,7 @@ def test_distribution(connect: Connect, registry: Registry) -> None:
         },
     }
     assert predicted == {**result, "removed": [{**removed, "method": None}]}
-    documented = yaml.safe_load(RETURN)
+    documented = yaml.safe_load(registry_rmtag.RETURN)
     assert set(result) - {"changed", "diff"} == set(documented) - {"error"}
     assert set(removed) | {"method"} == set(documented["removed"]["contains"])
     again = rm(connect, registry.url, "1")
@@ -146,32 +141,91 @@ def test_siblings_stay(connect: Connect, tag_delete: str) -> None:
         assert server.count(PUTS) == (0 if by_tag else 1)
 
 
-@pytest.mark.usefixtures("rogue")
+@pytest.mark.parametrize("digest_delete", ["202", "dangling", "untag"])
 @pytest.mark.parametrize("strategy", ["auto", "tag"])
-def test_siblings_that_a_registry_deletes_along_are_put_back(connect: Connect, strategy: str) -> None:
-    with HostileRegistry() as server:
-        tags = seeded(server)
+def test_siblings_that_a_registry_deletes_along_are_put_back(
+    connect: Connect, strategy: str, digest_delete: str
+) -> None:
+    """They are known by their names alone, so that a repository of any size needs no more requests."""
+    with HostileRegistry(tag_delete="digest", digest_delete=digest_delete) as server:
+        seeded(server)
+        if digest_delete == "dangling":
+            # The names stay, and lead to the image again when that is put back.
+            with pytest.raises(Unsupported, match="accepted the deletion but still serves or lists 1"):
+                rm(connect, server.url, "1", "2", strategy=strategy)
+            assert server.state("a/b") == STATE
+            return
         with pytest.raises(
             Unsupported, match="tags that were not named .*put back: 1.0, latest\\)"
         ) as caught:
             rm(connect, server.url, "1", "2", strategy=strategy)
         assert "choose the strategy placeholder" in str(caught.value)
-        assert tags == AFTER
+        assert server.state("a/b") == AFTER
         assert server.repositories["a/b"].manifests[ONE.digest] == (ONE.media_type, ONE.raw)
         assert caught.value.result["changed"] is True
         assert [one["tag"] for one in caught.value.result["removed"]] == ["1"]
-        rm(connect, server.url, "2", strategy="placeholder")
+
+
+def test_after_siblings_were_deleted_along_the_placeholder_helps(connect: Connect) -> None:
+    with HostileRegistry(tag_delete="digest") as server:
+        tags = seeded(server)
+        rm(connect, server.url, "1", "2", strategy="placeholder")
         assert tags == {"1.0": ONE.digest, "latest": ONE.digest}
 
 
-@pytest.mark.usefixtures("rogue")
 def test_siblings_that_cannot_be_put_back_are_named(connect: Connect) -> None:
-    with HostileRegistry(fail_first=-1, fail_status=500, fail_on="PUT .*/manifests/1.0") as server:
+    with HostileRegistry(
+        tag_delete="digest", fail_first=-1, fail_status=500, fail_on="PUT .*/manifests/1.0"
+    ) as server:
         tags = seeded(server)
         with pytest.raises(Unsupported) as caught:
             rm(connect, server.url, "1")
         assert f"(put back: latest; could not be put back: 1.0 ({ONE.digest}))" in str(caught.value)
         assert tags == {"latest": ONE.digest, "2": TWO.digest}
+
+
+def test_a_tag_that_another_task_removes_is_no_sibling_that_was_lost(connect: Connect) -> None:
+    """The registry drops the image with its last tag, as zot 1.4.3 does: other tags may go at the same time."""
+    with HostileRegistry(last_tag="drop") as server:
+        tags = seeded(server, {"last": TWO, "other": DOCKER})
+        meanwhile(server, "DELETE .*/last$", lambda: server.repositories["a/b"].remove_tag("other"))
+        rm(connect, server.url, "last")
+        assert tags == {}
+        assert TWO.digest in server.repositories["a/b"].manifests
+
+
+@pytest.mark.parametrize("strategy", ["auto", "placeholder"])
+def test_an_image_that_goes_with_its_last_tag_is_put_back(connect: Connect, strategy: str) -> None:
+    """An index may need it."""
+    with HostileRegistry(last_tag="drop") as server:
+        tags = seeded(server, {"x": CHILD, "y": TWO, "multi": INNER})
+        rm(connect, server.url, "x", "y", strategy=strategy)
+        assert tags == {"multi": INNER.digest}
+        manifests = server.repositories["a/b"].manifests
+        for image in (CHILD, TWO):
+            assert manifests[image.digest] == (image.media_type, image.raw)
+
+
+def test_an_image_that_goes_with_its_last_tag_and_cannot_be_put_back_is_warned_about(
+    connect: Connect, events: t.Any
+) -> None:
+    with HostileRegistry(
+        last_tag="drop", fail_first=-1, fail_status=500, fail_on=f"PUT .*{CHILD.digest}"
+    ) as server:
+        seeded(server, {"x": CHILD, "multi": INNER})
+        assert rm(connect, server.url, "x")["changed"] is True
+        (warning,) = events.warnings
+        assert f"a/b@{CHILD.digest} is gone with its last tag" in warning
+
+
+@pytest.mark.registry_does_not("keep_untagged")
+def test_the_child_of_an_index_survives_its_tag_on_a_real_registry(
+    connect: Connect, registry: Registry
+) -> None:
+    images.push(registry.url, "dropped/app", CHILD, "child")
+    images.push(registry.url, "dropped/app", images.index([CHILD]), "multi")
+    rm(connect, registry.url, "child", image="dropped/app")
+    assert images.head(registry.url, "dropped/app", CHILD.digest) == CHILD.digest
 
 
 @pytest.mark.parametrize("strategy", ["auto", "placeholder"])
@@ -320,7 +374,7 @@ def test_a_deletion_that_is_accepted_but_does_not_happen(
 ) -> None:
     with HostileRegistry(**behaviour) as server:
         tags = seeded(server)
-        with pytest.raises(Unsupported, match="accepted the deletion but still serves 1") as caught:
+        with pytest.raises(Unsupported, match="accepted the deletion but still serves or lists 1") as caught:
             rm(connect, server.url, "1")
         assert caught.value.result == {"changed": False, "removed": []}
         assert tags == STATE
@@ -329,8 +383,8 @@ def test_a_deletion_that_is_accepted_but_does_not_happen(
 def test_a_deletion_that_takes_a_moment(connect: Connect) -> None:
     with HostileRegistry(tag_delete="ignored") as server:
         tags = seeded(server)
-        # Looked up, seen not to have moved, and seen to be still there.
-        meanwhile(server, "HEAD .*/manifests/1$", lambda: tags.pop("1"), count=4)
+        # Seen not to have moved, and seen to be still there.
+        meanwhile(server, "HEAD .*/manifests/1$", lambda: tags.pop("1"), count=3)
         assert rm(connect, server.url, "1")["changed"] is True
         assert tags == AFTER
 
@@ -343,11 +397,11 @@ def test_a_tag_that_moved_meanwhile_is_left_alone(connect: Connect, tag_delete: 
     """It is looked up by 1 HEAD for the plan, by the next one before it would be deleted."""
     with HostileRegistry(tag_delete=tag_delete) as server:
         tags = seeded(server)
-        meanwhile(server, "HEAD .*/manifests/1$", lambda: server.add("a/b", TWO, "1"), count=2)
+        meanwhile(server, "HEAD .*/manifests/1$", lambda: server.add("a/b", TWO, "1"))
         with pytest.raises(Refused, match=f"moved from {ONE.digest} to {TWO.digest}") as caught:
             rm(connect, server.url, "1")
         assert tags == {**STATE, "1": TWO.digest}
-        assert server.count(WRITES) == 0
+        assert server.count(PUTS) == server.count("DELETE .*/manifests/1$") == 0
         assert caught.value.result["changed"] is False
 
 
@@ -393,13 +447,62 @@ def test_a_tag_that_cannot_be_read_is_an_error(connect: Connect, check_mode: boo
         assert server.count(WRITES) == 0
 
 
-def test_a_tag_that_leads_to_nothing_is_absent(connect: Connect) -> None:
+@pytest.mark.parametrize("check_mode", [False, True])
+@pytest.mark.parametrize("named", ["dangling", "dang*"])
+@pytest.mark.parametrize(
+    "tag_delete, strategy",
+    [("202", "auto"), ("202", "tag"), ("400", "auto"), ("202", "placeholder"), ("202", "manifest")],
+)
+def test_a_tag_whose_manifest_is_missing(
+    connect: Connect, tag_delete: str, strategy: str, named: str, check_mode: bool
+) -> None:
+    with HostileRegistry(tag_delete=tag_delete) as server:
+        tags = seeded(server)
+        tags["dangling"] = DOCKER.digest
+        result = rm(connect, server.url, named, "2", "nothing", strategy=strategy, check_mode=check_mode)
+        entry = next(one for one in result["removed"] if one["dangling"])
+        assert (entry["tag"], entry["digest"], entry["siblings"]) == ("dangling", None, [])
+        assert [one["tag"] for one in result["removed"]] == ["2", "dangling"]
+        assert result["absent"] == ["nothing"]
+        assert f"{server.host}/a/b:dangling missing\n" in result["diff"]["before"]
+        if check_mode:
+            assert "dangling" in tags and "2" in tags
+        else:
+            assert all(one["method"] and one["changed"] for one in result["removed"])
+            assert tags == {tag: digest for tag, digest in STATE.items() if tag != "2"}
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_dangling_tag_frees_no_image(connect: Connect, check_mode: bool) -> None:
+    """What it needs is not known: it may be there again in a moment."""
+    with HostileRegistry() as server:
+        seeded(server)["dangling"] = DOCKER.digest
+        with pytest.raises(Refused, match="What dangling points to cannot be read, so nothing is deleted by"):
+            rm(connect, server.url, "2", strategy="manifest", check_mode=check_mode)
+        assert server.count(WRITES) == 0
+
+
+def test_a_dangling_tag_that_is_pushed_meanwhile_is_left_alone(connect: Connect) -> None:
     with HostileRegistry() as server:
         tags = seeded(server)
         tags["dangling"] = DOCKER.digest
-        result = rm(connect, server.url, "dangling", "1", "nothing")
-        assert [one["tag"] for one in result["removed"]] == ["1"]
-        assert result["absent"] == ["dangling", "nothing"]
+        meanwhile(server, "HEAD .*/manifests/dangling$", lambda: server.add("a/b", TWO, "dangling"))
+        with pytest.raises(Refused, match=f"dangling moved from nothing to {TWO.digest}"):
+            rm(connect, server.url, "dangling")
+        assert tags == {**STATE, "dangling": TWO.digest}
+
+
+@pytest.mark.parametrize("strategy", ["auto", "placeholder"])
+def test_a_tag_that_only_loses_its_manifest_is_not_called_removed(connect: Connect, strategy: str) -> None:
+    """Nexus keeps the names of tags. What was removed is what is seen to be gone."""
+    with HostileRegistry(tag_delete="405", digest_delete="dangling") as server:
+        seeded(server)
+        with pytest.raises(
+            Unsupported, match="still serves or lists 1\\. After .* all tags were put back"
+        ) as caught:
+            rm(connect, server.url, "1", strategy=strategy)
+        assert caught.value.result == {"changed": False, "removed": []}
+        assert server.state("a/b") == STATE
 
 
 def test_an_image_that_could_not_be_put_back_is_not_touched(connect: Connect) -> None:
@@ -596,9 +699,9 @@ def test_a_list_of_referrers_that_cannot_be_written(connect: Connect) -> None:
 
 
 def test_strategy_manifest_that_fails_half_way_tells_how_far_it_came(connect: Connect) -> None:
-    failing = f"DELETE .*/{max(ONE.digest, TWO.digest)}"
+    failing = f"DELETE .*/{min(ONE.digest, TWO.digest)}"
     with HostileRegistry(fail_first=-1, fail_status=500, fail_on=failing) as server:
-        tags = seeded(server, {"1": ONE, "2": TWO} if ONE.digest < TWO.digest else {"1": TWO, "2": ONE})
+        tags = seeded(server, {"1": ONE, "2": TWO} if ONE.digest > TWO.digest else {"1": TWO, "2": ONE})
         with pytest.raises(ServerFault) as caught:
             rm(connect, server.url, "1", "2", strategy="manifest")
         assert list(tags) == ["2"]
@@ -614,7 +717,9 @@ def choosy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tags that begin with ``p`` cannot be deleted by their names."""
 
     def delete_tag(self: Handler, tag: str) -> None:
-        if tag.startswith("p"):
+        if tag not in self.content.tags:
+            self.error(404, "MANIFEST_UNKNOWN", "manifest unknown")
+        elif tag.startswith("p"):
             self.error(405, "UNSUPPORTED", "This tag is protected.")
         else:
             del self.content.tags[tag]
@@ -706,17 +811,18 @@ def test_the_tag_of_the_image(connect: Connect) -> None:
         assert set(tags) == {"1.0", "latest"}
 
 
-@pytest.mark.parametrize("tags", [["nothing"], ["none-*", "nothing"]])
+@pytest.mark.parametrize("tags, requests", [(["nothing"], 2), (["none-*", "nothing"], 1)])
 @pytest.mark.parametrize("image", ["a/b", "no/such"])
-def test_absent_tags_need_one_request(connect: Connect, image: str, tags: list[str]) -> None:
+def test_absent_tags_need_few_requests(connect: Connect, image: str, tags: list[str], requests: int) -> None:
+    """A tag that is not there may be one whose manifest is missing: a listing tells."""
     with HostileRegistry() as server:
         seeded(server)
         result = rm(connect, server.url, *tags, image=image)
         assert (result["changed"], result["removed"], result["absent"]) == (False, [], tags)
-        assert [one.method for one in server.requests] == ["GET"]
+        assert [one.method for one in server.requests] == ["GET"] * requests
 
 
-@pytest.mark.parametrize("strategy", _deletion.STRATEGIES)
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_check_mode_only_reads(connect: Connect, strategy: str) -> None:
     with HostileRegistry() as server:
         tags = seeded(server)
@@ -824,16 +930,4 @@ def test_after_a_crash_the_same_task_removes_the_tag(connect: Connect) -> None:
             time.sleep(0.01)
         assert tags["1"] not in STATE.values()
         assert rm(connect, server.url, "1")["changed"] is True
-        assert tags == AFTER
-
-
-def test_a_sibling_that_cannot_be_looked_up_is_not_called_lost(connect: Connect) -> None:
-    with HostileRegistry(tag_delete="405", fail_status=503, fail_on="/manifests/latest") as server:
-        tags = seeded(server)
-        meanwhile(server, DIGEST_DELETES, lambda: setattr(server.behaviour, "fail_first", -1), 2)
-        with pytest.raises(ServerFault, match="not be looked up whether latest kept the image") as caught:
-            rm(connect, server.url, "1")
-        assert [(one["tag"], one["method"]) for one in caught.value.result["removed"]] == [
-            ("1", "placeholder")
-        ]
         assert tags == AFTER

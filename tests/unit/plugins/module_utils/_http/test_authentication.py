@@ -33,7 +33,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._registry.client i
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
 from ansible_collections.ocikit.registry.plugins.modules.registry_catalog_info import list_repositories
-from ansible_collections.ocikit.registry.plugins.modules.registry_rmtag import remove
+from ansible_collections.ocikit.registry.plugins.modules.registry_rmtag import remove_tags
 from ansible_collections.ocikit.registry.plugins.modules.registry_tag import tag
 from tests.registries import Registry, images
 from tests.registries.tokens import EXPIRED, LEEWAY, TokenRequest, TokenServer
@@ -105,7 +105,7 @@ def run(
 
 
 def rmtag(connect: Connect, url: str, options: t.Any, image: str) -> t.Any:
-    return run(connect, remove, url, options, image=image, tags=[], strategy="auto")
+    return run(connect, remove_tags, url, options, image=image, tags=[], strategy="auto")
 
 
 def retag(connect: Connect, url: str, options: t.Any, image: str, *to: str) -> t.Any:

@@ -1,0 +1,77 @@
+# Copyright (c) 2026, ocikit.registry contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Note that this module_utils is PRIVATE to the collection.
+"""What tags of a repository point to, as it was read."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+from dataclasses import dataclass, field, replace
+
+from .._errors import DigestMismatch, ProtocolError, RegistryError, ServerFault
+from .._oci.content import Descriptor, Manifest, digest_of
+from .._oci.reference import is_digest
+from .._registry.client import Fetched
+from .._registry.repository import Repository
+
+# Failures that say something about one tag alone.
+_OF_ONE_TAG = (DigestMismatch, ProtocolError, ServerFault)
+
+
+@dataclass(frozen=True)
+class TagStates:
+    """The tags that were looked at; those that do not exist are in none of the attributes.
+
+    ``found`` holds what each points to, and ``unreadable`` why one cannot be read: a failure of that tag alone.
+    ``dangling`` are those that the registry lists although their manifest is missing. What they need is not known, so no
+    digest is free because of them. ``manifests`` are those that were fetched, by digest.
+    """
+
+    found: t.Mapping[str, Descriptor] = field(default_factory=dict)
+    unreadable: t.Mapping[str, RegistryError] = field(default_factory=dict)
+    dangling: frozenset[str] = frozenset()
+    manifests: t.Mapping[str, Manifest] = field(default_factory=dict)
+
+
+def read_tags(repository: Repository, names: t.Iterable[str], fetch: bool = False) -> TagStates:
+    """Look up what the tags ``names`` point to: one request for each, and a listing where one leads to nothing.
+
+    With ``fetch`` the manifests are fetched, as far as they can be, which saves a request for each digest later. Raises
+    RegistryError for what says nothing about single tags, such as Denied or Unreachable.
+    """
+    manifests: dict[str, Manifest] = {}
+
+    def read(tag: str) -> Descriptor | RegistryError | None:
+        if fetch:
+            # What cannot be fetched may still be removed.
+            with contextlib.suppress(*_OF_ONE_TAG):
+                fetched = repository.find_manifest(tag)
+                if fetched is None:
+                    return None
+                descriptor = replace(fetched.manifest.descriptor, digest=_digest(fetched))
+                manifests[descriptor.digest] = fetched.manifest
+                return descriptor
+        try:
+            return repository.resolve(tag)
+        except _OF_ONE_TAG as error:
+            return error
+
+    tags = list(names)
+    states = list(zip(tags, repository.map(read, tags)))
+    missing = {tag for tag, state in states if state is None}
+    return TagStates(
+        {tag: state for tag, state in states if isinstance(state, Descriptor)},
+        {tag: state for tag, state in states if isinstance(state, RegistryError)},
+        frozenset(missing.intersection(repository.tag_names()) if missing else ()),
+        manifests,
+    )
+
+
+def _digest(fetched: Fetched) -> str:
+    """Return the digest of a manifest as a HEAD gives it: the registry may use another algorithm than sha256."""
+    announced = fetched.headers.get("Docker-Content-Digest")
+    if announced and is_digest(announced) and digest_of(fetched.manifest.raw, announced) == announced:
+        return announced
+    return fetched.manifest.digest
