@@ -486,6 +486,19 @@ def test_conditions(append: Append, registry: Registry) -> None:
     assert images.head(registry.url, "conditions/app", "other") == result["digest"]
 
 
+def test_the_image_of_a_platform_is_changed_however_deep_it_is(append: Append, registry: Registry) -> None:
+    arm6, arm7 = (images.image([SMALL], architecture="arm", variant=variant) for variant in ("v6", "v7"))
+    inner = images.index([arm6, arm7])
+    images.push(registry.url, "deep/app", images.index([inner]), "1")
+    result = append(image="deep/app:1", layers=[text_layer()], platforms=["linux/arm"], tags=["2"])
+    (changed,) = result["platforms"]
+    assert (changed["platform"], changed["base_digest"]) == ("linux/arm/v7", arm7.digest)
+    raw, _type = images.get_manifest(registry.url, "deep/app", result["digest"])
+    (entry,) = json.loads(raw)["manifests"]
+    raw, _type = images.get_manifest(registry.url, "deep/app", entry["digest"])
+    assert [one["digest"] for one in json.loads(raw)["manifests"]] == [arm6.digest, changed["digest"]]
+
+
 def test_what_is_no_image(append: Append, registry: Registry) -> None:
     plain = images.image([SMALL])
     images.push(registry.url, "other/app", plain)

@@ -66,6 +66,8 @@ def test_all_pages(connect: Connect, paged: Registry) -> None:
         (["team/*", "z?o"], ["*/cache"], ["team/app", "team/lib", "zoo"]),
         ([], ["*[!o]"], ["zoo"]),
         (["app"], [], []),
+        (["*ap*"], [], ["team/app", "team/app/cache"]),
+        (["regex:.*ap.*"], [], ["team/app", "team/app/cache"]),
         (["regex:team/(app|lib)"], ["regex:.*b"], ["team/app"]),
     ],
 )

@@ -125,7 +125,9 @@ def test_sizes_of_an_image_cost_nothing(samples: Registry, read: Read, asked: t.
     assert asked() == [("GET", "manifests/same-layer-twice")]
     layer, same = result["layers"]
     assert layer == same
+    # The gem's manifest_sum adds up all entries, without the configuration.
     assert result["total_size"] == layer["size"] + result["manifest"]["config"]["size"]
+    assert sum(entry["size"] for entry in result["layers"]) == 2 * layer["size"]
 
 
 def test_platforms_and_attestations(samples: Registry, read: Read) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 
 import pytest
@@ -84,3 +85,21 @@ def test_a_directory_without_an_image(mover: Mover, registry: Registry, tmp_path
     }.items():
         with pytest.raises(InvalidInput, match=sentence):
             mover.push(registry.url, src, "nothing:1")
+
+
+def test_an_image_of_schema_1_is_pulled_as_it_is(mover: Mover, tmp_path: pathlib.Path) -> None:
+    with Registry(schema1=True) as old:
+        images.push_schema1(old.url, "old", "1")
+        pulled = mover.pull(old.url, "old:1", tmp_path / "dir", format="dir")
+        held = {name: data for name, data in tree(tmp_path / "dir").items() if data is not None}
+        manifest = json.loads(held["manifest.json"])
+        layers = {layer["blobSum"] for layer in manifest["fsLayers"]}
+        assert set(held) == {"manifest.json", pulled["images"][0]["digest"], *layers}
+        assert all(digest(held[layer]) == layer for layer in layers)
+        assert pulled["changed"] and pulled["blobs"]["missing"] == len(layers)
+        (tmp_path / "dir" / min(layers)).write_bytes(b"damaged")
+        again = mover.pull(old.url, "old:1", tmp_path / "dir", format="dir")
+        assert again["changed"] and again["blobs"]["missing"] == 1
+        assert {layer: (tmp_path / "dir" / layer).read_bytes() for layer in layers} == {
+            layer: held[layer] for layer in layers
+        }

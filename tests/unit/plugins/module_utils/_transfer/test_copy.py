@@ -276,6 +276,37 @@ def test_what_gets_no_name_is_stored_by_digest(
     assert layout.exists(manifest.descriptor) and layout.entries() == []
 
 
+def test_platforms_of_indexes_within_an_index(
+    mover: Mover, registry: Registry, tmp_path: pathlib.Path
+) -> None:
+    """Pulling, pushing and copying find an image however deep it is, with its attestation."""
+    amd64, arm64 = SAMPLES["oci"], images.image({"f": "arm64"}, architecture="arm64")
+    inner = images.index([amd64, arm64], attestations=True)
+    # Wrappers as BuildKit makes them: the outer entry names no platform.
+    wrapper = images.index([inner])
+    images.push(registry.url, "deep", wrapper, "1")
+    for kind in ("oci", "oci-archive", "docker-archive", "dir"):
+        dest = tmp_path / kind
+        pulled = mover.pull(registry.url, "deep:1", dest, format=kind, platforms=["linux/arm64"])
+        assert pulled["images"][0]["digest"] == arm64.digest
+    mover.pull(registry.url, "deep:1", tmp_path / "whole")
+    pushed = mover.push(registry.url, tmp_path / "whole", "deep/pushed:1", platforms=["linux/amd64"])
+    assert pushed["images"][0]["digest"] == amd64.digest
+    assert_whole(registry.url, "deep/pushed", "1", amd64)
+    both = ["linux/amd64", "linux/arm64"]
+    assert (
+        mover.copy(registry.url, "deep:1", "deep/both:1", platforms=both)["images"][0]["digest"]
+        == wrapper.digest
+    )
+    more = images.index([inner, images.image({"f": "s390x"}, architecture="s390x")])
+    images.push(registry.url, "deep", more, "more")
+    copied = mover.copy(registry.url, "deep:more", "deep/two:1", platforms=both)["images"][0]
+    raw, _type = images.get_manifest(registry.url, "deep/two", copied["digest"])
+    assert [entry["digest"] for entry in json.loads(raw)["manifests"]] == [
+        one.digest for one in inner.children
+    ]
+
+
 def test_platforms(mover: Mover, registry: Registry, tmp_path: pathlib.Path) -> None:
     index = t.cast(images.Index, SAMPLES["attested-index"])
     amd64, arm64 = index.children[:2]
