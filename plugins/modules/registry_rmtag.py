@@ -35,7 +35,8 @@ options:
     description:
       - The tags to remove. An entry with C(*), C(?) or C([) is a shell glob over the tags of the repository, one that
         begins with V(regex:) a regular expression. Both have to match the whole tag, and case counts.
-      - Absent tags, and patterns without a match, are no error.
+      - Absent tags, and patterns that match none of the tags, are no error. A pattern that can match no tag at all, such as
+        V(^v.*) or V(a|b), is refused.
     type: list
     elements: str
     default: []

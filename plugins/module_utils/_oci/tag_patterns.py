@@ -72,7 +72,7 @@ class Patterns:
 
     def match(self, name: str) -> bool:
         """Tell whether one of the patterns matches the whole of ``name``."""
-        return self.matching(name) is not None
+        return any(pattern.fullmatch(name) for _text, pattern in self._patterns)
 
     def matching(self, name: str) -> str | None:
         """Return the first pattern that matches the whole of ``name``, as it is written, or None."""

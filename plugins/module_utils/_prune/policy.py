@@ -343,7 +343,7 @@ def _newest(
         places = sorted((own[-1] for own in images.values()), key=order, reverse=True)
         counted = {snapshot.tags[tag]: tag for tag in places[: rule.keep_last]}
         for digest, tag in counted.items():
-            own = images[digest]
+            own = set(images[digest])
             for name in names[digest]:
                 newest.setdefault(name, reason if name in own else f"{reason}, as {tag} is the same image")
     return newest

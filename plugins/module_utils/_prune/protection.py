@@ -86,6 +86,8 @@ class Protection:
         # The entries that should match something here.
         self._expected: list[ProtectEntry] = []
         for entry in entries:
+            if entry.pattern and any(map(entry.pattern.match, self._names)):
+                self._whole = self._whole or entry
             is_own = entry.repository in paths and entry.registry in (None, host)
             if entry.pattern:
                 self._patterns.append(entry)
@@ -113,8 +115,10 @@ class Protection:
 
     def why_tag(self, tag: str) -> str | None:
         """Return the reason why a tag is protected by its name, or None."""
-        names = [tag, *self._names, *(f"{name}:{tag}" for name in self._names)]
-        return _reason(self._tags.get(tag) or self._whole or self._matching(names))
+        entry = self._tags.get(tag) or self._whole
+        if entry is None and self._patterns:
+            entry = self._matching([tag, *(f"{name}:{tag}" for name in self._names)])
+        return _reason(entry)
 
     def why_digest(self, digest: str) -> str | None:
         """Return the reason why a digest is protected, or None. It may be that of a manifest, or the ID of an image."""
@@ -142,12 +146,16 @@ class Protection:
         for entry in self._prefixes:
             if entry.prefix and encoded.startswith(entry.prefix):
                 return entry
+        if not self._patterns:
+            return None
         return self._matching([digest, *(f"{name}@{digest}" for name in self._names)])
 
     def _matching(self, names: t.Sequence[str]) -> ProtectEntry | None:
         for entry in self._patterns:
-            if entry.pattern and any(map(entry.pattern.match, names)):
-                return entry
+            if entry.pattern:
+                for name in names:
+                    if entry.pattern.match(name):
+                        return entry
         return None
 
 
