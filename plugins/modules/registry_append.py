@@ -59,7 +59,9 @@ options:
         description:
           - A tar archive on the host that runs the task. One compressed with gzip or zstd is taken byte for
             byte, a plain one is compressed with gzip.
-          - Its entries are not looked at. Those whose names start with C(.wh.) delete files of the image.
+          - Its entries are not looked at. Those whose names start with C(.wh.) delete files of the image. Only for
+            an image of Windows the task fails unless they are below C(Files/) and C(Hives/).
+          - O(max_unpacked_size) limits what it unpacks to.
           - A zstd archive needs the Python library zstandard, or Python 3.14, and an image with media types
             of OCI.
         type: path
@@ -69,6 +71,7 @@ options:
             are numbers.
           - Symbolic links are kept. Hard links become files, and extended attributes are left out.
           - Folders above O(layers[].files[].dest) are left as the image has them.
+          - For an image of Windows, all are put below C(Files/) in the layer, with the folders above them.
         type: list
         elements: dict
         suboptions:
@@ -168,6 +171,11 @@ options:
   comment:
     description: A comment for the history of the layers.
     type: str
+  max_unpacked_size:
+    description:
+      - The most bytes that a compressed tarball of O(layers[].src) may unpack to, such as V(20GiB).
+      - Without it, the limit is 100 times its own size, and at least 1 GiB.
+    type: str
   overwrite:
     description:
       - Whether a tag that points to another image may be moved. If V(false), the task fails before it writes
@@ -257,7 +265,9 @@ media_type:
   type: str
   sample: application/vnd.oci.image.manifest.v1+json
 layers:
-  description: The layers of O(layers), in their order.
+  description:
+    - The layers of O(layers), in their order. A layer of files of which images for Windows and for other systems have
+      got one each is there twice.
   returned: success
   type: list
   elements: dict
@@ -361,40 +371,9 @@ error:
 
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
 from ansible_collections.ocikit.registry.plugins.module_utils._module import run
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Platform
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_digest
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.images import check_expected
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import LIST, TEXT
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.placeholder import refuse_placeholder
-from ansible_collections.ocikit.registry.plugins.module_utils._transfer.append import (
-    Appended,
-    Change,
-    append,
-    from_nothing,
-    read_created,
-    read_path,
-    read_port,
-    read_strings,
-)
-from ansible_collections.ocikit.registry.plugins.module_utils._transfer.deliver import Image, deliver
-from ansible_collections.ocikit.registry.plugins.module_utils._transfer.layer import (
-    Layer,
-    Member,
-    file_layer,
-    local_members,
-    read_mode,
-    tarball,
-    text_member,
-)
-from ansible_collections.ocikit.registry.plugins.module_utils._transfer.targets import (
-    Target,
-    read_targets,
-    targets_diff,
-    targets_result,
-)
+from ansible_collections.ocikit.registry.plugins.module_utils._transfer.append import append_layers
 
 _FILE_SPEC: dict[str, t.Any] = {
     "src": {"type": "path"},
@@ -440,122 +419,11 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "created": {"type": "str"},
     "author": {"type": "str"},
     "comment": {"type": "str"},
+    "max_unpacked_size": {"type": "str"},
     "overwrite": {"type": "bool", "default": True},
     "expected_digest": {"type": TEXT, "no_log": False},
     "if_digest": {"type": TEXT},
 }
-
-
-def append_layers(context: ModuleContext) -> dict[str, t.Any]:
-    params, clients = context.params, context.clients
-    base = clients.reference(params["image"]) if params["image"] else None
-    targets = read_targets(clients, params, base)
-    if not targets:
-        raise InvalidInput("There is no place for the result: name tags, or references in to.")
-    platforms = [Platform.parse(platform) for platform in params["platforms"]]
-    change = _change(params)
-    if base:
-        base_digest, result = _on_image(context, base, change, platforms)
-    else:
-        base_digest, result = None, _on_nothing(params, change, platforms)
-    delivery = deliver(
-        _images(base, base_digest, result, targets),
-        check_mode=context.check_mode,
-        include_foreign=False,
-    )
-    return {
-        **targets_result(targets),
-        "image": str(base) if base else None,
-        "base_digest": base_digest,
-        "digest": result.root.digest,
-        "media_type": result.root.media_type,
-        "layers": [
-            {"digest": one.digest, "diff_id": one.diff_id, "size": one.size, "compression": one.compression}
-            for one in change.layers
-        ],
-        "platforms": [
-            {"platform": platform.name, "base_digest": before if base else None, "digest": after}
-            for before, (platform, after) in result.images.items()
-        ],
-        "dropped_attestations": result.dropped,
-        "blobs": delivery.to_dict(),
-        "diff": targets_diff(targets),
-    }
-
-
-def _on_image(
-    context: ModuleContext, base: Reference, change: Change, platforms: t.Sequence[Platform]
-) -> tuple[str, Appended]:
-    expected = context.params["expected_digest"]
-    if expected:
-        check_digest(expected, "expected_digest")
-    if change == Change():
-        raise InvalidInput("There is nothing to append: name layers, or settings such as labels or env.")
-    store = context.clients.repository_of(base)
-    root = store.manifest(base.target)
-    check_expected(base, root.digest, expected, "nothing was changed")
-    refuse_placeholder(store, str(base), root)
-    return root.digest, append(store, root, change, platforms, str(base), context.clients.concurrency)
-
-
-def _on_nothing(params: t.Mapping[str, t.Any], change: Change, platforms: t.Sequence[Platform]) -> Appended:
-    if not change.layers:
-        raise InvalidInput("There is nothing to make an image of: name image, or layers, or both.")
-    if len(platforms) > 1:
-        raise InvalidInput("A new image has one platform: name no more in platforms.")
-    if params["expected_digest"]:
-        raise InvalidInput("expected_digest is the digest of image: leave it out where there is none.")
-    return from_nothing(change, platforms[0] if platforms else Platform("linux", "amd64"))
-
-
-def _images(
-    base: Reference | None, base_digest: str | None, result: Appended, targets: t.Sequence[Target]
-) -> list[Image]:
-    """Return what is to be delivered, by repository; that of ``base`` last, as others may lack something."""
-    own = base.name if base else None
-    names = sorted(dict.fromkeys(target.reference.name for target in targets), key=lambda name: name == own)
-    return [
-        Image(
-            str(base or "The new image"),
-            result.root,
-            base_digest or result.root.digest,
-            [target for target in targets if target.reference.name == name],
-            result.source,
-        )
-        for name in names
-    ]
-
-
-def _change(params: t.Mapping[str, t.Any]) -> Change:
-    return Change(
-        labels=read_strings(params["labels"], "labels"),
-        env=read_strings(params["env"], "env"),
-        entrypoint=params["entrypoint"],
-        cmd=params["cmd"],
-        user=params["user"],
-        workdir=read_path(params["workdir"], "workdir") if params["workdir"] is not None else None,
-        exposed_ports=tuple(map(read_port, params["exposed_ports"])),
-        volumes=tuple(read_path(volume, "volumes") for volume in params["volumes"]),
-        annotations=read_strings(params["annotations"], "annotations"),
-        created=read_created(params["created"]),
-        author=params["author"],
-        comment=params["comment"],
-        # The last, as it may take a while.
-        layers=tuple(map(_layer, params["layers"])),
-    )
-
-
-def _layer(spec: t.Mapping[str, t.Any]) -> Layer:
-    if spec["src"] is not None:
-        return tarball(spec["src"])
-    return file_layer(member for file in spec["files"] for member in _members(file))
-
-
-def _members(file: t.Mapping[str, t.Any]) -> list[Member]:
-    mode, owners = read_mode(file["mode"]), (file["owner"], file["group"])
-    if file["content"] is not None:
-        return [text_member(file["content"], file["dest"], mode, *owners)]
-    return local_members(file["src"], file["dest"], mode, read_mode(file["directory_mode"]), *owners)
 
 
 def main() -> None:

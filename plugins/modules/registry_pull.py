@@ -85,6 +85,11 @@ options:
       - Whether layers that are usually not distributed by registries are fetched from the registry as well.
     type: bool
     default: false
+  max_unpacked_size:
+    description:
+      - The most bytes that a compressed archive in O(without) may unpack to, such as V(20GiB).
+      - Without it, the limit is 100 times its own size, and at least 1 GiB.
+    type: str
   verify:
     description:
       - How blobs that a layout or a directory has already are verified.
@@ -233,6 +238,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "expected_digest": {"type": TEXT},
     "without": {"type": "list", "elements": "path", "default": []},
     "foreign_layers": {"type": "bool", "default": False},
+    "max_unpacked_size": {"type": "str"},
     "verify": {"type": "str", "choices": ["changed", "full"], "default": "changed"},
     **ATTRIBUTES,
 }

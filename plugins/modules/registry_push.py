@@ -15,7 +15,13 @@ description:
   - Pushes an image from an OCI image layout, an archive or a plain directory on the host that runs the task, without a
     container engine there.
   - Taken are what ocikit.registry.registry_pull, C(docker save), C(podman save) and C(skopeo copy) write (C(oci:),
-    C(oci-archive:), C(docker-archive:), C(dir:)). An archive is read where it lies and never unpacked.
+    C(oci-archive:), C(docker-archive:), C(dir:)). An archive is read where it lies. One that is compressed with gzip, bzip2,
+    xz or zstd is unpacked once, to a file in C(TMPDIR) or C(/var/tmp) that is removed; zstd needs the Python library zstandard,
+    or Python 3.14.
+  - Layers are pushed as they are. Plain ones of C(docker save) stay plain, those in xz or bzip2 are refused, as registries take
+    none.
+  - An archive whose layers are not those that the configuration of the image lists is refused. Symbolic links in a layout or
+    directory are not followed.
   - Every blob is verified on its way, sent once, and only if the repository lacks it. The manifest comes last.
 extends_documentation_fragment:
   - ocikit.registry._registry
@@ -35,8 +41,9 @@ options:
   name:
     description:
       - Which image of O(src) to push, by its name, its digest, or its position counted from V(0). A name is that in the
-        index, or its tag.
-      - May be left out if there is only one.
+        index, its tag, or what C(docker load) and containerd call it, in familiar (V(app:1.4.2)) or full form.
+      - May be left out if there is only one. Images without a name that belong to another one do not count, such as the
+        platforms of an index and signatures.
     type: str
   image:
     description:
@@ -80,6 +87,11 @@ options:
     type: list
     elements: str
     default: []
+  max_unpacked_size:
+    description:
+      - The most bytes that a compressed archive in O(src), or a layer of C(docker save) in one, may unpack to, such as V(20GiB).
+      - Without it, the limit is 100 times its own size, and at least 1 GiB.
+    type: str
 seealso:
   - module: ocikit.registry.registry_pull
   - module: ocikit.registry.registry_append
@@ -215,6 +227,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "overwrite": {"type": "bool", "default": True},
     "foreign_layers": {"type": "bool", "default": False},
     "if_digest": {"type": TEXT},
+    "max_unpacked_size": {"type": "str"},
     "mount_from": {"type": LIST, "elements": TEXT, "default": []},
 }
 

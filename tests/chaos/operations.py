@@ -20,9 +20,8 @@ from ansible_collections.ocikit.registry.plugins.module_utils._registry.connecti
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.copy_images import copy_images
-from ansible_collections.ocikit.registry.plugins.module_utils._transfer.push import push
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.tagging import tag
-from ansible_collections.ocikit.registry.plugins.modules import registry_pull
+from ansible_collections.ocikit.registry.plugins.modules import registry_pull, registry_push
 from ansible_collections.ocikit.registry.plugins.modules.registry_prune import ARGUMENT_SPEC as PRUNE_SPEC
 from ansible_collections.ocikit.registry.plugins.modules.registry_prune import prune
 from ansible_collections.ocikit.registry.plugins.modules.registry_rmtag import remove_tags
@@ -275,7 +274,7 @@ class Retag(Tagging):
 class Push(Tagging):
     """An image is pushed from a layout or an archive, under three tags."""
 
-    function = staticmethod(push)
+    module = registry_push
 
     def prepare(self, chance: random.Random) -> dict[str, t.Any]:
         self.image = chance.choice((B, MULTI))
@@ -290,10 +289,6 @@ class Push(Tagging):
             "name": "app",
             "image": f"{self.host}/{self.name}:stable",
             "tags": ["new", "latest"],
-            "platforms": [],
-            "overwrite": True,
-            "foreign_layers": False,
-            "if_digest": None,
             "mount_from": chance.choice(([], [Plain.STORE])),
         }
 

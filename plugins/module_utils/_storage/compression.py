@@ -18,6 +18,7 @@ import zlib
 
 from .._errors import InvalidInput, Unsupported
 from .._http.transport import BLOCK
+from .._oci.quantities import parse_size
 from .._parallel import check_stopped
 from .files import storage_errors
 
@@ -42,6 +43,12 @@ Blocks = t.Iterator[bytes]
 def compression_of(head: bytes) -> str | None:
     """Return how a file is compressed that begins with ``head``, None for a plain one."""
     return next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
+
+
+def read_unpacked_size(params: t.Mapping[str, t.Any]) -> int | None:
+    """Return the option max_unpacked_size in bytes, None where it is not set. Raises InvalidInput."""
+    size = params["max_unpacked_size"]
+    return None if size is None else parse_size(size)
 
 
 def unpacked_limit(size: int, given: int | None) -> int:

@@ -188,9 +188,9 @@ def open_source(path: str, max_unpacked_size: int | None = None) -> LocalSource:
     raise InvalidInput(f"{path} holds no image: it has neither index.json nor {MANIFEST}.")
 
 
-def holds(paths: t.Sequence[str]) -> t.Callable[[Descriptor], bool]:
+def holds(paths: t.Sequence[str], max_unpacked_size: int | None = None) -> t.Callable[[Descriptor], bool]:
     """Return a function that tells whether a blob is in one of the layouts, directories or archives at ``paths``."""
-    sources = [open_source(path) for path in paths]
+    sources = [open_source(path, max_unpacked_size) for path in paths]
 
     def is_held(descriptor: Descriptor) -> bool:
         for source in sources:

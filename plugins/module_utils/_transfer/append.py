@@ -2,367 +2,163 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Note that this module_utils is PRIVATE to the collection.
-"""Images with layers and settings added: new manifests and configs on top of what a store has."""
+"""Images with layers and settings added, from the options of registry_append to their targets."""
 
 from __future__ import annotations
 
 import datetime
-import io
-import json
 import re
 import typing as t
-from dataclasses import dataclass, field
 
-from .._errors import InvalidInput, NotFound, ProtocolError, Unsupported, printable
-from .._oci.content import (
-    CONFIG_LIMIT,
-    DOCKER_LAYER_GZIP,
-    DOCKER_MANIFEST,
-    OCI_CONFIG,
-    OCI_LAYER_GZIP,
-    OCI_MANIFEST,
-    Descriptor,
-    Manifest,
-    Platform,
-    digest_of,
-)
-from .._oci.documents import IMAGE_CONFIG, parse_json_object
-from .._oci.stores import Source
-from .._oci.verified_reader import BytesReader, read_blob
-from .._parallel import map_concurrent
-from .._registry.images import ImagePicker
-from .layer import Layer
-
-_OCI_LAYERS = {"gzip": OCI_LAYER_GZIP, "zstd": "application/vnd.oci.image.layer.v1.tar+zstd"}
-_CREATED_BY = "ocikit.registry.registry_append"
-_EPOCH = "1970-01-01T00:00:00Z"
-_MAX_DEPTH = 5
-
-Data = t.Dict[str, t.Any]
+from .._errors import InvalidInput, printable
+from .._oci.content import Platform
+from .._oci.reference import Reference, check_digest
+from .._registry.context import ModuleContext
+from .._registry.images import check_expected
+from .._registry.placeholder import refuse_placeholder
+from .._storage.compression import read_unpacked_size
+from .deliver import Image, deliver
+from .image_change import Appended, Change, append, from_nothing
+from .layer import Layer, Member, file_layer, local_members, read_mode, tarball, text_member
+from .targets import Target, read_targets, targets_diff, targets_result
 
 
-@dataclass(frozen=True)
-class Change:
-    """What is done to each image. None and empty values change nothing, but an empty command removes it."""
+def append_layers(context: ModuleContext) -> dict[str, t.Any]:
+    """Add layers and settings to an image, deliver it to its targets, and return the result of registry_append.
 
-    layers: t.Sequence[Layer] = ()
-    labels: t.Mapping[str, str] = field(default_factory=dict)
-    env: t.Mapping[str, str] = field(default_factory=dict)
-    entrypoint: t.Sequence[str] | None = None
-    cmd: t.Sequence[str] | None = None
-    user: str | None = None
-    workdir: str | None = None
-    exposed_ports: t.Sequence[str] = ()
-    volumes: t.Sequence[str] = ()
-    annotations: t.Mapping[str, str] = field(default_factory=dict)
-    created: str | None = None
-    author: str | None = None
-    comment: str | None = None
-
-
-class Overlay:
-    """New manifests and blobs on top of another source; without one there is nothing below them."""
-
-    def __init__(self, below: Source | None) -> None:
-        self._below = below
-        self._manifests: dict[str, Manifest] = {}
-        self._blobs: dict[str, t.Callable[[], io.RawIOBase]] = {}
-
-    def add_manifest(self, manifest: Manifest) -> None:
-        self._manifests[manifest.digest] = manifest
-
-    def add_blob(self, digest: str, open_blob: t.Callable[[], io.RawIOBase]) -> None:
-        self._blobs[digest] = open_blob
-
-    def resolve(self, name: str) -> Descriptor | None:
-        own = self._manifests.get(name)
-        if own:
-            return own.descriptor
-        return self._below.resolve(name) if self._below else None
-
-    def fetch_manifest(self, descriptor: Descriptor) -> Manifest:
-        return self._manifests.get(descriptor.digest) or self._source(descriptor).fetch_manifest(descriptor)
-
-    def open_blob(self, descriptor: Descriptor) -> io.RawIOBase:
-        own = self._blobs.get(descriptor.digest)
-        return own() if own else self._source(descriptor).open_blob(descriptor)
-
-    def origin(self, descriptor: Descriptor) -> Source:
-        return self if descriptor.digest in self._blobs else self._source(descriptor).origin(descriptor)
-
-    def _source(self, descriptor: Descriptor) -> Source:
-        if self._below is None:
-            raise NotFound(f"{descriptor.digest} does not exist.")
-        return self._below
-
-
-@dataclass(frozen=True)
-class Appended:
-    """The result: its ``root``, the source that it can be copied from, and what became of each image.
-
-    ``images`` maps the digest that an image had to its platform and new digest; ``dropped`` holds the digests
-    of attestations that described what is no longer there.
+    Raises RegistryError: InvalidInput before anything is sent, Refused where a condition does not hold.
     """
-
-    root: Manifest
-    source: Overlay
-    images: dict[str, tuple[Platform, str]]
-    dropped: list[str]
-
-
-def append(
-    source: Source,
-    root: Manifest,
-    change: Change,
-    platforms: t.Sequence[Platform],
-    what: str,
-    concurrency: int,
-) -> Appended:
-    """Return the image or index ``root`` of ``source``, called ``what``, with ``change`` made to it.
-
-    Of an index, the images of ``platforms`` are changed, or all of them without any; the rest is kept. What
-    has the change already stays as it is, byte for byte. Nothing is written. Raises InvalidInput, NotFound
-    and Unsupported where the change cannot be made.
-    """
-    if root.is_schema1:
-        raise Unsupported(
-            f"{what} is a schema 1 manifest, which nothing can be appended to: push the image anew."
-        )
-    picker = ImagePicker(source, root, what, concurrency)
-    picked = {picker.pick(platform).image.digest for platform in platforms}
-    work = _Work(source, change, picked, {index.digest for index in picker.indexes}, concurrency)
-    changed = work.index(root) if root.is_index else work.image(root, None)
-    if changed is None or not work.images:
-        raise InvalidInput(f"{what} holds no image with a file system: layers cannot be appended to it.")
-    images = dict(sorted(work.images.items(), key=lambda item: str(item[1][0])))
-    return Appended(changed, work.overlay, images, sorted(work.dropped))
-
-
-def from_nothing(change: Change, platform: Platform) -> Appended:
-    """Return a new image for ``platform`` that has only what ``change`` gives it."""
-    config: Data = {"created": _EPOCH, "architecture": platform.architecture, "os": platform.os}
-    if platform.variant:
-        config["variant"] = platform.variant
-    config.update({"config": {}, "rootfs": {"type": "layers", "diff_ids": []}, "history": []})
-    raw = _serialised(config)
-    descriptor = {"mediaType": OCI_CONFIG, "digest": digest_of(raw), "size": len(raw)}
-    empty = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": descriptor, "layers": []}
-    below = Overlay(None)
-    below.add_blob(digest_of(raw), lambda: BytesReader(raw))
-    return append(below, Manifest.parse(_serialised(empty), OCI_MANIFEST), change, (), "The new image", 1)
-
-
-class _Work:
-    """One run over an image or index; indexes in it are followed."""
-
-    def __init__(
-        self, source: Source, change: Change, picked: set[str], indexes: set[str], concurrency: int
-    ) -> None:
-        """``picked`` images are changed, which ``indexes`` lead to; without any all of them."""
-        self._source = source
-        self._change = change
-        self._picked = picked
-        self._indexes = indexes
-        self._concurrency = concurrency
-        self.overlay = Overlay(source)
-        self.images: dict[str, tuple[Platform, str]] = {}
-        self.dropped: list[str] = []
-
-    def index(self, index: Manifest, depth: int = 0) -> Manifest:
-        """Return ``index`` with its images changed, and without the attestations of those that did change."""
-        if depth > _MAX_DEPTH:
-            raise ProtocolError("The index is nested too deeply to be an image.")
-        changed = map_concurrent(lambda child: self._child(child, depth), index.children, self._concurrency)
-        replaced = {
-            child.digest: manifest
-            for child, manifest in zip(index.children, changed)
-            if manifest and manifest.digest != child.digest
-        }
-        if not replaced:
-            return index
-        entries = []
-        for entry, child in zip(index.data["manifests"], index.children):
-            manifest = replaced.get(child.digest)
-            if child.attests in replaced:
-                self.dropped.append(child.digest)
-            else:
-                entries.append(_pointing_to(entry, manifest.raw) if manifest else entry)
-        return self._keep({**index.data, "manifests": entries}, index.media_type)
-
-    def _child(self, child: Descriptor, depth: int) -> Manifest | None:
-        if child.attests or not child.is_manifest:
-            return None
-        if self._picked and child.digest not in self._picked | self._indexes:
-            return None
-        if child.platform and child.platform.is_unknown:
-            return None
-        manifest = self._source.fetch_manifest(child)
-        return self.index(manifest, depth + 1) if manifest.is_index else self.image(manifest, child.platform)
-
-    def image(self, manifest: Manifest, platform: Platform | None) -> Manifest | None:
-        """Return an image changed; None where it is not to be, or holds no file system.
-
-        ``platform`` is what the index says, else the config does.
-        """
-        if not manifest.is_image or not all(".tar" in layer.media_type for layer in manifest.layers):
-            return None
-        descriptor = t.cast(Descriptor, manifest.config)
-        config = parse_json_object(
-            read_blob(self._source.open_blob(descriptor), descriptor, CONFIG_LIMIT),
-            "image config",
-            IMAGE_CONFIG,
-        )
-        changed = self._changed(manifest, config)
-        self.images[manifest.digest] = (platform or Platform.from_dict(config), changed.digest)
-        return changed
-
-    def _changed(self, manifest: Manifest, config: Data) -> Manifest:
-        change = self._change
-        missing = _missing_layers(manifest, config, change.layers)
-        config_after = _config_with(config, change, missing)
-        data = dict(manifest.data)
-        if config_after != config:
-            raw = _serialised(config_after)
-            data["config"] = _pointing_to(data["config"], raw)
-            self.overlay.add_blob(digest_of(raw), lambda: BytesReader(raw))
-        if missing:
-            data["layers"] = data["layers"] + [_layer_entry(layer, manifest.media_type) for layer in missing]
-        for layer in missing:
-            self.overlay.add_blob(layer.digest, layer.open)
-        if change.annotations:
-            if manifest.media_type == DOCKER_MANIFEST:
-                raise InvalidInput("Images of Docker's media types have no annotations: set labels instead.")
-            data["annotations"] = {**manifest.annotations, **_sorted(change.annotations)}
-        return manifest if data == manifest.data else self._keep(data, manifest.media_type)
-
-    def _keep(self, data: Data, media_type: str) -> Manifest:
-        manifest = Manifest.parse(_serialised({**data, "mediaType": media_type}), media_type)
-        self.overlay.add_manifest(manifest)
-        return manifest
-
-
-def _missing_layers(manifest: Manifest, config: Data, layers: t.Sequence[Layer]) -> t.Sequence[Layer]:
-    """Return ``layers``, or none where they are the last ones of the image already, however compressed."""
-    diff_ids = _list(_object(config, "rootfs"), "diff_ids")
-    if len(diff_ids) != len(manifest.layers):
-        raise ProtocolError(
-            f"{manifest.digest} contradicts itself: its config does not list the {len(manifest.layers)} layers"
-            " that it has."
-        )
-    wanted = [layer.diff_id for layer in layers]
-    return () if wanted == diff_ids[len(diff_ids) - len(wanted) :] else layers
-
-
-def _config_with(config: Data, change: Change, layers: t.Sequence[Layer]) -> Data:
-    """Return an image config with ``layers`` and the settings of ``change``, and everything else kept."""
-    after = {**config, **_given({"created": change.created, "author": change.author})}
-    if layers:
-        rootfs = {"type": "layers", **_object(config, "rootfs")}
-        before = _list(rootfs, "diff_ids")
-        after["rootfs"] = {**rootfs, "diff_ids": before + [layer.diff_id for layer in layers]}
-        history = _list(config, "history")
-        # A history that does not match the layers cannot be made to: it is left alone.
-        if sum(not (isinstance(entry, dict) and entry.get("empty_layer")) for entry in history) == len(
-            before
-        ):
-            entry = _given(
-                {"created": after.get("created"), "author": change.author, "comment": change.comment}
-            )
-            after["history"] = history + [{**entry, "created_by": _CREATED_BY} for _layer in layers]
-    settings = _settings_with(_object(config, "config"), change)
-    if settings != _object(config, "config"):
-        after["config"] = settings
-    return after
-
-
-def _settings_with(settings: Data, change: Change) -> Data:
-    after = {**settings, **_given({"User": change.user, "WorkingDir": change.workdir})}
-    commands: dict[str, t.Sequence[str]] = {}
-    if change.entrypoint is not None:
-        # As in a Dockerfile: the arguments of another entry point make no sense to this one.
-        commands = {"Entrypoint": change.entrypoint, "Cmd": ()}
-    if change.cmd is not None:
-        commands["Cmd"] = change.cmd
-    for key, command in commands.items():
-        if command:
-            after[key] = list(command)
-        elif after.get(key):
-            del after[key]
-    if change.env:
-        after["Env"] = _env_with(_list(settings, "Env"), change.env)
-    if change.labels:
-        after["Labels"] = {**_object(settings, "Labels"), **_sorted(change.labels)}
-    for key, names in (("ExposedPorts", change.exposed_ports), ("Volumes", change.volumes)):
-        if names:
-            present = _object(settings, key)
-            after[key] = {**present, **{name: {} for name in sorted(names) if name not in present}}
-    return after
-
-
-def _env_with(before: t.Sequence[t.Any], change: t.Mapping[str, str]) -> list[str]:
-    """Return environment entries with some replaced in their places, and new ones at the end."""
-    names = [str(entry).partition("=")[0] for entry in before]
-    after = [f"{name}={change[name]}" if name in change else entry for name, entry in zip(names, before)]
-    return after + [f"{name}={value}" for name, value in sorted(change.items()) if name not in names]
-
-
-def _layer_entry(layer: Layer, media_type: str) -> Data:
-    if media_type != DOCKER_MANIFEST:
-        kind = _OCI_LAYERS[layer.compression]
-    elif layer.compression == "gzip":
-        kind = DOCKER_LAYER_GZIP
+    params, clients = context.params, context.clients
+    base = clients.reference(params["image"]) if params["image"] else None
+    targets = read_targets(clients, params, base)
+    if not targets:
+        raise InvalidInput("There is no place for the result: name tags, or references in to.")
+    platforms = [Platform.parse(platform) for platform in params["platforms"]]
+    change = _change(params)
+    if base:
+        base_digest, result = _on_image(context, base, change, platforms)
     else:
-        raise InvalidInput(
-            "A zstd layer cannot be appended to an image of Docker's media types: compress the tarball with"
-            " gzip."
+        base_digest, result = None, _on_nothing(params, change, platforms)
+    delivery = deliver(
+        _images(base, base_digest, result, targets),
+        check_mode=context.check_mode,
+        include_foreign=False,
+    )
+    return {
+        **targets_result(targets),
+        "image": str(base) if base else None,
+        "base_digest": base_digest,
+        "digest": result.root.digest,
+        "media_type": result.root.media_type,
+        "layers": [
+            {
+                "digest": layer.digest,
+                "diff_id": layer.diff_id,
+                "size": layer.size,
+                "compression": layer.compression,
+            }
+            for layer in result.layers
+        ],
+        "platforms": [
+            {"platform": platform.name, "base_digest": before if base else None, "digest": after}
+            for before, (platform, after) in result.images.items()
+        ],
+        "dropped_attestations": result.dropped,
+        "blobs": delivery.to_dict(),
+        "diff": targets_diff(targets),
+    }
+
+
+def _on_image(
+    context: ModuleContext, base: Reference, change: Change, platforms: t.Sequence[Platform]
+) -> tuple[str, Appended]:
+    expected = context.params["expected_digest"]
+    if expected:
+        check_digest(expected, "expected_digest")
+    if change == Change():
+        raise InvalidInput("There is nothing to append: name layers, or settings such as labels or env.")
+    store = context.clients.repository_of(base)
+    root = store.manifest(base.target)
+    check_expected(base, root.digest, expected, "nothing was changed")
+    refuse_placeholder(store, str(base), root)
+    return root.digest, append(store, root, change, platforms, str(base), context.clients.concurrency)
+
+
+def _on_nothing(params: t.Mapping[str, t.Any], change: Change, platforms: t.Sequence[Platform]) -> Appended:
+    if not change.layers:
+        raise InvalidInput("There is nothing to make an image of: name image, or layers, or both.")
+    if len(platforms) > 1:
+        raise InvalidInput("A new image has one platform: name no more in platforms.")
+    if params["expected_digest"]:
+        raise InvalidInput("expected_digest is the digest of image: leave it out where there is none.")
+    return from_nothing(change, platforms[0] if platforms else Platform("linux", "amd64"))
+
+
+def _images(
+    base: Reference | None, base_digest: str | None, result: Appended, targets: t.Sequence[Target]
+) -> list[Image]:
+    """Return what is to be delivered, by repository; that of ``base`` last, as others may lack something."""
+    own = base.name if base else None
+    names = sorted(dict.fromkeys(target.reference.name for target in targets), key=lambda name: name == own)
+    return [
+        Image(
+            str(base or "The new image"),
+            result.root,
+            base_digest or result.root.digest,
+            [target for target in targets if target.reference.name == name],
+            result.source,
         )
-    return {"mediaType": kind, "digest": layer.digest, "size": layer.size}
+        for name in names
+    ]
 
 
-def _pointing_to(entry: Data, raw: bytes) -> Data:
-    """Return a descriptor for other content; embedded data goes with what it was."""
-    kept = {key: value for key, value in entry.items() if key not in ("data", "urls")}
-    return {**kept, "digest": digest_of(raw), "size": len(raw)}
+def _change(params: t.Mapping[str, t.Any]) -> Change:
+    return Change(
+        labels=read_strings(params["labels"], "labels"),
+        env=read_strings(params["env"], "env"),
+        entrypoint=params["entrypoint"],
+        cmd=params["cmd"],
+        user=params["user"],
+        workdir=read_path(params["workdir"], "workdir") if params["workdir"] is not None else None,
+        exposed_ports=tuple(map(read_port, params["exposed_ports"])),
+        volumes=tuple(read_path(volume, "volumes") for volume in params["volumes"]),
+        annotations=read_strings(params["annotations"], "annotations"),
+        created=read_created(params["created"]),
+        author=params["author"],
+        comment=params["comment"],
+        # The last, as it may take a while.
+        layers=tuple(_layer(layer, read_unpacked_size(params)) for layer in params["layers"]),
+    )
 
 
-def _serialised(data: Data) -> bytes:
-    try:
-        return json.dumps(data, separators=(",", ":"), allow_nan=False).encode()
-    except ValueError:
-        raise ProtocolError("The image config or manifest holds a number that JSON does not know.") from None
+def _layer(spec: t.Mapping[str, t.Any], max_unpacked_size: int | None) -> Layer:
+    if spec["src"] is not None:
+        return tarball(spec["src"], max_unpacked_size)
+    return file_layer(member for file in spec["files"] for member in _members(file))
 
 
-def _object(data: Data, key: str) -> Data:
-    value = data.get(key)
-    return value if isinstance(value, dict) else {}
+def _members(file: t.Mapping[str, t.Any]) -> list[Member]:
+    mode, owners = read_mode(file["mode"]), (file["owner"], file["group"])
+    if file["content"] is not None:
+        return [text_member(file["content"], file["dest"], mode, *owners)]
+    return local_members(file["src"], file["dest"], mode, read_mode(file["directory_mode"]), *owners)
 
 
-def _list(data: Data, key: str) -> list[t.Any]:
-    value = data.get(key)
-    return value if isinstance(value, list) else []
-
-
-def _given(values: Data) -> Data:
-    return {key: value for key, value in values.items() if value is not None}
-
-
-def _sorted(values: t.Mapping[str, str]) -> dict[str, str]:
-    return dict(sorted(values.items()))
-
-
-def read_strings(values: t.Mapping[t.Any, t.Any] | None, what: str) -> dict[str, str]:
+def read_strings(values: t.Mapping[t.Any, t.Any] | None, option: str) -> dict[str, str]:
     """Return names and values as strings; numbers are taken as they are written. Raises InvalidInput."""
     result = {}
     for name, value in (values or {}).items():
         if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-            raise InvalidInput(f"{what} has no string as the value of {printable(name)!r}: put it in quotes.")
+            raise InvalidInput(
+                f"{option} has no string as the value of {printable(name)!r}: put it in quotes."
+            )
         if (
             not isinstance(name, str)
             or not name
             or "\0" in f"{name}{value}"
-            or (what == "env" and "=" in name)
+            or (option == "env" and "=" in name)
         ):
-            raise InvalidInput(f"{printable(name)!r} is not a valid name in {what}.")
+            raise InvalidInput(f"{printable(name)!r} is not a valid name in {option}.")
         result[name] = str(value)
     return result
 
@@ -375,10 +171,10 @@ def read_port(value: str) -> str:
     return f"{int(found.group(1))}/{found.group(2) or 'tcp'}"
 
 
-def read_path(value: str, what: str) -> str:
+def read_path(value: str, option: str) -> str:
     """Return an absolute path in the image, which may be one of Windows. Raises InvalidInput."""
     if not re.match(r"/|[A-Za-z]:[\\/]", value) or "\0" in value:
-        raise InvalidInput(f"{printable(value)!r} is not valid for {what}: write an absolute path.")
+        raise InvalidInput(f"{printable(value)!r} is not valid for {option}: write an absolute path.")
     return value
 
 

@@ -9,38 +9,42 @@ No layer is kept in memory or in a temporary file: its bytes are read, or made a
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import importlib
 import io
 import os
 import re
 import stat
 import struct
-import sys
+import tarfile
 import typing as t
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
-from .._errors import InvalidInput, LocalStorageError, Unsupported, printable
+from .._errors import InvalidInput, LocalStorageError, printable
 from .._http.transport import BLOCK
-from .._storage.files import storage_errors
+from .._storage.compression import (
+    MAGIC_LENGTH,
+    Blocks,
+    HashingBlocks,
+    HashingReader,
+    compression_of,
+    unpack,
+    unpacked_limit,
+)
+from .._storage.files import blocks_of, open_file, storage_errors
+from .._storage.folder import Folder
 
 _LEVEL = 6
-_UNPACKED_LIMIT = 100 << 30
 _TAR_BLOCK = 512
-# What four bytes unpack to can be 128 KiB, and each of these blocks is unpacked at once.
-_ZSTD_BLOCK = 1 << 10
-_MAGIC = {
-    b"\x1f\x8b": "gzip",
-    b"\x28\xb5\x2f\xfd": "zstd",
-    b"BZh": "bzip2",
-    b"\xfd7zXZ": "xz",
-}
 _FILE, _SYMLINK, _FOLDER, _PAX = b"0", b"2", b"5", b"x"
 _MAX_OWNER = (1 << 32) - 2
-
-Blocks = t.Iterator[bytes]
+# What layers of Windows images consist of: files, changes of the Windows registry, the utility VM, and what is deleted.
+_WINDOWS_FOLDERS = ("Files", "Hives")
+_WINDOWS_NAMES = frozenset((*_WINDOWS_FOLDERS, "UtilityVM", "tombstones.txt"))
+# The security descriptor O:BUG:BU, which lets users run what is in a file, as crane sets it.
+_WINDOWS_SECURITY = (
+    b"MSWINDOWS.rawsd",
+    b"AQAAgBQAAAAkAAAAAAAAAAAAAAABAgAAAAAABSAAAAAhAgAAAQIAAAAAAAUgAAAAIQIAAA==",
+)
 
 
 @dataclass(frozen=True)
@@ -51,16 +55,40 @@ class Layer:
     digest: str
     size: int
     diff_id: str
-    make: t.Callable[[], Blocks]
+    make: t.Callable[[], Blocks] = field(compare=False)
+    make_windows: t.Callable[[], Layer] | None = field(default=None, compare=False)
+    _windows: list[Layer] = field(default_factory=list, compare=False)
 
     def open(self) -> io.RawIOBase:
         """Return the bytes from the start."""
         return _BlockFile(self.make())
 
+    def for_system(self, system: t.Any) -> Layer:
+        """Return the layer as images for an operating system have it: those for Windows have files below ``Files/``.
+
+        Raises InvalidInput for a tarball that is not made for Windows.
+        """
+        if system != "windows" or self.make_windows is None:
+            return self
+        if not self._windows:
+            self._windows.append(self.make_windows())
+        return self._windows[0]
+
+    def variants(self) -> list[Layer]:
+        """Return the layer itself, and the one for Windows if that was asked for."""
+        return list(dict.fromkeys((self, *self._windows)))
+
+
+class LocalFile(t.NamedTuple):
+    """A file in a folder whose links are not followed."""
+
+    folder: Folder
+    name: str
+
 
 @dataclass(frozen=True)
 class Member:
-    """One entry of a layer made of files. ``source`` is the local file, or the content itself."""
+    """One entry of a layer made of files. ``source`` is the local file, or the content itself; ``records`` are pax's."""
 
     name: str
     kind: bytes
@@ -68,28 +96,43 @@ class Member:
     owner: int
     group: int
     size: int = 0
-    source: str | bytes = b""
+    source: LocalFile | bytes = b""
     link: str = ""
+    records: tuple[tuple[bytes, bytes], ...] = ()
 
 
-def tarball(path: str) -> Layer:
+def tarball(path: str, max_unpacked_size: int | None = None) -> Layer:
     """Return the layer in the tar ``path``: its own bytes if they are compressed, else compressed here.
 
-    Raises InvalidInput where it is no tar, or damaged, and Unsupported where zstd cannot be read.
+    ``max_unpacked_size`` limits what it unpacks to, in bytes; see unpacked_limit(). Raises InvalidInput where it is no tar,
+    or damaged, and Unsupported where zstd cannot be read.
     """
     with storage_errors(path):
-        with open(path, "rb") as file:
-            start = file.read(max(map(len, _MAGIC)))
-        compression = next((name for magic, name in _MAGIC.items() if start.startswith(magic)), None)
+        with open_file(path) as file:
+            compression = compression_of(file.read(MAGIC_LENGTH))
+            limit = unpacked_limit(os.fstat(file.fileno()).st_size, max_unpacked_size)
         if compression is None:
-            return _packed(lambda: _read(path), path)
+            return _packed(
+                lambda: _read(path), path, lambda layer: _for_windows_already(layer, _read(path), path)
+            )
         if compression not in ("gzip", "zstd"):
             raise InvalidInput(f"{path} is compressed with {compression}: layers can be plain, gzip or zstd.")
-        packed = _Watched(_read(path))
-        unpack = _unzstd if compression == "zstd" else _gunzip
-        tar = _Watched(unpack(t.cast(t.BinaryIO, _BlockFile(iter(packed))), path))
-        _read_tar(tar, path)
-        return Layer(compression, packed.digest, packed.size, tar.digest, lambda: _read(path))
+
+        def tar_of(source: io.RawIOBase) -> Blocks:
+            return unpack(source, compression, path, limit)
+
+        with open_file(path) as file:
+            packed = HashingReader(file)
+            tar = HashingBlocks(tar_of(packed))
+            for _block in _checked(tar, path):
+                pass
+            for _rest in blocks_of(packed):
+                pass
+        layer = Layer(compression, packed.digest, packed.size, tar.digest, lambda: _read(path))
+        return replace(
+            layer,
+            make_windows=lambda: _for_windows_already(layer, tar_of(_BlockFile(_read(path))), path),
+        )
 
 
 def file_layer(members: t.Iterable[Member]) -> Layer:
@@ -112,7 +155,7 @@ def file_layer(members: t.Iterable[Member]) -> Layer:
                     f"/{printable(member.name)} cannot be in the layer: /{printable(parent)} in it is not a folder."
                 )
             parent = parent.rpartition("/")[0]
-    return _packed(lambda: _tar(ordered), "The layer")
+    return _packed(lambda: _tar(ordered), "The layer", lambda _layer: file_layer(_for_windows(ordered)))
 
 
 def text_member(content: str, dest: str, mode: int | None, owner: int, group: int) -> Member:
@@ -134,13 +177,20 @@ def local_members(
     Raises InvalidInput and LocalStorageError.
     """
     target = member_name(dest)
+    owners = _owners(owner, group)
     with storage_errors(src):
         is_folder = stat.S_ISDIR(os.lstat(src).st_mode)
-        inside = is_folder and src.endswith("/")
-        if not inside and (is_folder or dest.endswith("/") or not target):
-            target = member_name(f"{target}/{os.path.basename(os.path.abspath(src))}")
-        found = list(_walk(src.rstrip("/") or "/", target, inside))
-        return [_local(path, name, mode, directory_mode, *_owners(owner, group)) for path, name in found]
+    inside = is_folder and src.endswith("/")
+    if not inside and (is_folder or dest.endswith("/") or not target):
+        target = member_name(f"{target}/{os.path.basename(os.path.abspath(src))}")
+    if not is_folder:
+        directory, base = os.path.split(os.path.abspath(src))
+        return [_local(LocalFile(Folder(directory), base), target, mode, directory_mode, *owners)]
+    return [
+        _local(LocalFile(folder, own), name, mode, directory_mode, *owners)
+        for folder in [Folder(src.rstrip("/") or "/")]
+        for own, name in _walk(folder, target, inside)
+    ]
 
 
 def member_name(dest: str) -> str:
@@ -167,25 +217,6 @@ def read_mode(value: t.Any) -> int | None:
             f"{printable(value)!r} is not a valid mode: write octal digits in quotes, such as '0644'."
         )
     return int(value, 8)
-
-
-class _Watched:
-    """Passes blocks on, and knows the digest and size of what has passed."""
-
-    def __init__(self, blocks: Blocks) -> None:
-        self.size = 0
-        self._blocks = blocks
-        self._hash = hashlib.sha256()
-
-    def __iter__(self) -> Blocks:
-        for block in self._blocks:
-            self._hash.update(block)
-            self.size += len(block)
-            yield block
-
-    @property
-    def digest(self) -> str:
-        return f"sha256:{self._hash.hexdigest()}"
 
 
 class _BlockFile(io.RawIOBase):
@@ -216,18 +247,46 @@ class _BlockFile(io.RawIOBase):
         super().close()
 
 
-def _packed(make_tar: t.Callable[[], Blocks], what: str) -> Layer:
+def _packed(make_tar: t.Callable[[], Blocks], name: str, make_windows: t.Callable[[Layer], Layer]) -> Layer:
     """Return the layer that a plain tar is after compression."""
-    tar = _Watched(make_tar())
-    packed = _Watched(_gzip(_checked(tar, what)))
+    tar = HashingBlocks(make_tar())
+    packed = HashingBlocks(_gzip(_checked(tar, name)))
     for _block in packed:
         pass
-    return Layer("gzip", packed.digest, packed.size, tar.digest, lambda: _gzip(make_tar()))
+    layer = Layer("gzip", packed.digest, packed.size, tar.digest, lambda: _gzip(make_tar()))
+    return replace(layer, make_windows=lambda: make_windows(layer))
 
 
 def _read(path: str) -> Blocks:
-    with storage_errors(path), open(path, "rb", buffering=0) as file:
+    with storage_errors(path), open_file(path) as file:
         yield from iter(lambda: file.read(BLOCK), b"")
+
+
+def _for_windows(members: t.Sequence[Member]) -> list[Member]:
+    """Return the members of a layer for Windows, in which all folders above a file have to be."""
+    moved = [replace(member, name=f"Files/{member.name}", records=(_WINDOWS_SECURITY,)) for member in members]
+    names = {member.name for member in moved}
+    above = {name[:end] for name in names for end, letter in enumerate(name) if letter == "/"}
+    folders = sorted({*above, *_WINDOWS_FOLDERS} - names)
+    return [*moved, *(Member(name, _FOLDER, 0o555, 0, 0) for name in folders)]
+
+
+def _for_windows_already(layer: Layer, tar: Blocks, path: str) -> Layer:
+    """Return the layer of a tarball that is made for Windows. Raises InvalidInput for another one."""
+    try:
+        with tarfile.open(fileobj=t.cast(t.BinaryIO, _BlockFile(tar)), mode="r|") as archive:
+            for member in archive:
+                # The list of what was read is not needed, and grows with each member.
+                vars(archive)["members"] = []
+                parts = [part for part in member.name.split("/") if part not in ("", ".")]
+                if parts and parts[0] not in _WINDOWS_NAMES:
+                    raise InvalidInput(
+                        f"{path} cannot be a layer of a Windows image: it has {printable(member.name)}, and these have their"
+                        " files below Files/. Pack it so, or use files instead of src."
+                    )
+    except (tarfile.TarError, ValueError, OverflowError) as error:
+        raise InvalidInput(f"{path} is not a tar archive, or a damaged one: {error}.") from error
+    return layer
 
 
 def _gzip(blocks: t.Iterable[bytes]) -> Blocks:
@@ -242,71 +301,17 @@ def _gzip(blocks: t.Iterable[bytes]) -> Blocks:
     yield engine.flush() + struct.pack("<II", checksum, size & 0xFFFFFFFF)
 
 
-def _gunzip(file: t.BinaryIO, what: str) -> Blocks:
-    try:
-        with gzip.GzipFile(fileobj=file, mode="rb") as unpacked:
-            yield from iter(lambda: unpacked.read(BLOCK), b"")
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InvalidInput(f"{what} is not a complete gzip file: {error}.") from error
-
-
-def _unzstd(file: t.BinaryIO, what: str) -> Blocks:
-    library = _zstd_library()
-    try:
-        if hasattr(library, "ZstdFile"):
-            unpacked = library.ZstdFile(file)
-            yield from iter(lambda: unpacked.read(BLOCK), b"")
-        else:
-            yield from _zstd_frames(library, file)
-    except (EOFError, library.ZstdError) as error:
-        raise InvalidInput(f"{what} is not a complete zstd file: {error}.") from error
-
-
-def _zstd_frames(library: t.Any, file: t.BinaryIO) -> Blocks:
-    """Unpack with zstandard, frame by frame: its own reader takes the place where a frame was cut off for its end."""
-    frame = None
-    for packed in iter(lambda: file.read(_ZSTD_BLOCK), b""):
-        while packed:
-            frame = frame or library.ZstdDecompressor().decompressobj()
-            yield frame.decompress(packed)
-            packed = frame.unused_data if frame.eof else b""
-            frame = None if frame.eof else frame
-    if frame:
-        raise EOFError("it ends in the middle of a frame")
-
-
-def _zstd_library() -> t.Any:
-    for name in ("compression.zstd", "zstandard"):
-        try:
-            return importlib.import_module(name)
-        except ImportError:
-            continue
-    raise Unsupported(
-        "A zstd layer needs the Python library zstandard, or Python 3.14, as its content has to be read: install"
-        f" it for {sys.executable}, or compress the tarball with gzip."
-    )
-
-
-def _checked(tar: _Watched, what: str) -> Blocks:
-    """Pass a tar on. Raises InvalidInput unless it begins and ends like one, in a size that can be meant."""
+def _checked(tar: HashingBlocks, name: str) -> Blocks:
+    """Pass a tar on. Raises InvalidInput unless it begins and ends like one."""
     first = last = b""
     for block in tar:
         first += block[: _TAR_BLOCK - len(first)]
         last = (last + block if len(block) < _TAR_BLOCK else block)[-_TAR_BLOCK:]
-        if tar.size > _UNPACKED_LIMIT:
-            raise InvalidInput(
-                f"{what} holds more than {_UNPACKED_LIMIT >> 30} GiB: make layers of it that are smaller."
-            )
         yield block
     if not _is_tar_start(first):
-        raise InvalidInput(f"{what} is not a tar archive.")
+        raise InvalidInput(f"{name} is not a tar archive.")
     if tar.size % _TAR_BLOCK or any(last):
-        raise InvalidInput(f"{what} is not a complete tar archive: it does not end as one does.")
-
-
-def _read_tar(tar: _Watched, what: str) -> None:
-    for _block in _checked(tar, what):
-        pass
+        raise InvalidInput(f"{name} is not a complete tar archive: it does not end as one does.")
 
 
 def _is_tar_start(block: bytes) -> bool:
@@ -334,37 +339,42 @@ def _owners(owner: int, group: int) -> tuple[int, int]:
     return owner, group
 
 
-def _walk(path: str, name: str, inside: bool) -> t.Iterator[tuple[str, str]]:
-    """Yield local paths and their names in the layer; with ``inside`` what is in a folder, but not itself."""
-    pending = [(path, name)]
+def _walk(folder: Folder, name: str, inside: bool) -> t.Iterator[tuple[str, str]]:
+    """Yield what is in a folder, and its names in the layer; without ``inside`` the folder itself as well."""
+    pending = [(".", name)]
     while pending:
-        path, name = pending.pop()
-        if not inside:
-            yield path, name
-        if inside or stat.S_ISDIR(os.lstat(path).st_mode):
+        own, name = pending.pop()
+        if own != "." or not inside:
+            yield own, name
+        status = folder.status(own)
+        if status and stat.S_ISDIR(status.st_mode):
+            prefix = "" if own == "." else f"{own}/"
             pending += [
-                (os.path.join(path, child), f"{name}/{child}".lstrip("/")) for child in os.listdir(path)
+                (f"{prefix}{child}", f"{name}/{child}".lstrip("/"))
+                for child in folder.names(prefix.rstrip("/"))
             ]
-        inside = False
 
 
 def _local(
-    path: str, name: str, mode: int | None, directory_mode: int | None, owner: int, group: int
+    file: LocalFile, name: str, mode: int | None, directory_mode: int | None, owner: int, group: int
 ) -> Member:
-    name = member_name(name)
-    found = os.lstat(path)
-    own = stat.S_IMODE(found.st_mode)
-    if stat.S_ISDIR(found.st_mode):
+    name, path = member_name(name), file.folder.path_of(file.name)
+    status = file.folder.status(file.name)
+    if status is None:
+        raise LocalStorageError(f"{path} changed while it was read: nothing was written.")
+    own = stat.S_IMODE(status.st_mode)
+    if stat.S_ISDIR(status.st_mode):
         return Member(name, _FOLDER, own if directory_mode is None else directory_mode, owner, group)
-    if stat.S_ISLNK(found.st_mode):
-        link = os.readlink(path)
+    if stat.S_ISLNK(status.st_mode):
+        with file.folder.place(file.name) as place:
+            link = os.readlink(place.name, dir_fd=place.directory)
         _check_encoding(link)
         return Member(name, _SYMLINK, 0o777, owner, group, link=link)
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         raise InvalidInput(
             f"{path} cannot be in a layer: it is neither a file, a folder nor a symbolic link."
         )
-    return Member(name, _FILE, own if mode is None else mode, owner, group, found.st_size, path)
+    return Member(name, _FILE, own if mode is None else mode, owner, group, status.st_size, file)
 
 
 def _tar(members: t.Iterable[Member]) -> Blocks:
@@ -379,9 +389,13 @@ def _tar(members: t.Iterable[Member]) -> Blocks:
     yield bytes(2 * _TAR_BLOCK)
 
 
-def _content(path: str, size: int) -> Blocks:
-    """Read just ``size`` bytes of a file. Raises LocalStorageError if it has become shorter."""
-    with storage_errors(path), open(path, "rb", buffering=0) as file:
+def _content(source: LocalFile, size: int) -> Blocks:
+    """Read just ``size`` bytes of a file. Raises LocalStorageError if it has become shorter, or something else."""
+    path = source.folder.path_of(source.name)
+    file = source.folder.open(source.name)
+    if file is None:
+        raise LocalStorageError(f"{path} changed while it was read: nothing was written.")
+    with storage_errors(path), file:
         while size:
             block = file.read(min(size, BLOCK))
             if not block:
@@ -394,15 +408,15 @@ def _header(member: Member) -> bytes:
     """Return the header of an entry, after one with the values that do not fit into it."""
     name = (member.name + "/" if member.kind == _FOLDER else member.name).encode()
     link = member.link.encode()
-    records = b""
+    records = b"".join(_record(*record) for record in member.records)
     for keyword, text in ((b"linkpath", link), (b"path", name)):
         if len(text) > 100 or max(text, default=0) > 127:
             records += _record(keyword, text)
     numbers = {"owner": member.owner, "group": member.group, "size": member.size}
-    for field, keyword, digits in (("group", b"gid", 7), ("size", b"size", 11), ("owner", b"uid", 7)):
-        if numbers[field] >= 8**digits:
-            records += _record(keyword, b"%d" % numbers[field])
-            numbers[field] = 0
+    for key, keyword, digits in (("group", b"gid", 7), ("size", b"size", 11), ("owner", b"uid", 7)):
+        if numbers[key] >= 8**digits:
+            records += _record(keyword, b"%d" % numbers[key])
+            numbers[key] = 0
     header = _ustar(name, member.kind, member.mode, numbers["owner"], numbers["group"], numbers["size"], link)
     if not records:
         return header

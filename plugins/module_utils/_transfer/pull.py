@@ -17,6 +17,7 @@ from .._registry.context import ModuleContext
 from .._registry.images import require
 from .._registry.repository import Repository
 from .._storage.attributes import check_attributes, set_attributes
+from .._storage.compression import read_unpacked_size
 from .._storage.listing import ImageName
 from .._storage.local import LocalStore, holds, open_store
 from .copy import FallbackSource, execute, plan, select
@@ -175,7 +176,7 @@ def _look_up(
 
 
 def _plan(context: ModuleContext, store: LocalStore, images: t.Sequence[Image]) -> CopyPlan:
-    is_elsewhere = holds(context.params["without"])
+    is_elsewhere = holds(context.params["without"], read_unpacked_size(context.params))
     if images[0].manifest.is_schema1:
         return _schema1_plan(store, images[0], is_elsewhere)
     work = plan(

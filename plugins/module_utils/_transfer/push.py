@@ -14,6 +14,7 @@ from .._oci.reference import Reference
 from .._registry.connection import RegistryClients
 from .._registry.context import ModuleContext
 from .._registry.placeholder import refuse_placeholder
+from .._storage.compression import read_unpacked_size
 from .._storage.local import open_source
 from .copy import select
 from .deliver import Image, deliver, delivered
@@ -30,7 +31,7 @@ def push(context: ModuleContext) -> dict[str, t.Any]:
     ]
     mount_from = [_mountable(clients, reference, name) for name in params["mount_from"]]
     platforms = [Platform.parse(platform) for platform in params["platforms"]]
-    source = open_source(params["src"])
+    source = open_source(params["src"], read_unpacked_size(params))
     found = source.image(params["name"])
     manifest = select(source, source.fetch_manifest(found), platforms, params["src"])
     if reference.digest and reference.digest != manifest.digest:

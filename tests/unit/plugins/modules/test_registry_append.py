@@ -25,29 +25,18 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
-from ansible_collections.ocikit.registry.plugins.modules.registry_append import append_layers
+from ansible_collections.ocikit.registry.plugins.modules import registry_append
+from tests.hostile import HostileRegistry
 from tests.registries import Registry, images
+from tests.unit.task import task
 
 Connect = t.Callable[..., t.Tuple[RegistryClients, RegistryClient]]
-DEFAULTS: dict[str, t.Any] = {
-    **dict.fromkeys(["image", "labels", "env", "entrypoint", "cmd", "user", "workdir", "annotations"]),
-    **dict.fromkeys(["created", "author", "comment", "expected_digest", "if_digest"]),
-    "tags": [],
-    "to": [],
-    "layers": [],
-    "platforms": [],
-    "exposed_ports": [],
-    "volumes": [],
-    "overwrite": True,
-}
-FILE = {"src": None, "content": None, "mode": None, "directory_mode": None, "owner": 0, "group": 0}
 MYDATA = images.layer({"mydata/hello.txt": "hello\n", "mydata/deep/file": "deep\n"})
 SMALL = images.layer({"hello.txt": "hello\n"})
 
 
 def text_layer(content: str = "text\n", dest: str = "/mydata/text") -> dict[str, t.Any]:
-    return {"src": None, "files": [{**FILE, "content": content, "dest": dest}]}
+    return {"files": [{"content": content, "dest": dest}]}
 
 
 def digest(data: bytes) -> str:
@@ -59,14 +48,14 @@ def mydata(tmp_path: pathlib.Path) -> dict[str, t.Any]:
     """The layer of the tarball mydata.tgz."""
     path = tmp_path / "mydata.tgz"
     path.write_bytes(MYDATA.data)
-    return {"src": str(path), "files": None}
+    return {"src": str(path)}
 
 
 @pytest.fixture
 def append(connect: Connect, registry: Registry) -> t.Callable[..., dict[str, t.Any]]:
     def run(check_mode: bool = False, **params: t.Any) -> dict[str, t.Any]:
         connection, _client = connect(registry.url, retries=0)
-        return append_layers(ModuleContext({**DEFAULTS, **params}, check_mode, connection))
+        return task(registry_append, connection, check_mode=check_mode, **params)
 
     return run
 
@@ -180,10 +169,9 @@ def test_files_and_folders(append: Append, registry: Registry, tmp_path: pathlib
     (tmp_path / "conf" / "sub" / "file").write_text("sub\n")
     images.push(registry.url, "files/app", images.image([SMALL]), "1")
     layer = {
-        "src": None,
         "files": [
-            {**FILE, "src": f"{tmp_path}/conf/", "dest": "/etc/app", "owner": 1000, "group": 1001},
-            {**FILE, "content": "x: 1\n", "dest": "/etc/app.yml", "mode": "0600"},
+            {"src": f"{tmp_path}/conf/", "dest": "/etc/app", "owner": 1000, "group": 1001},
+            {"content": "x: 1\n", "dest": "/etc/app.yml", "mode": "0600"},
         ],
     }
     result = append(image="files/app:1", layers=[layer, text_layer()], tags=["2"])
@@ -384,7 +372,7 @@ def test_zstd_layers(append: Append, registry: Registry, tmp_path: pathlib.Path)
     pytest.importorskip("zstandard", reason="no library for zstd is here")
     made = images.layer({"mydata/hello.txt": "hello\n"}, compression="zstd")
     (tmp_path / "mydata.tar.zst").write_bytes(made.data)
-    layer = {"src": str(tmp_path / "mydata.tar.zst"), "files": None}
+    layer = {"src": str(tmp_path / "mydata.tar.zst")}
     images.push(registry.url, "zstd/app", images.image([SMALL]), "1")
     images.push(registry.url, "zstd/app", images.image([SMALL], media="docker"), "1-docker")
     append(image="zstd/app:1", layers=[layer], tags=["2"])
@@ -570,16 +558,49 @@ def test_bad_input_sends_nothing(
 
 def test_files_that_are_not_there(append: Append, registry: Registry, tmp_path: pathlib.Path) -> None:
     with pytest.raises(LocalStorageError, match="No such file"):
-        append(layers=[{"src": str(tmp_path / "missing.tgz"), "files": None}], to=["a/b:1"])
+        append(layers=[{"src": str(tmp_path / "missing.tgz")}], to=["a/b:1"])
     (tmp_path / "text").write_text("no tar\n" * 1000)
     with pytest.raises(InvalidInput, match="not a tar archive"):
-        append(layers=[{"src": str(tmp_path / "text"), "files": None}], to=["a/b:1"])
+        append(layers=[{"src": str(tmp_path / "text")}], to=["a/b:1"])
 
 
 def test_an_image_without_layers(append: Append, registry: Registry) -> None:
     images.push(registry.url, "empty/app", images.image([]), "1")
     append(image="empty/app:1", layers=[text_layer()], tags=["2"])
     assert len(read(registry, "empty/app", "2")[0]["layers"]) == 1
+
+
+@pytest.mark.parametrize("layers", [None, [], "absent"])
+def test_a_manifest_whose_layers_are_null(append: Append, layers: t.Any) -> None:
+    """Go's programs write null for an empty list."""
+    base = images.image([])
+    data = {key: value for key, value in base.manifest.items() if key != "layers"}
+    raw = json.dumps(data if layers == "absent" else {**data, "layers": layers}).encode()
+    with HostileRegistry() as server:
+        server.add("app", images.Image(raw, base.media_type, base.blobs, base.platform), "1")
+        append(image=f"{server.host}/app:1", layers=[text_layer()], tags=["2"])
+        manifest = json.loads(server.repository("app").manifests[server.repository("app").tags["2"]][1])
+    assert len(manifest["layers"]) == 1
+
+
+def test_an_index_with_an_image_of_windows(append: Append, registry: Registry) -> None:
+    """Each system gets the layer in the form that it reads, and the result lists both."""
+    linux = images.image([SMALL])
+    windows = altered(images.image([SMALL]), lambda config: config.update(os="windows"))
+    assert windows.platform
+    windows.platform["os"] = "windows"
+    images.push(registry.url, "windows/app", images.index([linux, windows]), "1")
+    result = append(image="windows/app:1", layers=[text_layer()], tags=["2"])
+    names = []
+    for image in result["platforms"]:
+        manifest = read(registry, "windows/app", image["digest"])[0]
+        names.append((image["platform"], list(files(registry, "windows/app", manifest["layers"][-1]))))
+    assert names == [("linux/amd64", ["mydata/text"]), ("windows/amd64", ["Files/mydata/text"])]
+    assert len(result["layers"]) == len({layer["digest"] for layer in result["layers"]}) == 2
+    again = append(image="windows/app:2", layers=[text_layer()], tags=["2"])
+    assert not again["changed"]
+    only = append(image="windows/app:1", layers=[text_layer()], platforms=["windows/amd64"], tags=["3"])
+    assert [layer["digest"] for layer in only["layers"]] == [result["layers"][1]["digest"]]
 
 
 def test_annotations_of_oci_images(append: Append, registry: Registry) -> None:

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import json
+import lzma
 import os
 import pathlib
 import tarfile
@@ -20,7 +22,7 @@ import pytest
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput, RegistryError
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Descriptor
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.verified_reader import read_blob
-from ansible_collections.ocikit.registry.plugins.module_utils._storage import tar_members
+from ansible_collections.ocikit.registry.plugins.module_utils._storage import compression, tar_members
 from ansible_collections.ocikit.registry.plugins.module_utils._storage.archive import ArchiveSource
 from tests.hostile import HostileRegistry
 from tests.registries import Registry, images, stored
@@ -418,3 +420,34 @@ def test_two_writers_of_one_archive(mover: Mover, tmp_path: pathlib.Path) -> Non
         tag = next(iter(found))
         assert not mover.pull(hostile.url, f"app:{tag}", dest, format="oci-archive")["changed"]
     assert sorted(tree(tmp_path)) == ["a.tar"]
+
+
+def test_an_archive_that_unpacks_to_too_much(
+    mover: Mover, registry: Registry, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By default it may unpack to a hundred times its size, and always to a GiB."""
+    monkeypatch.setattr(compression, "_LEAST_LIMIT", 1 << 20)
+    path = write_tar(tmp_path / "a.tar", ("filler", bytes(4 << 20)), *layout_members(ONE))
+    packers: dict[str, t.Any] = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
+    for name, pack in packers.items():
+        packed = tmp_path / name
+        packed.write_bytes(pack(path.read_bytes()))
+        with pytest.raises(
+            InvalidInput, match=f"{name} unpacks to more than 1048576 bytes.* Set max_unpacked_size"
+        ):
+            mover.push(registry.url, packed, f"bomb/{name}:1")
+        mover.push(registry.url, packed, f"bomb/{name}:1", max_unpacked_size="8MiB")
+        assert_whole(registry.url, f"bomb/{name}", "1", ONE)
+
+
+def test_a_damaged_layer_in_a_compressed_archive_leaves_no_file(
+    mover: Mover, registry: Registry, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    path = write_tar(tmp_path / "a.tar", *layout_members(ONE))
+    raw = gzip.compress(path.read_bytes())
+    path.write_bytes(raw[: len(raw) // 2])
+    with pytest.raises(InvalidInput, match="is not a complete gzip file"):
+        mover.push(registry.url, path, "cut:1")
+    assert tree(tmp_path / "temporary") == {}

@@ -24,6 +24,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     LocalStorageError,
     Unsupported,
 )
+from ansible_collections.ocikit.registry.plugins.module_utils._storage import compression
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer import layer as _layer
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.layer import (
     Layer,
@@ -385,10 +386,79 @@ def test_zstd_without_a_library(tmp_path: pathlib.Path, monkeypatch: pytest.Monk
 
 
 def test_a_bomb(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_layer, "_UNPACKED_LIMIT", 1 << 20)
+    """By default a file may unpack to a hundred times its size, and always to a GiB."""
+    monkeypatch.setattr(compression, "_LEAST_LIMIT", 1 << 20)
     (tmp_path / "bomb").write_bytes(gzip.compress(TAR + bytes(2 << 20)))
-    with pytest.raises(InvalidInput, match="holds more than 0 GiB"):
+    with pytest.raises(InvalidInput, match="unpacks to more than 1048576 bytes.* Set max_unpacked_size"):
         tarball(str(tmp_path / "bomb"))
+    assert tarball(str(tmp_path / "bomb"), 1 << 22).diff_id == digest(TAR + bytes(2 << 20))
+
+
+def test_a_layer_for_windows(tmp_path: pathlib.Path) -> None:
+    """Files are below Files/, in folders that are there, and may be run by users (as crane makes such layers)."""
+    (tmp_path / "conf" / "sub").mkdir(parents=True)
+    (tmp_path / "conf" / "sub" / "file").write_text("x")
+    layer = file_layer([*tree(f"{tmp_path}/conf/", "/app"), text_member("y", "/top", None, 0, 0)])
+    assert layer.for_system("linux") is layer and layer.variants() == [layer]
+    windows = layer.for_system("windows")
+    assert windows is layer.for_system("windows") and layer.variants() == [layer, windows]
+    found = {entry.name: entry for entry in entries(windows)}
+    assert list(found) == [
+        "Files",
+        "Files/app",
+        "Files/app/sub",
+        "Files/app/sub/file",
+        "Files/top",
+        "Hives",
+    ]
+    assert all(found[name].isdir() for name in ("Files", "Files/app", "Files/app/sub", "Hives"))
+    assert {name for name, entry in found.items() if "MSWINDOWS.rawsd" in entry.pax_headers} == {
+        "Files/app/sub",
+        "Files/app/sub/file",
+        "Files/top",
+    }
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_tarballs_for_windows(tmp_path: pathlib.Path, pack: t.Callable[[bytes], bytes]) -> None:
+    for name, names in {"right": ["Files", "Files/app", "Hives"], "wrong": ["Files/a", "etc/app"]}.items():
+        raw = io.BytesIO()
+        with tarfile.open(fileobj=raw, mode="w") as archive:
+            for member in names:
+                archive.addfile(tarfile.TarInfo(member))
+        (tmp_path / name).write_bytes(pack(raw.getvalue()))
+    right = tarball(str(tmp_path / "right"))
+    assert right.for_system("windows") == right
+    assert right.variants() == [right]
+    wrong = tarball(str(tmp_path / "wrong"))
+    assert wrong.for_system("linux") is wrong
+    with pytest.raises(InvalidInput, match="cannot be a layer of a Windows image: it has etc/app"):
+        wrong.for_system("windows")
+
+
+@pytest.mark.parametrize("place", ["file", "folder"])
+def test_what_becomes_a_link_between_look_and_read_is_not_read(tmp_path: pathlib.Path, place: str) -> None:
+    """Whoever may write to the folder must not get other files of this host into an image."""
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "file").write_text("secret!\n")
+    (tmp_path / "src" / "folder").mkdir(parents=True)
+    (tmp_path / "src" / "folder" / "file").write_text("content\n")
+    members = tree(f"{tmp_path}/src/")
+    path = tmp_path / "src" / "folder"
+    if place == "file":
+        (path / "file").unlink()
+        (path / "file").symlink_to(tmp_path / "secret" / "file")
+    else:
+        path.rename(tmp_path / "moved")
+        path.symlink_to(tmp_path / "secret")
+    with pytest.raises(LocalStorageError, match="it is a symbolic link, which is not followed here"):
+        file_layer(members)
+
+
+def test_pipes_are_not_waited_for(tmp_path: pathlib.Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InvalidInput, match="pipe is not a regular file"):
+        tarball(str(tmp_path / "pipe"))
 
 
 def test_paths_that_are_no_files(tmp_path: pathlib.Path) -> None:
