@@ -104,9 +104,7 @@ error:
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._module import run
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import check_digest
-from ansible_collections.ocikit.registry.plugins.module_utils._parallel import map_concurrent
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.inspection import inspect_blobs
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import LIST, TEXT
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
@@ -115,27 +113,8 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
 }
 
 
-def blob_info(context: ModuleContext) -> dict[str, t.Any]:
-    reference = context.clients.reference(context.params["image"])
-    digests = list(dict.fromkeys(check_digest(digest) for digest in context.params["digests"]))
-    client = context.clients.client(reference)
-    sizes = map_concurrent(
-        lambda digest: client.blob_size(reference.repository, digest), digests, context.clients.concurrency
-    )
-    return {
-        "changed": False,
-        "repository": reference.name,
-        "blobs": [
-            {"digest": digest, "exists": size is not None, "size": size}
-            for digest, size in zip(digests, sizes)
-        ],
-        "missing": [digest for digest, size in zip(digests, sizes) if size is None],
-        "total_size": sum(size for size in sizes if size is not None),
-    }
-
-
 def main() -> None:
-    run(blob_info, ARGUMENT_SPEC)
+    run(inspect_blobs, ARGUMENT_SPEC)
 
 
 if __name__ == "__main__":

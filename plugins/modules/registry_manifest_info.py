@@ -324,22 +324,9 @@ error:
 
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._errors import NotFound
 from ansible_collections.ocikit.registry.plugins.module_utils._module import run
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Platform
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference, check_digest
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import Fetched
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.images import (
-    ImagePicker,
-    check_expected,
-    image_config,
-    manifest_facts,
-    needs_below,
-    shown_headers,
-)
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.inspection import inspect_manifest
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import TEXT
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.repository import Repository
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "image": {"type": TEXT, "required": True},
@@ -350,53 +337,8 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
 }
 
 
-def manifest_info(context: ModuleContext) -> dict[str, t.Any]:
-    params, clients = context.params, context.clients
-    reference = clients.reference(params["image"])
-    platform = Platform.parse(params["platform"]) if params["platform"] else None
-    expected = (
-        check_digest(params["expected_digest"], "expected_digest") if params["expected_digest"] else None
-    )
-    repository = clients.repository_of(reference)
-    fetched = repository.find_manifest(reference.target)
-    check_expected(reference, fetched.manifest.digest if fetched else None, expected)
-    result: dict[str, t.Any] = {
-        "changed": False,
-        "exists": fetched is not None,
-        "image": str(reference),
-        "digest": None,
-    }
-    if fetched is None:
-        return result
-    root = fetched.manifest
-    if platform:
-        fetched = _image(repository, reference, fetched, platform)
-    manifest = fetched.manifest
-    result["index_digest"] = None if manifest is root else root.digest
-    result.update(manifest_facts(manifest, needs_below(repository, manifest) if params["sizes"] else {}))
-    result["pinned"] = reference.pinned(manifest.digest)
-    result["headers"] = shown_headers(fetched.headers)
-    if params["config"]:
-        result["config"] = image_config(repository, manifest)
-    return result
-
-
-def _image(repository: Repository, reference: Reference, root: Fetched, platform: Platform) -> Fetched:
-    picker = ImagePicker(repository, root.manifest, reference, repository.concurrency)
-    image = picker.pick(platform).image
-    if image.digest == root.manifest.digest:
-        return root
-    fetched = repository.find_manifest(image.digest)
-    if fetched is None:
-        raise NotFound(
-            f"{reference} has {image.digest} as its image for {platform}, but the registry does not have that.",
-            status=404,
-        )
-    return fetched
-
-
 def main() -> None:
-    run(manifest_info, ARGUMENT_SPEC)
+    run(inspect_manifest, ARGUMENT_SPEC)
 
 
 if __name__ == "__main__":

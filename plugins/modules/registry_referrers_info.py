@@ -134,20 +134,8 @@ error:
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._module import run
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Descriptor
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.fallback_tag import (
-    referrer_descriptor,
-)
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.images import entries_in
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.inspection import inspect_referrers
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import TEXT
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.referrers import (
-    ATTESTATION,
-    COSIGN_TAG,
-    find_referrers,
-    read_cosign_tags,
-)
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.repository import Repository
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "image": {"type": TEXT, "required": True},
@@ -156,53 +144,8 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
 }
 
 
-def referrers_info(context: ModuleContext) -> dict[str, t.Any]:
-    reference = context.clients.reference(context.params["image"])
-    artifact_type = context.params["artifact_type"]
-    repository = context.clients.repository_of(reference)
-    fetched = repository.find_manifest(reference.target)
-    result = {"changed": False, "image": str(reference), "exists": fetched is not None}
-    if fetched is None:
-        return {**result, "digest": None, "referrers": []}
-    children = entries_in(repository, fetched.manifest)
-    subjects = [fetched.manifest.digest]
-    if context.params["children"]:
-        subjects += [child.digest for child in children if not child.attests]
-    referrers = repository.map(
-        lambda subject: _referrers_of(repository, subject, artifact_type), dict.fromkeys(subjects)
-    )
-    entries = [entry for listed in referrers for entry in listed]
-    entries += [_entry(child.attests, child, ATTESTATION) for child in children if child.attests]
-    return {
-        **result,
-        "digest": fetched.manifest.digest,
-        "referrers": [entry for entry in entries if artifact_type in (None, entry["artifact_type"])],
-    }
-
-
-def _referrers_of(repository: Repository, subject: str, artifact_type: str | None) -> list[dict[str, t.Any]]:
-    listed = find_referrers(repository, subject, artifact_type)
-    tags = read_cosign_tags(repository, subject)
-    return [_entry(subject, descriptor, listed.source) for descriptor in listed.descriptors] + [
-        {**_entry(subject, referrer_descriptor(manifest), COSIGN_TAG), "tag": tag}
-        for tag, manifest in tags.items()
-    ]
-
-
-def _entry(subject: str, descriptor: Descriptor, source: str) -> dict[str, t.Any]:
-    return {
-        "subject": subject,
-        "digest": descriptor.digest,
-        "media_type": descriptor.media_type,
-        "artifact_type": descriptor.artifact_type,
-        "size": descriptor.size,
-        "annotations": dict(descriptor.annotations),
-        "source": source,
-    }
-
-
 def main() -> None:
-    run(referrers_info, ARGUMENT_SPEC)
+    run(inspect_referrers, ARGUMENT_SPEC)
 
 
 if __name__ == "__main__":

@@ -184,19 +184,9 @@ error:
 
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
 from ansible_collections.ocikit.registry.plugins.module_utils._module import run
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Descriptor
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import check_tag, is_digest
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.tag_patterns import TAGS, Patterns
-from ansible_collections.ocikit.registry.plugins.module_utils._parallel import map_concurrent
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import (
-    LIST,
-    TEXT,
-    check_number,
-)
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.inspection import inspect_tags
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import LIST, TEXT
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "image": {"type": TEXT, "required": True, "aliases": ["repository", "repo"]},
@@ -209,64 +199,8 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
 }
 
 
-def tag_info(context: ModuleContext) -> dict[str, t.Any]:
-    params = context.params
-    reference = context.clients.repository(params["image"])
-    same_as = _check(params)
-    include, exclude = (Patterns(params[name], name, TAGS) for name in ("include", "exclude"))
-    client = context.clients.client(reference)
-    page = client.tags(reference.repository, params["limit"], params["last"])
-    listed = page.names if page else []
-    tags = [tag for tag in listed if (not params["include"] or include.match(tag)) and not exclude.match(tag)]
-    result: dict[str, t.Any] = {
-        "changed": False,
-        "exists": page is not None,
-        "repository": reference.name,
-        "tags": tags,
-        "total": len(listed),
-        "last": page.last if page else None,
-    }
-    if params["digests"] or same_as:
-        found = _look_up(client, reference.repository, tags, same_as, context.clients.concurrency)
-        result["tags"] = list(found)
-        result["digests"] = {tag: descriptor.digest for tag, descriptor in found.items()}
-        result["details"] = [{"tag": tag, **_details(descriptor)} for tag, descriptor in found.items()]
-    return result
-
-
-def _check(params: t.Mapping[str, t.Any]) -> str | None:
-    """Refuse what makes no sense, and return the digest or tag that others are compared with."""
-    check_number(params["limit"], "limit", 1)
-    same_as = params["same_as"]
-    if not same_as:
-        return None
-    if params["limit"] or params["last"]:
-        raise InvalidInput("same_as needs all tags: leave out limit and last.")
-    return same_as if is_digest(same_as) else check_tag(same_as)
-
-
-def _look_up(
-    client: RegistryClient, repository: str, tags: t.Sequence[str], same_as: str | None, concurrency: int
-) -> dict[str, Descriptor]:
-    """Return what ``tags`` point to, of those that are the image ``same_as`` if it is given."""
-    # The tag may be none of those that the filters left, and is asked for but once if it is.
-    needed = (
-        list(tags) + [same_as] if same_as and not is_digest(same_as) and same_as not in tags else list(tags)
-    )
-    answers = dict(
-        zip(needed, map_concurrent(lambda tag: client.resolve(repository, tag), needed, concurrency))
-    )
-    found = {tag: descriptor for tag, descriptor in answers.items() if descriptor}
-    wanted = found[same_as].digest if same_as in found else same_as
-    return {tag: found[tag] for tag in tags if tag in found and wanted in (None, found[tag].digest)}
-
-
-def _details(descriptor: Descriptor) -> dict[str, t.Any]:
-    return {"digest": descriptor.digest, "media_type": descriptor.media_type, "size": descriptor.size}
-
-
 def main() -> None:
-    run(tag_info, ARGUMENT_SPEC)
+    run(inspect_tags, ARGUMENT_SPEC)
 
 
 if __name__ == "__main__":

@@ -14,18 +14,18 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import Rat
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
 from ansible_collections.ocikit.registry.plugins.modules import (
     registry_copy,
+    registry_manifest_info,
     registry_prune,
     registry_pull,
     registry_push,
+    registry_referrers_info,
+    registry_tag_info,
 )
 from ansible_collections.ocikit.registry.plugins.modules.registry_catalog_info import list_repositories
 from ansible_collections.ocikit.registry.plugins.modules.registry_info import info
-from ansible_collections.ocikit.registry.plugins.modules.registry_manifest_info import manifest_info
-from ansible_collections.ocikit.registry.plugins.modules.registry_referrers_info import referrers_info
 from ansible_collections.ocikit.registry.plugins.modules.registry_rmrepo import remove_repository
 from ansible_collections.ocikit.registry.plugins.modules.registry_rmtag import remove_tags
 from ansible_collections.ocikit.registry.plugins.modules.registry_tag import tag
-from ansible_collections.ocikit.registry.plugins.modules.registry_tag_info import tag_info
 from tests.hostile import HostileRegistry, Request
 from tests.hostile.profiles import ASSUMED, DOCUMENTED, OPERATIONS, PROFILES, REPORTED
 from tests.registries import Registry, images
@@ -332,12 +332,10 @@ class Round:
             other.add(source, SBOM)
             self.place.make(target)
             self._copy_from(other, f"{source}:1", f"{target}:1", referrers=True)
-        found = self._do(referrers_info, {"image": f"{target}:1", "artifact_type": None, "children": False})[
-            "referrers"
-        ]
-        assert [one["digest"] for one in found] == [SBOM.digest]
+        (referrer,) = self._task(registry_referrers_info, image=f"{target}:1")["referrers"]
+        assert referrer["digest"] == SBOM.digest
         self.place.assert_whole(target, SBOM)
-        return {"api": "API", "fallback_tag": "fallback tag"}[found[0]["source"]]
+        return {"api": "API", "fallback_tag": "fallback tag"}[referrer["source"]]
 
     def limits(self) -> str:
         assert isinstance(self.place, Played)
@@ -436,7 +434,7 @@ class Round:
         self.place.fill(self.app, {**PRUNED, **KEPT})
         before = self.place.state(self.app)
         self.place.expect(PRUNED)
-        params = {"registry": self.place.url, "repositories": [self.app], "rules": RULES}
+        params: Result = {"registry": self.place.url, "repositories": [self.app], "rules": RULES}
         result = self._attempt(lambda: self._task(registry_prune, **params, max_delete_percent=90.0))
         if result is None:
             return self._refused({**PRUNED, **KEPT}, before)
@@ -476,8 +474,13 @@ class Round:
         self._assert_no_secret(json.dumps(result, default=str))
         return result
 
-    def _task(self, module: types.ModuleType, **params: t.Any) -> Result:
-        connection, _client = self._connect(self.place.url, **{**self.place.options, "retries": 1})
+    def _task(
+        self, module: types.ModuleType, options: t.Mapping[str, t.Any] | None = None, **params: t.Any
+    ) -> Result:
+        """Run a module with ``params``, and with connection ``options``."""
+        connection, _client = self._connect(
+            self.place.url, **{**self.place.options, "retries": 1, **(options or {})}
+        )
         result = task(module, connection, **params)
         self._assert_no_secret(json.dumps(result, default=str))
         return result
@@ -527,12 +530,10 @@ class Round:
         return self._do(info, {"repository": self.app, "fail": True, **probes})
 
     def _tags(self, repository: str, digests: bool = False, **options: t.Any) -> Result:
-        params: Result = {"include": [], "exclude": [], "limit": None, "last": None, "same_as": None}
-        return self._do(tag_info, {"image": repository, "digests": digests, **params}, **options)
+        return self._task(registry_tag_info, options, image=repository, digests=digests)
 
     def _manifest(self, name: str) -> Result:
-        params = {"platform": None, "config": False, "sizes": True, "expected_digest": None}
-        return self._do(manifest_info, {"image": f"{self.app}:{name}", **params})
+        return self._task(registry_manifest_info, image=f"{self.app}:{name}", sizes=True)
 
     def _pull(self, image: str, dest: pathlib.Path) -> Result:
         return self._task(registry_pull, image=[image], dest=str(dest))

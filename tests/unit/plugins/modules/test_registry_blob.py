@@ -11,14 +11,14 @@ import typing as t
 
 import pytest
 
-from ansible_collections.ocikit.registry.plugins.module_utils._errors import RegistryError
+from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput, RegistryError
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
-from ansible_collections.ocikit.registry.plugins.modules.registry_blob import blob
-from ansible_collections.ocikit.registry.plugins.modules.registry_blob_info import blob_info
+from ansible_collections.ocikit.registry.plugins.modules import registry_blob
 from tests.hostile import HostileRegistry
 from tests.registries import Registry, images
+from tests.unit import running
+from tests.unit.task import task
 
 Connect = t.Callable[..., t.Tuple[RegistryClients, RegistryClient]]
 LAYER = images.layer({"big.bin": bytes(range(256)) * 4096}, compression="")
@@ -31,12 +31,8 @@ ABSENT = "sha256:" + "0" * 64
 def get(
     connection: RegistryClients, digest: str = LAYER_DIGEST, check_mode: bool = False, **params: t.Any
 ) -> t.Any:
-    return blob(
-        ModuleContext(
-            {"image": "a/b:any", "digest": digest, "dest": None, "max_size": 1 << 20, **params},
-            check_mode,
-            connection,
-        )
+    return task(
+        registry_blob, connection, check_mode=check_mode, **{"image": "a/b:any", "digest": digest, **params}
     )
 
 
@@ -190,64 +186,46 @@ def test_large_is_refused_before_it_is_read(connect: Connect) -> None:
         assert get(connection, images.digest(content), max_size=11)["content"] == content.decode()
 
 
-def test_info(connect: Connect, registry: Registry) -> None:
-    images.push(registry.url, "info/b", IMAGE)
-    connection, _client = connect(registry.url)
-    registry.clear_requests()
-    wanted = [LAYER_DIGEST, ABSENT, CONFIG_DIGEST, LAYER_DIGEST]
-    result = blob_info(ModuleContext({"image": "info/b", "digests": wanted}, False, connection))
-    config_size = len(IMAGE.blobs[CONFIG_DIGEST])
-    assert result == {
-        "changed": False,
-        "repository": f"{registry.host}/info/b",
-        "blobs": [
-            {"digest": LAYER_DIGEST, "exists": True, "size": len(LAYER.data)},
-            {"digest": ABSENT, "exists": False, "size": None},
-            {"digest": CONFIG_DIGEST, "exists": True, "size": config_size},
-        ],
-        "missing": [ABSENT],
-        "total_size": len(LAYER.data) + config_size,
-    }
-    assert sorted((method, status) for method, _path, status in registry.requests()) == [
-        ("HEAD", 200),
-        ("HEAD", 200),
-        ("HEAD", 404),
-    ]
-
-
-def test_info_of_an_unknown_repository_and_of_nothing(connect: Connect, registry: Registry) -> None:
-    connection, _client = connect(registry.url)
-    result = blob_info(ModuleContext({"image": "info/nowhere", "digests": [ABSENT]}, False, connection))
-    assert (result["missing"], result["total_size"]) == ([ABSENT], 0)
-    result = blob_info(ModuleContext({"image": "info/nowhere", "digests": []}, False, connection))
-    assert (result["blobs"], result["total_size"]) == ([], 0)
-
-
-def test_size_where_storage_refuses_head(connect: Connect) -> None:
-    with HostileRegistry(fail_first=-1, fail_status=403, fail_on="^HEAD /v2/a/b/blobs/") as server:
-        server.add("a/b", IMAGE)
-        connection, _client = connect(server.url)
-        result = blob_info(
-            ModuleContext({"image": "a/b", "digests": [LAYER_DIGEST, ABSENT]}, False, connection)
-        )
-        assert [entry["size"] for entry in result["blobs"]] == [len(LAYER.data), None]
-
-
-def test_what_is_no_registry_has_no_missing_blobs(connect: Connect, registry: Registry) -> None:
-    connection, _client = connect(f"{registry.url}/no-registry-here")
-    with pytest.raises(RegistryError, match="not that of a registry's API"):
-        blob_info(ModuleContext({"image": "a/b", "digests": [ABSENT]}, False, connection))
-
-
 @pytest.mark.parametrize("digest", ["", "latest", "sha256:abc", "sha256:" + "A" * 64, "md5:" + "0" * 32])
 def test_bad_digest(connect: Connect, digest: str) -> None:
     with HostileRegistry() as server:
         connection, _client = connect(server.url)
-        for call in (
-            lambda: get(connection, digest),
-            lambda: blob_info(ModuleContext({"image": "a/b", "digests": [digest]}, False, connection)),
-        ):
-            with pytest.raises(RegistryError, match="is not a valid digest") as failed:
-                call()
-            assert failed.value.kind == "invalid_input"
+        with pytest.raises(InvalidInput, match="is not a valid digest"):
+            get(connection, digest)
         assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("params", "sentence"),
+    [
+        ({"mode": "0640"}, "mode is that of dest: set dest as well"),
+        ({"owner": "root"}, "owner is that of dest: set dest as well"),
+        ({"mode": "rw", "dest": "{}/x"}, "'rw' is not a valid mode"),
+        ({"owner": "nobody-here", "dest": "{}/x"}, "is not a valid owner"),
+        ({"max_size": -1}, "max_size must be at least 0"),
+    ],
+)
+def test_bad_input_sends_nothing(
+    connect: Connect, tmp_path: pathlib.Path, params: dict[str, t.Any], sentence: str
+) -> None:
+    with HostileRegistry() as server:
+        connection, _client = connect(server.url)
+        with pytest.raises(InvalidInput, match=sentence):
+            get(
+                connection,
+                **{**params, "dest": params["dest"].format(tmp_path) if "dest" in params else None},
+            )
+        assert server.requests == [] and not list(tmp_path.iterdir())
+
+
+def test_the_file_gets_its_mode(tmp_path: pathlib.Path) -> None:
+    with HostileRegistry() as server:
+        server.add("a/b", IMAGE)
+        path = tmp_path / "layer"
+        for changed in (True, False):
+            process = running.start(
+                "registry_blob", server.url, image="a/b", digest=LAYER_DIGEST, dest=path, mode="0640"
+            )
+            output, _errors = process.communicate()
+            assert json.loads(output)["changed"] is changed
+            assert path.stat().st_mode & 0o7777 == 0o640

@@ -17,11 +17,11 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     ProtocolError,
     Refused,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.images import shown_headers
-from ansible_collections.ocikit.registry.plugins.modules.registry_manifest_info import manifest_info
+from ansible_collections.ocikit.registry.plugins.modules import registry_manifest_info
 from tests.hostile import HostileRegistry
 from tests.registries import Registry, images, stored
+from tests.unit.task import task
 
 SAMPLES = images.samples()
 ARM = SAMPLES["index"].children[1]  # type: ignore[attr-defined]
@@ -33,9 +33,8 @@ def read(connect: t.Callable[..., t.Any]) -> Read:
     """``read(url, image, **parameters)``: what the module returns."""
 
     def run(url: str, image: str, **parameters: t.Any) -> dict[str, t.Any]:
-        defaults = {"platform": None, "config": False, "sizes": False, "expected_digest": None}
-        connection, _client = connect(url)
-        return manifest_info(ModuleContext({**defaults, "image": image, **parameters}, False, connection))
+        clients, _client = connect(url)
+        return task(registry_manifest_info, clients, **{"image": image, **parameters})
 
     return run
 

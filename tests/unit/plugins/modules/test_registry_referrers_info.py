@@ -11,10 +11,10 @@ import pytest
 
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
-from ansible_collections.ocikit.registry.plugins.modules.registry_referrers_info import referrers_info
+from ansible_collections.ocikit.registry.plugins.modules import registry_referrers_info
 from tests.hostile import HostileRegistry
 from tests.registries import Registry, images
+from tests.unit.task import task
 
 Connect = t.Callable[..., t.Tuple[RegistryClients, RegistryClient]]
 SIGNATURE = "application/vnd.example.signature"
@@ -27,10 +27,8 @@ COSIGN = images.image({"sig": "sig"})
 COSIGN_TAG = INDEX.digest.replace(":", "-") + ".sig"
 
 
-def info(connection: RegistryClients, image: str = "a/b:v1", **params: t.Any) -> t.Any:
-    return referrers_info(
-        ModuleContext({"image": image, "artifact_type": None, "children": False, **params}, False, connection)
-    )
+def info(clients: RegistryClients, image: str = "a/b:v1", **params: t.Any) -> t.Any:
+    return task(registry_referrers_info, clients, image=image, **params)
 
 
 def entry(

@@ -15,11 +15,11 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     Unauthorized,
     Unsupported,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
-from ansible_collections.ocikit.registry.plugins.modules.registry_tag_info import tag_info
+from ansible_collections.ocikit.registry.plugins.modules import registry_tag_info
 from tests.hostile import HostileRegistry, Request
 from tests.hostile.server import Handler
 from tests.registries import Registry, images
+from tests.unit.task import task
 
 IMAGE = images.image({"a": "1"})
 OTHER = images.image({"a": "2"})
@@ -33,10 +33,8 @@ def read(connect: t.Callable[..., t.Any]) -> Read:
     """``read(url, **parameters)``: what the module returns for the repository ``a/b``."""
 
     def run(url: str, **parameters: t.Any) -> dict[str, t.Any]:
-        defaults = {"image": "a/b", "digests": False, "include": [], "exclude": []}
-        others = {"limit": None, "last": None, "same_as": None}
-        connection, _client = connect(url)
-        return tag_info(ModuleContext({**defaults, **others, **parameters}, False, connection))
+        clients, _client = connect(url)
+        return task(registry_tag_info, clients, **{"image": "a/b", **parameters})
 
     return run
 
