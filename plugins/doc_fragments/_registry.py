@@ -36,7 +36,7 @@ options:
     type: str
   token:
     description:
-      - A bearer token that the registry takes as it is.
+      - A bearer token, sent unchanged.
       - Falls back to the environment variable E(OCIKIT_REGISTRY_TOKEN).
     type: str
   identity_token:
@@ -64,7 +64,9 @@ options:
     default: true
   ca_path:
     description:
-      - A file or directory of certificates of the authorities to trust instead of the usual ones.
+      - A file or directory of certificates of the authorities to trust.
+      - Without it the file of E(REQUESTS_CA_BUNDLE), E(CURL_CA_BUNDLE) or E(SSL_CERT_FILE) is used, else the system's store, else
+        the list of the Python package certifi.
       - Falls back to the environment variable E(OCIKIT_REGISTRY_CA_PATH).
     type: path
     aliases: [ca_cert, cacert_path]
@@ -87,7 +89,8 @@ options:
   proxy:
     description:
       - URL of the proxy to be used, with user name and password where it wants them.
-      - Without it the usual variables such as E(HTTPS_PROXY) and E(NO_PROXY) decide.
+      - Without it the environment variables E(HTTPS_PROXY), E(HTTP_PROXY), E(ALL_PROXY) and E(NO_PROXY) decide.
+      - A SOCKS proxy needs the Python library PySocks.
       - Falls back to the environment variable E(OCIKIT_REGISTRY_PROXY).
     type: str
   connect_timeout:
@@ -98,15 +101,18 @@ options:
     default: 10.0
   read_timeout:
     description:
-      - How many seconds the registry may stay silent.
+      - Maximum number of seconds to wait for the next bytes from the registry.
+      - The headers of an answer may take 10 seconds more in all. A body must bring 1 KiB per second on average,
+        over 10 seconds more than this.
+      - All pages of a list may take 10 times as long, but at least 30 seconds.
       - Falls back to the environment variable E(OCIKIT_REGISTRY_READ_TIMEOUT).
     type: float
     default: 60.0
   retries:
     description:
       - >-
-        How often a request that failed for the moment is repeated: after connection faults and the status
-        codes 408, 429, 500, 502, 503 and 504, with growing pauses, and as C(Retry-After) asks.
+        Number of retries after transient errors, with exponential backoff or as C(Retry-After) asks: connection faults
+        and the status codes 408, 429, 500, 502, 503 and 504.
       - Falls back to the environment variable E(OCIKIT_REGISTRY_RETRIES).
     type: int
     default: 4
@@ -120,7 +126,7 @@ options:
     description:
       - Hosts of token services that credentials may be sent to, besides the registry's own host and the
         domains above and below it. Patterns such as V(*.example.com) are understood.
-      - A registry outside the own network may not lead to names with addresses inside it, by redirects for instance.
+      - A registry with a public address cannot point to hosts with private addresses, by redirects for instance.
         Hosts in this list may have such addresses.
       - Falls back to the environment variable E(OCIKIT_REGISTRY_TRUSTED_REALMS).
     type: list

@@ -18,14 +18,6 @@ def printable(text: object, limit: int = 500) -> str:
     return line if len(line) <= limit else line[:limit] + "…"
 
 
-def without_secrets(text: str, secrets: t.Iterable[str]) -> str:
-    """Return ``text`` without ``secrets``. To be done before it is cut: nobody knows half a secret again."""
-    # The longest first: one secret may be a part of another.
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, "********")
-    return text
-
-
 class RegistryError(Exception):
     """Base of everything this collection raises on purpose.
 
@@ -68,6 +60,12 @@ class RegistryError(Exception):
     def add_result(self, result: t.Mapping[str, t.Any]) -> RegistryError:
         """Let the failed task return ``result`` as well: what had been done by then. Returns the error itself."""
         self.result = {**self.result, **result}
+        return self
+
+    def add_request(self, status: int, method: str, url: str) -> RegistryError:
+        """Let the error name the request and its answer, where it names none yet. Returns the error itself."""
+        self.status = self.status if self.status is not None else status
+        self.method, self.url = self.method or method, self.url or url
         return self
 
     def to_dict(self) -> dict[str, t.Any]:

@@ -13,7 +13,7 @@ from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_requ
 
 from ._errors import RegistryError
 from ._http.transport import REQUESTS_IMPORT_ERROR
-from ._registry.connection import OPTIONS, RegistryClients, environment_variable
+from ._registry.connection import OPTIONS, Events, RegistryClients, environment_variable
 from ._registry.context import ModuleContext
 
 _LOG_VERBOSITY = 3
@@ -22,8 +22,9 @@ _stopped_by: list[int] = []
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class _ModuleEvents:
+class _ModuleEvents(Events):
     def __init__(self, module: AnsibleModule) -> None:
+        super().__init__()
         self._module = module
         self.lines: list[str] = []
 
@@ -33,10 +34,6 @@ class _ModuleEvents:
     def log(self, line: str) -> None:
         if self._module._verbosity >= _LOG_VERBOSITY and len(self.lines) < _LOG_LIMIT:
             self.lines.append(line)
-
-    def hide(self, secret: str) -> None:
-        if secret:
-            self._module.no_log_values.add(secret)
 
 
 def connection_arguments() -> dict[str, dict[str, t.Any]]:
@@ -103,6 +100,7 @@ def interrupt(_number: int, _frame: t.Any) -> None:
 
 def _shown(result: dict[str, t.Any], module: AnsibleModule, events: _ModuleEvents) -> dict[str, t.Any]:
     """Return a result as Ansible takes it: the diff only where it is wanted, and text that UTF-8 can carry."""
+    module.no_log_values.update(events.secrets)
     shown = {key: value for key, value in result.items() if key != "diff" or module._diff}
     if events.lines:
         shown["request_log"] = events.lines

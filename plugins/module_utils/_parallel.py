@@ -39,7 +39,7 @@ def map_concurrent(
     """
     work = list(items)
     if concurrency <= 1 or len(work) <= 1:
-        return [function(item) for item in work]
+        return list(map(function, work))
     batch = _Batch(function, work)
     with _within(batch):
         threads = [
@@ -76,8 +76,38 @@ def sleep(seconds: float) -> None:
         time.sleep(seconds)
 
 
+class Claim(t.Generic[Result]):
+    """The result of one key of a SingleFlight: to be made by its owner, who uses the claim as a context, or waited for.
+
+    An owner who leaves the context without a result hands the exception to those who wait.
+    """
+
+    def __init__(self, future: Future[Result], owned: bool, drop: t.Callable[[], None]) -> None:
+        self.owned = owned
+        self._future = future
+        self._drop = drop
+
+    def wait(self) -> Result:
+        """Return what the owner made. Raises what the owner failed with."""
+        return self._future.result()
+
+    def make(self, result: Result) -> Result:
+        """Give the result to all who wait, and return it."""
+        self._future.set_result(result)
+        return result
+
+    def __enter__(self) -> Claim[Result]:
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if not self._future.done():
+            self._drop()
+            lost = error is None or isinstance(error, GeneratorExit)
+            self._future.set_exception(Stopped() if lost else t.cast(BaseException, error))
+
+
 class SingleFlight(t.Generic[Key, Result]):
-    """Results by their keys. Each is made by one thread, and others that want it wait; what failed is made anew.
+    """Results by their keys. Each is made by one thread, and others that need it wait; what failed is made anew.
 
     No lock is held while one is made.
     """
@@ -90,19 +120,24 @@ class SingleFlight(t.Generic[Key, Result]):
         self, key: Key, make: t.Callable[[], Result], usable: t.Callable[[Result], bool] = lambda result: True
     ) -> Result:
         """Return what ``make`` returned for ``key``, made now unless there is one that is ``usable``."""
+        claim = self.claim(key, usable)
+        if not claim.owned:
+            return claim.wait()
+        with claim:
+            return claim.make(make())
+
+    def claim(self, key: Key, usable: t.Callable[[Result], bool] = lambda result: True) -> Claim[Result]:
+        """Return the claim to the result of ``key``: owned by the caller unless there is one that is ``usable``."""
         with self._lock:
             pending = self._made.get(key)
-            mine = pending is None or (pending.done() and not _serves(pending, usable))
-            if pending is None or mine:
+            owned = pending is None or (pending.done() and not _serves(pending, usable))
+            if pending is None or owned:
                 pending = self._made[key] = Future()
-        if mine:
-            try:
-                pending.set_result(make())
-            except BaseException as error:
-                with self._lock:
-                    self._made.pop(key, None)
-                pending.set_exception(error)
-        return pending.result()
+        return Claim(pending, owned, lambda: self._forget(key))
+
+    def _forget(self, key: Key) -> None:
+        with self._lock:
+            self._made.pop(key, None)
 
 
 class _Batch(t.Generic[Item, Result]):

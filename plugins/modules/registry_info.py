@@ -251,8 +251,9 @@ from ansible_collections.ocikit.registry.plugins.module_utils._registry.capabili
     rate_limit,
     shown_headers,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient, failure
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.failures import failure
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import TEXT
 
 _CAPABILITIES = ("catalog", "tag_pages", "head_digest", "referrers", "delete_manifest", "delete_tag", "mount")

@@ -21,7 +21,6 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     InvalidInput,
     NotFound,
     RegistryError,
-    without_secrets,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._http.transport import REQUESTS_IMPORT_ERROR
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference
@@ -29,6 +28,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._parallel import m
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import (
     OPTIONS,
+    Events,
     RegistryClients,
     environment_variable,
 )
@@ -81,13 +81,13 @@ class Question:
         raise missing
 
 
-class _DisplayEvents:
+class _DisplayEvents(Events):
     """Keeps what happens until the end: then all secrets are known, and only one thread writes."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._warnings: list[str] = []
         self._lines: list[str] = []
-        self._secrets: set[str] = set()
 
     def warn(self, text: str) -> None:
         self._warnings.append(text)
@@ -95,18 +95,11 @@ class _DisplayEvents:
     def log(self, line: str) -> None:
         self._lines.append(line)
 
-    def hide(self, secret: str) -> None:
-        if secret:
-            self._secrets.add(secret)
-
-    def clean(self, text: str) -> str:
-        return without_secrets(text, self._secrets)
-
     def show(self, plugin: str) -> None:
         for line in self._lines:
-            display.vvv(self.clean(f"{plugin}: {line}"))
+            display.vvv(self.secrets.mask(f"{plugin}: {line}"))
         for text in self._warnings:
-            display.warning(self.clean(text))
+            display.warning(self.secrets.mask(text))
 
 
 def run(
@@ -137,7 +130,7 @@ def run(
         return function(Question(_texts(plugin, terms), options, clients))
     except RegistryError as error:
         # Not "from error": its text is not clean, and causes are shown.
-        raise AnsibleLookupError(events.clean(str(error))) from None
+        raise AnsibleLookupError(events.secrets.mask(str(error))) from None
     finally:
         events.show(plugin._load_name.rpartition(".")[2])
 

@@ -16,6 +16,7 @@ import typing as t
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import RegistryError
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import (
     OPTIONS,
+    Events,
     RegistryClients,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
@@ -109,13 +110,6 @@ class Place:
     folder: pathlib.Path
 
 
-class _Silent:
-    def warn(self, text: str) -> None:
-        """Nobody listens."""
-
-    log = hide = warn
-
-
 class Operation:
     """One run of an operation. ``name`` is a repository, and a folder, of its own; ``chance`` chooses among its forms."""
 
@@ -165,7 +159,7 @@ class Operation:
         """Carry the operation out."""
         defaults = {name: spec.get("default") for name, spec in OPTIONS.items()}
         more = {"read_timeout": 5.0, "auth_file": "/dev/null", **self.options}
-        connection = RegistryClients({**defaults, "registry": self.place.proxy.url, **more}, _Silent())
+        connection = RegistryClients({**defaults, "registry": self.place.proxy.url, **more}, Events())
         try:
             if self.module:
                 return task(self.module, connection, **self.params)

@@ -29,10 +29,11 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._http.auth import (
     Answer,
-    Authorizer,
     Challenge,
+    Send,
+    Step,
+    TokenRequest,
     parse_challenges,
-    wanted_access,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._http.credentials import Credentials
 from ansible_collections.ocikit.registry.plugins.module_utils._http.origin import (
@@ -69,7 +70,6 @@ from ansible_collections.ocikit.registry.plugins.module_utils._registry.blobs im
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.capabilities import _quota
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import (
     RegistryClient,
-    _next_query,
     failure,
     is_absence,
 )
@@ -82,12 +82,14 @@ from ansible_collections.ocikit.registry.plugins.module_utils._registry.images i
     manifest_facts,
     total_size,
 )
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.listings import next_query
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.placeholder import (
     make_placeholder,
     removed_tags,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.repository import Repository
 from tests.fuzz.wire import Wire
+from tests.unit.auth_flow import auth_of, carry_out
 
 HOST = "registry.example.com"
 ORIGIN = Origin("https", HOST, 443)
@@ -130,7 +132,6 @@ def takes(value: t.Any) -> None:
 def read_challenges(data: bytes) -> None:
     """Read ``WWW-Authenticate``: what was read is written as one header, and read as the same again."""
     found = parse_challenges(data.decode("latin-1").split("\n"))
-    wanted_access(found)
     assert parse_challenges([", ".join(map(_written, found))]) == found
 
 
@@ -144,30 +145,35 @@ def read_token(data: bytes) -> None:
     (challenge, status), said = lines(data, 2)
     code = int(status) if re.match(r"[1-5][0-9][0-9]\Z", status) else 200
 
-    def fetch(method: str, url: str, headers: t.Mapping[str, str], body: bytes | None) -> Answer:
-        assert headers is not None and (body is None) == (method == "GET")
-        where = check_hop(ORIGIN, url, "token service")
-        assert f".{where.host}".endswith(".example.com") and where.scheme == "https"
-        return Answer(code, said)
+    def answer(step: Step) -> Answer:
+        if isinstance(step, TokenRequest):
+            assert (step.body is None) == (step.method == "GET")
+            where = check_hop(ORIGIN, step.url, "token service")
+            assert f".{where.host}".endswith(".example.com") and where.scheme == "https"
+            return Answer(code, said)
+        known = isinstance(step, Send) and step.authorization
+        return Answer(200 if known else 401, challenges=[challenge])
 
     for credentials in (IDENTITY, PASSWORD):
-        authorizer = Authorizer(ORIGIN, {"team/app": credentials}.__getitem__, fetch)
+        auth = auth_of(ORIGIN)
         try:
-            value = authorizer.answer(parse_challenges([challenge]), ["repository:team/app:pull"], None)
+            flow = auth.flow(["repository:team/app:pull"], credentials, 0.0)
+            value, _answer = carry_out(flow, answer)
         except RegistryError as error:
             # A registry that knows it already may say it: AnsibleModule hides that.
             assert "secret" in challenge or not any(one in str(error) for one in credentials.secrets)
             if credentials is PASSWORD:
                 raise
         else:
-            assert re.match(r"(?:Basic|Bearer) [\x21-\x7e]+\Z", value)
-            assert authorizer.header(["repository:team/app:pull"]) == value
+            assert value and re.match(r"(?:Basic|Bearer) [\x21-\x7e]+\Z", value)
+            again, _answer = carry_out(auth.flow(["repository:team/app:pull"], credentials, 0.0), answer)
+            assert again == value
 
 
 def read_link(data: bytes) -> None:
     """Read ``Link`` headers, one on each line: where they lead is another page of the same list."""
     headers = [("Link", value) for value in data.decode("latin-1").split("\n")]
-    query = _next_query(response(200, headers))
+    query = next_query(response(200, headers))
     if query is not None:
         url = f"{LIST}?{query}"
         assert url.isascii() and check_hop(ORIGIN, url, "link") == ORIGIN

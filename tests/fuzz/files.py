@@ -18,8 +18,9 @@ import typing as t
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput, RegistryError
 from ansible_collections.ocikit.registry.plugins.module_utils._http.auth import (
     Answer,
-    Authorizer,
-    parse_challenges,
+    Send,
+    Step,
+    TokenRequest,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._http.credentials import find_credentials
 from ansible_collections.ocikit.registry.plugins.module_utils._http.origin import Origin
@@ -45,10 +46,11 @@ from ansible_collections.ocikit.registry.plugins.module_utils._transfer.layer im
 )
 from tests.fuzz.answers import HOST, IMAGE, takes
 from tests.fuzz.words import text_of
+from tests.unit.auth_flow import auth_of, carry_out
 
 # The most images of one place, and contents of one image, that are read: there may be a hundred thousand.
 SOME = 4
-_CHALLENGES = [parse_challenges([one]) for one in (f'Bearer realm="https://{HOST}/token"', "Basic")]
+_CHALLENGES = (f'Bearer realm="https://{HOST}/token"', "Basic")
 
 
 @contextlib.contextmanager
@@ -83,16 +85,17 @@ def read_auth_file(data: bytes) -> None:
 def _use(registry: str, repository: str, path: str | None, environ: t.Mapping[str, str]) -> None:
     found = find_credentials(registry, repository, path, environ)
     assert not any(secret in repr(found) for secret in found.secrets if len(secret) > 20)
-    for challenges in _CHALLENGES:
-        authorizer = Authorizer(
-            Origin("https", HOST, 443),
-            lambda _repository: found,
-            lambda *_request: Answer(200, b'{"token":"t"}'),
-        )
-        sent = authorizer.header([f"repository:{repository}:pull"]) or authorizer.answer(
-            challenges, [f"repository:{repository}:pull"], None
-        )
-        assert sent.isascii() and sent.isprintable()
+    for challenge in _CHALLENGES:
+
+        def answer(step: Step, challenge: str = challenge) -> Answer:
+            if isinstance(step, TokenRequest):
+                return Answer(200, b'{"token":"t"}')
+            known = isinstance(step, Send) and step.authorization
+            return Answer(200 if known else 401, challenges=[challenge])
+
+        flow = auth_of(Origin("https", HOST, 443)).flow([f"repository:{repository}:pull"], found, 0.0)
+        sent, _answer = carry_out(flow, answer)
+        assert sent and sent.isascii() and sent.isprintable()
 
 
 def read_archive(data: bytes) -> None:

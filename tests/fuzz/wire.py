@@ -18,6 +18,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._http.transport im
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import endpoint
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
+from ansible_collections.ocikit.registry.plugins.module_utils._secrets import Secrets
 
 
 class Sent(t.NamedTuple):
@@ -61,13 +62,18 @@ class Wire:
             ConnectionCls = Tls
 
         transport = Transport(
-            endpoint(registry), TransportOptions(retries=0), lambda repository: credentials, self.shown.append
+            endpoint(registry),
+            TransportOptions(retries=0),
+            lambda repository: credentials,
+            Secrets(),
+            self.shown.append,
+            self.shown.append,
         )
         transport._proxies_for = lambda url: {}  # type: ignore[method-assign]
         for scheme in ("http", "https"):
             manager = t.cast(t.Any, transport._session.get_adapter(f"{scheme}://")).poolmanager
             manager.pool_classes_by_scheme = {"http": PlainPool, "https": TlsPool}
-        return RegistryClient(endpoint(registry), transport, self.shown.append)
+        return RegistryClient(endpoint(registry), transport)
 
     def open(self, scheme: str, host: str, port: int) -> t.Any:
         """Open a connection. Raises ConnectionRefusedError when the answers are used up."""

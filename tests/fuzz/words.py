@@ -48,6 +48,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._prune.rules impor
 from ansible_collections.ocikit.registry.plugins.module_utils._prune.version_ranges import VersionRange
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import (
     OPTIONS,
+    Events,
     RegistryClients,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.append import read_created, read_port
@@ -202,19 +203,6 @@ def read_policy(data: bytes) -> None:
     assert not any(protection.why_digest(digest) for digest in plan.digests)
 
 
-class _Silent:
-    """Nobody listens."""
-
-    def warn(self, text: str) -> None:
-        """Drop a warning."""
-
-    def log(self, line: str) -> None:
-        """Drop a line."""
-
-    def hide(self, secret: str) -> None:
-        """There is no output."""
-
-
 def read_requirements(data: bytes) -> None:
     """Read the images, requirements and lock file that registry_verify is given. No lock is read from a path."""
     options = _options("registry_verify", data)
@@ -223,6 +211,6 @@ def read_requirements(data: bytes) -> None:
     lock = options["lock"]
     if isinstance(lock, str) and "\n" not in lock and not lock.startswith("["):
         return
-    connection = RegistryClients({name: spec.get("default") for name, spec in OPTIONS.items()}, _Silent())
+    connection = RegistryClients({name: spec.get("default") for name, spec in OPTIONS.items()}, Events())
     for check in read_checks(connection, options):
         assert check.locked is None or check.locked == "" or is_digest(check.locked)

@@ -18,6 +18,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._http import trans
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import (
     OPTIONS,
+    Events,
     RegistryClients,
 )
 from tests.registries import TRAITS, OptionMissing, Registry, chosen_kind, images, traits
@@ -91,13 +92,13 @@ def pytest_runtest_call() -> t.Iterator[None]:
         return (yield)
 
 
-class RecordedEvents:
+class RecordedEvents(Events):
     """Keeps what a connection tells: warnings, request log lines, and the secrets to be hidden."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.warnings: list[str] = []
         self.lines: list[str] = []
-        self.hidden: set[str] = set()
 
     def warn(self, text: str) -> None:
         self.warnings.append(text)
@@ -105,8 +106,9 @@ class RecordedEvents:
     def log(self, line: str) -> None:
         self.lines.append(line)
 
-    def hide(self, secret: str) -> None:
-        self.hidden.add(secret)
+    @property
+    def hidden(self) -> set[str]:
+        return set(self.secrets)
 
 
 @pytest.fixture(scope="module")

@@ -14,23 +14,17 @@ from ansible_collections.ocikit.registry.plugins.module_utils._http import trans
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import (
     OPTIONS,
+    Events,
     RegistryClients,
 )
 from tests.unit.copying import Mover
-
-
-class _Silent:
-    def warn(self, text: str) -> None:
-        """Nobody listens."""
-
-    log = hide = warn
 
 
 def connect(url: str, **options: t.Any) -> tuple[RegistryClients, RegistryClient]:
     """Like the fixture of this name."""
     _transport._FIRST_PAUSE = 0.001
     defaults = {name: spec.get("default") for name, spec in OPTIONS.items()}
-    connection = RegistryClients({**defaults, "registry": url, **options}, _Silent())
+    connection = RegistryClients({**defaults, "registry": url, **options}, Events())
     return connection, connection.default()
 
 

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
+from ansible_collections.ocikit.registry.plugins.module_utils._http.credentials import Credentials
 from tests.fuzz import __main__ as command
-from tests.fuzz.answers import PASSWORD
 from tests.fuzz.generated import examples, fuzz, inputs
 from tests.fuzz.targets import CORPUS, TARGETS, Target
 from tests.fuzz.wire import Wire
@@ -107,7 +107,7 @@ def test_the_wire_opens_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("socket", "getaddrinfo"):
         monkeypatch.delattr(socket, name)
     wire = Wire([b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"])
-    client = wire.client("registry.invalid", PASSWORD)
+    client = wire.client("registry.invalid", Credentials())
     assert client.ping().status == 200
     [sent] = wire.sent
     assert (sent.scheme, sent.host, sent.port) == ("https", "registry.invalid", 443)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Note that this module_utils is PRIVATE to the collection.
-"""The addresses that names turn out to have: a registry leads no further inside than it lies itself."""
+"""The addresses of names: a registry cannot point to an address more private than its own."""
 
 from __future__ import annotations
 
@@ -10,83 +10,58 @@ import socket
 import typing as t
 
 from .._errors import UnsafeTarget
-from .origin import LINK_LOCAL, Origin, inwardness, is_listed
+from .origin import AddressScope, Origin, address_scope, check_hop, is_listed, resolve
 
 
 class AddressGuard:
-    """What one registry may let us connect to.
+    """Which addresses a registry may have us connect to.
 
-    The registry itself may be anywhere. The first address that it is reached under decides how far inside: from then on
-    its own name leads no further, nor does any host that it names. Hosts in ``trusted``, which the user has named, do.
+    The registry itself may have any. The scope of the first address that it is reached under is the limit: from then on
+    its own name leads to no more private address, nor does any host that it names. Hosts in ``trusted``, which the user
+    has named, may have any address that is not link-local.
     """
 
-    def __init__(self, home: Origin, trusted: t.Sequence[str] = ()) -> None:
-        self._home = home
+    def __init__(self, registry: Origin, trusted: t.Sequence[str] = (), option_prefix: str = "") -> None:
+        """``option_prefix`` stands before the names of options in messages."""
+        self._registry = registry
+        self._prefix = option_prefix
         self._trusted = trusted
         self._reached = False
-        self.depth = inwardness(home.host)
+        self.scope = address_scope(registry.host)
+
+    def check(self, source: Origin, url: str, role: str) -> Origin:
+        """Check a step to the literal address in ``url``, see check_hop(). Raises UnsafeTarget."""
+        return check_hop(source, url, role, self.scope)
+
+    def resolve(self, base: str, target: str, role: str) -> str:
+        """Resolve what an answer to ``base`` named, and check it, see resolve(). Raises UnsafeTarget."""
+        return resolve(base, target, role, self.scope)
 
     def addresses(self, host: str, port: int) -> list[str]:
         """Return the addresses of ``host`` that may be connected to. Raises UnsafeTarget, or OSError if it has none."""
-        bare = host.strip("[]")
-        target = Origin(self._home.scheme, bare.rstrip(".").lower(), port)
+        name = host.strip("[]")
+        target = Origin(self._registry.scheme, name.rstrip(".").lower(), port)
         try:
-            infos = socket.getaddrinfo(bare, port, type=socket.SOCK_STREAM)
+            infos = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
         except UnicodeError:
-            # Whoever connects says better what is wrong with the name.
+            # The connection fails with a better explanation of what is wrong with the name.
             return [host]
-        found = list(dict.fromkeys(str(info[4][0]) for info in infos))
-        if self._is_home(target) and not self._reached:
-            return found
-        limit = LINK_LOCAL - 1 if is_listed(target, self._trusted) else self.depth
-        allowed = [address for address in found if inwardness(address) <= max(limit, self.depth)]
+        addresses = list(dict.fromkeys(str(info[4][0]) for info in infos))
+        if self._is_registry(target) and not self._reached:
+            return addresses
+        limit = AddressScope.LOCAL if is_listed(target, self._trusted) else self.scope
+        allowed = [address for address in addresses if address_scope(address) <= max(limit, self.scope)]
         if not allowed:
             raise UnsafeTarget(
-                f"{self._home.host} leads to {bare}, which has the address {found[0]}: that is inside this machine or"
-                f" network, and the registry is not. If it is right, set trusted_realms: [{bare}]."
+                f"{self._registry} leads to {target}, which has the address {addresses[0]}: that is on the local host or in a"
+                f" private network, and the registry is not. If it is right, set {self._prefix}trusted_realms: [{name}]."
             )
         return allowed
 
     def note(self, host: str, port: int, address: str) -> None:
-        """Remember where the registry was reached."""
-        if not self._reached and self._is_home(Origin("", host.strip("[]").rstrip(".").lower(), port)):
-            self.depth, self._reached = inwardness(address), True
+        """Remember the address at which the registry was reached first."""
+        if not self._reached and self._is_registry(Origin("", host.strip("[]").rstrip(".").lower(), port)):
+            self.scope, self._reached = address_scope(address), True
 
-    def _is_home(self, target: Origin) -> bool:
-        return target.host == self._home.host.rstrip(".")
-
-
-def guarded(pools: t.Mapping[str, t.Any], reach: AddressGuard) -> dict[str, t.Any]:
-    """Return urllib3's ``pools``, classes by scheme, with connections that keep within ``reach``.
-
-    A name is looked up once, and what is checked is what is connected to: a second answer of the DNS has no say.
-    """
-    return {scheme: _guarded(pool, reach) for scheme, pool in pools.items()}
-
-
-def _guarded(pool: t.Any, reach: AddressGuard) -> t.Any:
-    class Connection(pool.ConnectionCls):
-        _dns_host: str
-
-        def _new_conn(self) -> t.Any:
-            name = self._dns_host
-            failure: Exception = OSError(f"{name} has no address.")
-            try:
-                for address in reach.addresses(name, self.port):
-                    # The name itself stays that of the TLS certificate.
-                    self._dns_host = address
-                    try:
-                        connection = super()._new_conn()
-                    except Exception as error:
-                        failure = error
-                        continue
-                    reach.note(name, self.port, address)
-                    return connection
-            finally:
-                self._dns_host = name
-            raise failure
-
-    class Pool(pool):
-        ConnectionCls = Connection
-
-    return Pool
+    def _is_registry(self, target: Origin) -> bool:
+        return target.host == self._registry.host.rstrip(".")

@@ -2,29 +2,25 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Note that this module_utils is PRIVATE to the collection.
-"""Authentication: challenges (RFC 9110, section 11), token requests (distribution, "Token Authentication") and their cache."""
+"""Authentication: challenges (RFC 9110, section 11), token requests (distribution, "Token Authentication") and their tokens.
+
+Nothing is sent here. A flow yields what is to be sent, and is given the answers: httpx's ``auth_flow`` is the model.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-import time
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from .._errors import (
-    InvalidInput,
-    ProtocolError,
-    RegistryError,
-    Unauthorized,
-    UnsafeTarget,
-    printable,
-    without_secrets,
-)
+from .._errors import InvalidInput, ProtocolError, RegistryError, Unauthorized, UnsafeTarget, printable
 from .._parallel import SingleFlight
+from .._secrets import Secrets
+from .address_guard import AddressGuard
 from .credentials import Credentials
-from .origin import Origin, check_hop, is_listed, origin_of, safe_url
+from .origin import REDIRECTS, Origin, is_listed, is_related, origin_of, safe_url, with_https
 
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 # Commas stand between parameters as well as between challenges, and some registries forget them.
@@ -34,16 +30,22 @@ _JUNK = re.compile(r'[\s,]*(?:"(?:[^"\\]|\\.)*"?|[^\s,"]+)')
 _TOKEN_TEXT = re.compile(r"[\x21-\x7e]+\Z")
 _MIN_LIFETIME = 60
 _MAX_LIFETIME = 24 * 3600
+_MAX_ANSWERS = 2
+_MAX_REDIRECTS = 5
 # Docker Hub's token service stands beside its registry; others like it are named with trusted_realms.
 _KNOWN_REALMS = {"registry-1.docker.io": "auth.docker.io"}
 
 
 @dataclass(frozen=True)
 class Challenge:
-    """One way in that a 401 offers: the scheme in lower case and its parameters."""
+    """One way to authenticate that a 401 offers: the scheme in lower case and its parameters."""
 
     scheme: str
     parameters: t.Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def scopes(self) -> list[str]:
+        return self.parameters.get("scope", "").split()
 
 
 def parse_challenges(values: t.Iterable[str]) -> list[Challenge]:
@@ -64,40 +66,66 @@ def parse_challenges(values: t.Iterable[str]) -> list[Challenge]:
                 continue
             position = scheme.end()
             parameters: dict[str, str] = {}
-            found = _PARAMETER.match(value, position)
-            while found:
-                quoted, plain = found.group(2), found.group(3)
+            parameter = _PARAMETER.match(value, position)
+            while parameter:
+                quoted, plain = parameter.group(2), parameter.group(3)
                 text = re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else plain
-                parameters.setdefault(found.group(1).lower(), text)
-                position = found.end()
-                found = _PARAMETER.match(value, position)
+                parameters.setdefault(parameter.group(1).lower(), text)
+                position = parameter.end()
+                parameter = _PARAMETER.match(value, position)
             challenges.append(Challenge(scheme.group(1).lower(), parameters))
     return challenges
 
 
-def wanted_access(challenges: t.Iterable[Challenge]) -> set[tuple[str, frozenset[str]]]:
-    """Return the resources of all scopes in ``challenges`` with the actions on them, which come in any order."""
-    scopes = " ".join(challenge.parameters.get("scope", "") for challenge in challenges).split()
-    parts = (one.rpartition(":") for one in scopes)
-    return {(resource, frozenset(actions.split(","))) for resource, _colon, actions in parts}
+# The steps of a flow
+
+
+class Send(t.NamedTuple):
+    """Send the request itself, with this ``Authorization``."""
+
+    authorization: str | None
+
+
+class AskBase(t.NamedTuple):
+    """GET the base of the API without credentials, for its challenge."""
+
+
+@dataclass(frozen=True)
+class TokenRequest:
+    """Send this to a token service. A redirect is not followed: the flow decides about it."""
+
+    method: str
+    url: str
+    headers: t.Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes | None = field(default=None, repr=False)
 
 
 class Answer(t.NamedTuple):
-    """What a token service answered."""
+    """What a step was answered, at ``time`` (seconds of the clock that flow() is given the time of).
+
+    ``challenges`` are the ``WWW-Authenticate`` values. ``redirected`` says that another origin than the registry answered.
+    """
 
     status: int
-    body: bytes
+    body: bytes = b""
+    challenges: t.Sequence[str] = ()
+    location: str | None = None
+    time: float = 0.0
+    redirected: bool = False
 
 
-class Fetch(t.Protocol):
-    """Sends one token request, following no redirect; given by the transport."""
-
-    def __call__(self, method: str, url: str, headers: t.Mapping[str, str], body: bytes | None) -> Answer: ...
+Step = t.Union[Send, AskBase, TokenRequest]
+Result = t.TypeVar("Result")
+Flow = t.Generator[Step, Answer, Result]
 
 
 @dataclass(frozen=True)
 class Token:
+    """A token of a token service: asked for with ``scopes``, received and to be replaced at these times."""
+
     value: str
+    scopes: frozenset[str]
+    received: float
     expires: float
 
 
@@ -109,206 +137,327 @@ def scope(repository: str, *actions: str) -> str:
 CATALOG_SCOPE = "registry:catalog:*"
 
 
-class Authorizer:
-    """Answers the challenges of one origin with one set of credentials.
+class Auth:
+    """Authenticates requests to one origin.
 
-    Tokens are kept in memory, by the scopes that they were asked for. Threads that need the same token share one
+    The way to authenticate is asked for once, at the base of the API, before credentials are sent. Tokens are kept in
+    memory, by the credentials and scopes that they were asked for with. Threads that need the same token share one
     request for it, and no lock is held while it is under way.
     """
 
     def __init__(
         self,
         origin: Origin,
-        credentials: t.Callable[[str], Credentials],
-        fetch: Fetch,
+        guard: AddressGuard,
+        secrets: Secrets,
         trusted_realms: t.Sequence[str] = (),
-        clock: t.Callable[[], float] = time.monotonic,
-        hide: t.Callable[[str], None] | None = None,
-        depth: t.Callable[[], int] = lambda: 0,
+        option_prefix: str = "",
     ) -> None:
-        """``credentials`` gives those for a repository (the empty name: for the registry itself).
+        """``secrets`` learns every token: some registries quote it when they refuse it.
 
-        ``hide`` is told every token, to keep it out of output: some registries quote it when they refuse it. ``depth``
-        gives the registry's inwardness(), where its name does not tell.
+        ``option_prefix`` stands before the names of options in messages.
         """
         self._origin = origin
-        self._credentials = credentials
-        self._fetch = fetch
+        self._guard = guard
+        self._secrets = secrets
         self._trusted_realms = trusted_realms
-        self._clock = clock
-        self._hide = hide
-        self._depth = depth
-        self._way: Challenge | None = None
+        self._prefix = option_prefix
+        self._offered: dict[str, Challenge] = {}
+        self._open = False
+        self._base: SingleFlight[str, Answer] = SingleFlight()
         self._tokens: SingleFlight[tuple[Credentials, frozenset[str]], Token] = SingleFlight()
 
     @property
     def scheme(self) -> str | None:
-        """``basic`` or ``bearer``, as the registry asked for it, or None while it has not asked."""
-        return self._way.scheme if self._way else None
+        """``basic`` or ``bearer``, as the registry asks for it; None where it has not asked, or for something else."""
+        return next((scheme for scheme in ("bearer", "basic") if scheme in self._offered), None)
 
-    def header(self, scopes: t.Sequence[str]) -> str | None:
-        """Return the ``Authorization`` for a request that needs ``scopes``, or None while no challenge was seen.
+    def flow(self, scopes: t.Sequence[str], credentials: Credentials, now: float) -> Flow[None]:
+        """Yield the steps of a request that needs ``scopes``; the last Send has the final answer.
 
-        Once the registry has shown its way in, tokens are fetched ahead, so that no upload is sent in vain.
+        ``now`` is the time in seconds of a monotonic clock, the one of Answer.time.
+
+        Raises:
+            Unauthorized: the registry or its token service does not accept the credentials, or needs some.
+            UnsafeTarget: the token service must not see them.
+            ProtocolError: the token service gives no token.
+            InvalidInput: a token cannot be sent.
         """
-        credentials = self._for(scopes)
+        self._secrets.add(*credentials.secrets)
+        authorization, token = yield from self._ahead(scopes, credentials, now)
+        for attempt in range(_MAX_ANSWERS + 1):
+            answer = yield Send(authorization)
+            if answer.status != 401 or attempt == _MAX_ANSWERS:
+                return
+            challenges = parse_challenges(answer.challenges)
+            if not challenges:
+                # Some registries say how to authenticate at the base of their API only.
+                answer = yield from self._ask_base()
+                challenges = [
+                    replace(challenge, parameters={**challenge.parameters, "scope": ""})
+                    for challenge in parse_challenges(answer.challenges)
+                ]
+            fresh = token is not None and token.received >= now
+            if token and fresh and all(_covers(token.scopes, challenge.scopes) for challenge in challenges):
+                # A fresh token that is refused is a matter of rights.
+                return
+            authorization, token = yield from self._answer(
+                challenges, scopes, credentials, authorization, token, now
+            )
+
+    def anonymous_flow(self, now: float) -> Flow[None]:
+        """Yield the steps of a request to which no credentials are sent: a token is asked for if that is offered.
+
+        It has the scopes of the challenge. Raises UnsafeTarget and what a token service answers.
+        """
+        answer = yield Send(None)
+        challenges = parse_challenges(answer.challenges) if answer.status == 401 else []
+        bearer = _by_scheme(challenges).get("bearer")
+        if bearer:
+            key = (Credentials(), frozenset(bearer.scopes))
+            token = yield from self._token(key, bearer, [bearer.scopes], None, now)
+            yield Send(f"Bearer {token.value}")
+
+    # The way to authenticate
+
+    def _ahead(
+        self, scopes: t.Sequence[str], credentials: Credentials, now: float
+    ) -> Flow[tuple[str | None, Token | None]]:
+        """Return the ``Authorization`` to begin with. Credentials that exist are used: see docs/authentication.md.
+
+        Once the registry has said how to authenticate, tokens are fetched ahead, so that no upload is sent in vain.
+        """
         if credentials.token:
             if not _TOKEN_TEXT.match(credentials.token):
                 raise InvalidInput(f"The token from {credentials.source} holds characters that no token has.")
-            return f"Bearer {credentials.token}"
-        if self._way is None:
-            return None
-        if self._way.scheme == "basic":
-            return f"Basic {credentials.basic}" if credentials.username else None
-        return f"Bearer {self._token(credentials, self._way, scopes, scopes).value}"
+            return f"Bearer {credentials.token}", None
+        if not self._offered and not credentials.anonymous:
+            yield from self._ask_base()
+        if not self._offered:
+            # A registry that shows less to anonymous clients need not say so.
+            return (f"Basic {credentials.basic}" if self._open and credentials.username else None), None
+        if "bearer" not in self._offered and not credentials.username:
+            return None, None
+        return (yield from self._enter(self._offered, [scopes], scopes, credentials, None, None, now))
 
-    def answer(self, challenges: t.Sequence[Challenge], scopes: t.Sequence[str], sent: str | None) -> str:
-        """Return the ``Authorization`` that answers a 401 whose request carried ``sent``. Raises Unauthorized."""
-        credentials = self._for(scopes)
+    def _ask_base(self) -> Flow[Answer]:
+        """Ask once how to authenticate."""
+        claim = self._base.claim("base", lambda answer: answer.status < 500)
+        if not claim.owned:
+            return claim.wait()
+        with claim:
+            answer = yield AskBase()
+            if not answer.redirected:
+                challenges = parse_challenges(answer.challenges)
+                self._open = not challenges
+                self._offered = self._offered or _by_scheme(challenges)
+            return claim.make(answer)
+
+    def _answer(
+        self,
+        challenges: t.Sequence[Challenge],
+        scopes: t.Sequence[str],
+        credentials: Credentials,
+        sent: str | None,
+        rejected: Token | None,
+        now: float,
+    ) -> Flow[tuple[str, Token | None]]:
+        """Return the ``Authorization`` that answers a 401 whose request carried ``sent``."""
         if credentials.token:
-            raise Unauthorized(f"{self._origin.host} does not accept the token from {credentials.source}.")
-        offered = {challenge.scheme: challenge for challenge in reversed(challenges)}
-        bearer = offered.get("bearer")
-        if bearer and bearer.parameters.get("realm"):
-            try:
-                rejected = sent[len("Bearer ") :] if sent and sent.startswith("Bearer ") else None
-                asked = _asked(bearer.parameters.get("scope", "").split(), scopes)
-                value = self._token(credentials, bearer, scopes, asked, rejected).value
-                self._way = bearer
-                return f"Bearer {value}"
-            except RegistryError:
-                if "basic" not in offered or credentials.anonymous:
-                    raise
-        if "basic" in offered or (not challenges and self._way and self._way.scheme == "basic"):
-            if credentials.anonymous:
-                raise Unauthorized(
-                    f"{self._origin.host} asks for a user name and password, and none were found:"
-                    " set username and password, or auth_file."
-                )
-            if not credentials.username:
-                raise Unauthorized(
-                    f"{self._origin.host} takes a user name and password, not an identity token."
-                )
-            value = f"Basic {credentials.basic}"
-            if sent == value:
-                raise Unauthorized(
-                    f"{self._origin.host} does not accept the user name and password from {credentials.source}."
-                )
-            self._way = offered.get("basic", self._way)
-            return value
-        schemes = printable(", ".join(challenge.scheme for challenge in challenges), 200) or "none at all"
-        raise Unauthorized(
-            f"{self._origin.host} offers no way to authenticate that is supported (offered: {schemes})."
-        )
+            raise Unauthorized(f"{self._origin} does not accept the token from {credentials.source}.")
+        offered = _by_scheme(challenges)
+        if not challenges and self.scheme == "basic":
+            offered = self._offered
+        if not offered:
+            schemes = printable(", ".join(challenge.scheme for challenge in challenges), 200) or "none at all"
+            raise Unauthorized(
+                f"{self._origin} offers no way to authenticate that is supported (offered: {schemes})."
+            )
+        asked = _scope_sets(offered["bearer"].scopes, scopes, rejected) if "bearer" in offered else []
+        return (yield from self._enter(offered, asked, scopes, credentials, sent, rejected, now))
 
-    def _for(self, scopes: t.Sequence[str]) -> Credentials:
-        """Credentials may be bound to a path: the first scope is that of the request's own repository."""
-        kind, _colon, rest = (scopes[0] if scopes else "").partition(":")
-        return self._credentials(rest.rpartition(":")[0] if kind == "repository" else "")
+    def _enter(
+        self,
+        offered: dict[str, Challenge],
+        asked: t.Sequence[t.Sequence[str]],
+        scopes: t.Sequence[str],
+        credentials: Credentials,
+        sent: str | None,
+        rejected: Token | None,
+        now: float,
+    ) -> Flow[tuple[str, Token | None]]:
+        """Return the ``Authorization`` of one of the ``offered`` schemes, Bearer before Basic, but not ``sent`` again."""
+        if "bearer" in offered:
+            try:
+                key = (credentials, frozenset(scopes))
+                token = yield from self._token(key, offered["bearer"], asked, rejected, now)
+                self._offered = {"bearer": offered["bearer"]}
+                return f"Bearer {token.value}", token
+            except RegistryError:
+                if "basic" not in offered or not credentials.username:
+                    raise
+        if credentials.anonymous:
+            raise Unauthorized(
+                f"{self._origin} asks for a user name and password, and none were found{credentials.searched}: set"
+                f" {self._prefix}username and {self._prefix}password, or {self._prefix}auth_file."
+            )
+        if not credentials.username:
+            raise Unauthorized(f"{self._origin} takes a user name and password, not an identity token.")
+        value = f"Basic {credentials.basic}"
+        if sent == value:
+            raise Unauthorized(
+                f"{self._origin} does not accept the user name and password from {credentials.source}."
+            )
+        self._offered = {"basic": offered["basic"]}
+        return value, None
+
+    # Tokens
 
     def _token(
         self,
-        credentials: Credentials,
-        way: Challenge,
-        scopes: t.Sequence[str],
-        asked: t.Sequence[str],
-        rejected: str | None = None,
-    ) -> Token:
-        return self._tokens.get(
-            (credentials, frozenset(scopes)),
-            lambda: self._request(credentials, way, asked),
-            lambda token: token.value != rejected and token.expires > self._clock(),
-        )
+        key: tuple[Credentials, frozenset[str]],
+        challenge: Challenge,
+        asked: t.Sequence[t.Sequence[str]],
+        rejected: Token | None,
+        now: float,
+    ) -> Flow[Token]:
+        """Return the token of ``key``: the one that there is, else what the first of the scope sets ``asked`` gives."""
+        refused = rejected.value if rejected else None
+        claim = self._tokens.claim(key, lambda token: token.value != refused and token.expires > now)
+        if not claim.owned:
+            return claim.wait()
+        with claim:
+            return claim.make((yield from self._request(key[0], challenge, asked)))
 
-    def _request(self, credentials: Credentials, way: Challenge, scopes: t.Sequence[str]) -> Token:
-        realm = way.parameters["realm"]
+    def _request(
+        self, credentials: Credentials, challenge: Challenge, asked: t.Sequence[t.Sequence[str]]
+    ) -> Flow[Token]:
+        realm = with_https(challenge.parameters["realm"], self._origin)
         self._check_realm(realm, credentials)
-        answer = Answer(0, b"")
-        for attempt in _without_delete(scopes):
-            answer = self._ask(realm, way.parameters.get("service"), attempt, credentials)
-            if answer.status == 200:
-                return self._read_token(answer.body, realm)
-            if answer.status != 400:
+        answer = Answer(0)
+        for scopes in asked:
+            for variant in _without_delete(scopes):
+                answer = yield from self._ask(
+                    realm, challenge.parameters.get("service"), variant, credentials
+                )
+                if answer.status == 200:
+                    return self._read_token(answer, variant, realm)
+                if answer.status != 400:
+                    break
+            if answer.status not in (400, 401, 403):
                 break
-        if answer.status in (400, 401, 403):
-            who = (
-                "anonymous access" if credentials.anonymous else f"the credentials from {credentials.source}"
-            )
+        service = f"The token service {origin_of(realm)}"
+        about: dict[str, t.Any] = {"status": answer.status, "url": safe_url(realm)}
+        said = self._said(answer.body)
+        if answer.status not in (400, 401, 403):
+            raise ProtocolError(f"{service} answered HTTP {answer.status}{said}.", **about)
+        if credentials.anonymous:
             raise Unauthorized(
-                f"The token service {origin_of(realm).host} refuses {who} (HTTP {answer.status})"
-                + _said(answer.body, credentials)
-                + ": check the user name, the password and the rights on the repository.",
-                status=answer.status,
-                url=safe_url(realm),
+                f"{service} refuses anonymous access (HTTP {answer.status}){said}: no credentials were found"
+                f"{credentials.searched}. Set {self._prefix}username and {self._prefix}password, or {self._prefix}auth_file.",
+                **about,
             )
-        raise ProtocolError(
-            f"The token service {origin_of(realm).host} answered HTTP {answer.status}{_said(answer.body, credentials)}.",
-            status=answer.status,
-            url=safe_url(realm),
+        raise Unauthorized(
+            f"{service} refuses the credentials from {credentials.source} (HTTP {answer.status}){said}"
+            + ("." if said else ": check the user name, the password and the rights on the repository."),
+            **about,
         )
 
     def _ask(
         self, realm: str, service: str | None, scopes: t.Sequence[str], credentials: Credentials
-    ) -> Answer:
+    ) -> Flow[Answer]:
         fields = [("service", service)] if service else []
         if credentials.identity_token:
             form = [("grant_type", "refresh_token"), ("client_id", "ocikit.registry")] + fields
             form += [("scope", " ".join(scopes))] if scopes else []
             form += [("refresh_token", credentials.identity_token)]
             headers = {"Content-Type": "application/x-www-form-urlencoded"}
-            answer = self._fetch("POST", realm, headers, _query(form).encode())
+            answer = yield from self._fetch(TokenRequest("POST", realm, headers, _query(form).encode()))
             if answer.status not in (404, 405) or not credentials.password:
                 return answer
-        fields += [("scope", one) for one in scopes]
+        fields += [("scope", text) for text in scopes]
         headers = {}
         if credentials.username:
             fields.append(("account", credentials.username))
             headers["Authorization"] = f"Basic {credentials.basic}"
         parts = urlsplit(realm)
         query = _query(parse_qsl(parts.query, keep_blank_values=True) + fields)
-        return self._fetch("GET", urlunsplit(parts._replace(query=query, fragment="")), headers, None)
+        url = urlunsplit(parts._replace(query=query, fragment=""))
+        return (yield from self._fetch(TokenRequest("GET", url, headers)))
 
-    def _read_token(self, body: bytes, realm: str) -> Token:
+    def _fetch(self, request: TokenRequest) -> Flow[Answer]:
+        """Follow the redirects of a token service within its own origin: elsewhere they could carry credentials anywhere."""
+        service = origin_of(request.url)
+        for _hop in range(_MAX_REDIRECTS + 1):
+            answer = yield request
+            if answer.status not in REDIRECTS or not answer.location:
+                return answer
+            url = self._guard.resolve(request.url, answer.location, "redirect")
+            if origin_of(url) != service or (request.method == "POST" and answer.status == 303):
+                raise UnsafeTarget(
+                    f"The token service {service} redirects to {safe_url(url)}, which the credentials are not sent to.",
+                    status=answer.status,
+                    url=safe_url(request.url),
+                )
+            request = replace(request, url=url)
+        raise ProtocolError(
+            f"The token service {service} redirects more than {_MAX_REDIRECTS} times.",
+            url=safe_url(request.url),
+        )
+
+    def _read_token(self, answer: Answer, scopes: t.Sequence[str], realm: str) -> Token:
         try:
-            data = json.loads(body)
+            data = json.loads(answer.body)
             value = data.get("token") or data.get("access_token")
             lifetime = float(data.get("expires_in") or 0)
         except (ValueError, AttributeError, TypeError, OverflowError, RecursionError):
             value, lifetime = None, 0.0
         if not isinstance(value, str) or not _TOKEN_TEXT.match(value):
-            raise ProtocolError(
-                f"The token service {origin_of(realm).host} gave no token.", url=safe_url(realm)
-            )
-        if self._hide:
-            self._hide(value)
+            raise ProtocolError(f"The token service {origin_of(realm)} gave no token.", url=safe_url(realm))
+        self._secrets.add(value)
         lifetime = min(max(_MIN_LIFETIME, lifetime), _MAX_LIFETIME)
-        return Token(value, self._clock() + lifetime - min(10.0, lifetime * 0.2))
+        ends = answer.time + lifetime - min(10.0, lifetime * 0.2)
+        return Token(value, frozenset(scopes), answer.time, ends)
+
+    def _said(self, body: bytes) -> str:
+        """Return what a token service says of a refusal, if it does so in a known form. It may quote what it refuses."""
+        try:
+            data = json.loads(body)
+            text = str(data.get("details") or data.get("message") or data["errors"][0]["message"])
+        except (ValueError, AttributeError, KeyError, IndexError, TypeError, RecursionError):
+            return ""
+        return f" saying {printable(self._secrets.mask(text), 200)!r}"
+
+    # Trust
 
     def _check_realm(self, realm: str, credentials: Credentials) -> None:
         """Let credentials go to the token service only where it belongs to the registry. Raises UnsafeTarget."""
-        target = check_hop(self._origin, realm, "token service address", self._depth())
+        target = self._guard.check(self._origin, realm, "token service address")
         if target.scheme == "http" and target.host != self._origin.host:
             raise UnsafeTarget(
-                f"The token service of {self._origin.host} is on another host without TLS: {target.host}."
+                f"The token service of {self._origin} is on another host without TLS: {target}."
             )
         if credentials.anonymous or self._trusts(target):
             return
         raise UnsafeTarget(
-            f"{self._origin.host} wants the credentials sent to {target.host}, another host. If that is its token"
-            f" service, set trusted_realms: [{target.host}]."
+            f"{self._origin} wants the credentials sent to {target}, another host. If that is its token service,"
+            f" set {self._prefix}trusted_realms: [{target.host}]."
         )
 
     def _trusts(self, target: Origin) -> bool:
-        mine = self._origin.host
-        if target.host == mine or _KNOWN_REALMS.get(mine) == target.host:
-            return True
-        # The owner of a domain also decides over the names below it, not over those beside it.
-        is_name = not mine[-1].isdigit() and ":" not in mine
-        if is_name and (
-            target.host.endswith("." + mine) or ("." in target.host and mine.endswith("." + target.host))
+        known = _KNOWN_REALMS.get(self._origin.host) == target.host
+        return known or is_related(self._origin.host, target.host) or is_listed(target, self._trusted_realms)
+
+
+def _by_scheme(challenges: t.Sequence[Challenge]) -> dict[str, Challenge]:
+    """Return the first challenge of each scheme that can be answered."""
+    found: dict[str, Challenge] = {}
+    for challenge in challenges:
+        if challenge.scheme == "basic" or (
+            challenge.scheme == "bearer" and challenge.parameters.get("realm")
         ):
-            return True
-        return is_listed(target, self._trusted_realms)
+            found.setdefault(challenge.scheme, challenge)
+    return found
 
 
 def _query(fields: t.Sequence[tuple[str, str]]) -> str:
@@ -316,23 +465,46 @@ def _query(fields: t.Sequence[tuple[str, str]]) -> str:
     return urlencode(fields, errors="surrogateescape")
 
 
-def _asked(challenged: t.Sequence[str], needed: t.Sequence[str]) -> list[str]:
-    """The challenge's scopes as they are named there, with the actions that this request needs on the same resources.
+def _access(scopes: t.Iterable[str]) -> dict[str, set[str]]:
+    """Return the actions on each resource; a scope without actions is a resource."""
+    access: dict[str, set[str]] = {}
+    for text in scopes:
+        resource, _colon, actions = text.rpartition(":")
+        access.setdefault(resource, set()).update(actions.split(","))
+    return access
 
-    They stay in the challenge's order: some token services read only the first.
+
+def _covers(granted: t.Iterable[str], asked: t.Iterable[str]) -> bool:
+    """Tell whether the scopes ``granted`` hold all of ``asked``."""
+    access = _access(granted)
+    return all(
+        "*" in access.get(resource, ()) or actions <= access.get(resource, set())
+        for resource, actions in _access(asked).items()
+    )
+
+
+def _scope_sets(offered: t.Sequence[str], needed: t.Sequence[str], rejected: Token | None) -> list[list[str]]:
+    """Return the sets of scopes to ask for, one after another until the token service grants one.
+
+    The challenge's scopes stay in its order, as some token services read only the first, with the actions that the
+    request needs on the same resources; what else it needs follows. A challenge for other repositories than the
+    request's is a placeholder, or names them as they are behind a proxy: its scopes are asked for only after those
+    that the request needs.
     """
-    if not challenged:
-        return list(needed)
-    wanted = {
-        resource: actions.split(",") for resource, _colon, actions in (one.rpartition(":") for one in needed)
-    }
-    asked = []
-    for one in challenged:
+    access = _access(needed)
+    repositories = _access(text for text in offered if text.startswith("repository:"))
+    foreign = bool(repositories and access) and not access.keys() & repositories.keys()
+    if foreign and not (rejected and _covers(rejected.scopes, needed)):
+        return [list(needed), list(offered)]
+    if foreign:
+        return [list(offered)]
+    merged = []
+    for text in offered:
         # Gitea's scope is a bare *.
-        resource, colon, actions = one.rpartition(":")
-        merged = dict.fromkeys(actions.split(",") + wanted.get(resource, []))
-        asked.append(f"{resource}{colon}{','.join(merged)}")
-    return asked
+        resource, colon, actions = text.rpartition(":")
+        more = sorted(access.get(resource, set()) - set(actions.split(",")))
+        merged.append(f"{resource}{colon}{','.join([actions, *more])}")
+    return [merged + [text for text in needed if not _covers(merged, [text])]]
 
 
 def _without_delete(scopes: t.Sequence[str]) -> t.Iterator[list[str]]:
@@ -340,18 +512,8 @@ def _without_delete(scopes: t.Sequence[str]) -> t.Iterator[list[str]]:
     yield list(scopes)
     for instead in ("*", "pull,push"):
         replaced = [
-            f"{one.rpartition(':')[0]}:{instead}" if "delete" in one.rpartition(":")[2].split(",") else one
-            for one in scopes
+            f"{text.rpartition(':')[0]}:{instead}" if "delete" in text.rpartition(":")[2].split(",") else text
+            for text in scopes
         ]
         if replaced != list(scopes):
             yield replaced
-
-
-def _said(body: bytes, credentials: Credentials) -> str:
-    """What a token service says of a refusal, if it does so in a known form. It may quote what it refuses."""
-    try:
-        data = json.loads(body)
-        text = str(data.get("details") or data.get("message") or data["errors"][0]["message"])
-    except (ValueError, AttributeError, KeyError, IndexError, TypeError, RecursionError):
-        return ""
-    return f" saying {printable(without_secrets(text, credentials.secrets), 200)!r}"

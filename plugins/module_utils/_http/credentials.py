@@ -38,10 +38,10 @@ class CredentialHelperFailed(RegistryError):
 
 @dataclass(frozen=True)
 class Credentials:
-    """What proves to one registry who asks.
+    """What a registry identifies an account by.
 
-    ``token`` is a bearer token that the registry takes as it is, ``identity_token`` an OAuth2 refresh token.
-    ``source`` tells people where the values come from. Secrets are not part of the representation.
+    ``token`` is a bearer token, sent unchanged, ``identity_token`` an OAuth2 refresh token. ``source`` tells people where
+    the values come from, ``looked_in`` where they were looked for. Secrets are not part of the representation.
     """
 
     username: str = ""
@@ -49,6 +49,7 @@ class Credentials:
     token: str = field(default="", repr=False)
     identity_token: str = field(default="", repr=False)
     source: str = "anonymous"
+    looked_in: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         """Raises InvalidInput for text that cannot be sent: JSON can write half of a character."""
@@ -63,6 +64,12 @@ class Credentials:
     def anonymous(self) -> bool:
         """Whether there is nothing to send."""
         return not (self.username or self.password or self.token or self.identity_token)
+
+    @property
+    def searched(self) -> str:
+        """Where credentials were looked for, to follow "none were found" in a sentence."""
+        *others, last = self.looked_in or ("",)
+        return f" in {', '.join(others)}{' or ' if others else ''}{last}" if last else ""
 
     @property
     def basic(self) -> str:
@@ -105,35 +112,76 @@ def find_credentials(
     auth_file: str | None = None,
     environ: t.Mapping[str, str] | None = None,
     sources: Sources | None = None,
+    default_port: int = 443,
 ) -> Credentials:
     """Return the credentials that files and environment hold for ``repository`` of ``registry``.
 
-    ``registry`` is the host of references. A file named by ``auth_file``, or else by ``REGISTRY_AUTH_FILE``,
-    is the only source. Without one these are asked in turn: ``DOCKER_AUTH_CONFIG``, the auth files of the
-    containers tools, Docker's config.json and .dockercfg. The first source with credentials decides; without
-    any they are anonymous. ``sources`` knows what was read and asked before.
+    ``registry`` is the host of references; ``default_port`` is what it and the keys of auth files mean without a port. A file
+    named by ``auth_file``, or else by ``REGISTRY_AUTH_FILE``, is the only source. Without one these are asked in turn:
+    ``DOCKER_AUTH_CONFIG``, the auth files of the containers tools, Docker's config.json and .dockercfg. The first source
+    with credentials decides; without any they are anonymous. ``sources`` knows what was read and asked before.
 
-    Raises InvalidInput for content that cannot be used, and for a named file that cannot be read.
-    Raises CredentialHelperFailed.
+    Raises:
+        InvalidInput: content that cannot be used, or a named file that cannot be read.
+        CredentialHelperFailed: a credential helper is missing or failed.
     """
     environ = os.environ if environ is None else environ
-    candidates = _candidates(registry, repository, auth_file, environ, sources or Sources())
-    return next((found for found in candidates if not found.anonymous), Credentials())
-
-
-def _candidates(
-    registry: str, repository: str, auth_file: str | None, environ: t.Mapping[str, str], sources: Sources
-) -> t.Iterator[Credentials]:
+    sources = sources or Sources()
+    wanted = _Wanted(registry, repository, default_port)
+    looked_in: list[str] = []
     for source, config in _configurations(auth_file, environ, sources):
-        helper = _helper_for(registry, config, source)
-        if helper:
-            yield sources.ask(helper, registry, source, environ)
-        yield from _entries_for(registry, repository, config, source)
+        looked_in.append(source)
+        candidates = () if config is None else _in_configuration(wanted, config, source, environ, sources)
+        for credentials in candidates:
+            if not credentials.anonymous:
+                return credentials
+    return Credentials(looked_in=tuple(looked_in))
+
+
+class _Key(t.NamedTuple):
+    """What a key of an auth file is for: a host, a port if it names one, and a path."""
+
+    host: str
+    port: int | None
+    path: str
+
+
+class _Wanted(t.NamedTuple):
+    """Whose credentials are looked for."""
+
+    registry: str
+    repository: str
+    default_port: int
+
+    @property
+    def names(self) -> list[str]:
+        """The names under which a helper may know the registry: with and without the port that it has anyway."""
+        host, _colon, port = self.registry.rpartition(":")
+        return [self.registry, host] if port == str(self.default_port) else [self.registry]
+
+    def keys_of(self, scope: str, mapping: t.Mapping[str, t.Any]) -> list[str]:
+        """Return the keys that mean ``scope``, a registry with or without a path; those written exactly like it first."""
+        place = self._place(scope)
+        return sorted((key for key in mapping if self._place(key) == place), key=lambda key: key != scope)
+
+    def _place(self, key: str) -> _Key:
+        parsed = _parse_key(key)
+        return parsed._replace(port=self.default_port if parsed.port is None else parsed.port)
+
+
+def _in_configuration(
+    wanted: _Wanted, config: dict[str, t.Any], source: str, environ: t.Mapping[str, str], sources: Sources
+) -> t.Iterator[Credentials]:
+    helper = _helper_for(wanted, config, source)
+    for name in wanted.names if helper else ():
+        yield sources.ask(helper, name, source, environ)
+    yield from _entries_for(wanted, config, source)
 
 
 def _configurations(
     auth_file: str | None, environ: t.Mapping[str, str], sources: Sources
-) -> t.Iterator[tuple[str, dict[str, t.Any]]]:
+) -> t.Iterator[tuple[str, dict[str, t.Any] | None]]:
+    """Yield each source with its content, None for a file that is not there or may not be read."""
     named = auth_file or environ.get("REGISTRY_AUTH_FILE")
     if named:
         try:
@@ -152,10 +200,9 @@ def _configurations(
         yield "DOCKER_AUTH_CONFIG", _parse(inline, "DOCKER_AUTH_CONFIG")
     for path in _default_files(environ):
         try:
-            config = sources.load(path)
+            yield path, sources.load(path)
         except OSError:
-            continue
-        yield path, config
+            yield path, None
 
 
 def _default_files(environ: t.Mapping[str, str]) -> tuple[str, ...]:
@@ -204,37 +251,32 @@ def _member(mapping: dict[str, t.Any], name: str, kind: type, source: str) -> t.
     return value
 
 
-def _helper_for(registry: str, config: dict[str, t.Any], source: str) -> str:
+def _helper_for(wanted: _Wanted, config: dict[str, t.Any], source: str) -> str:
     helpers = _member(config, "credHelpers", dict, source)
-    keys = _keys_of(registry, helpers)
+    keys = wanted.keys_of(wanted.registry, helpers)
     # As for Docker, an empty name exempts the registry from credsStore.
     return _member(helpers, keys[0], str, source) if keys else _member(config, "credsStore", str, source)
 
 
-def _entries_for(
-    registry: str, repository: str, config: dict[str, t.Any], source: str
-) -> t.Iterator[Credentials]:
+def _entries_for(wanted: _Wanted, config: dict[str, t.Any], source: str) -> t.Iterator[Credentials]:
     """Yield what ``auths`` holds for the repository, the namespaces around it, and the registry."""
     auths = _member(config, "auths", dict, source)
-    scope = f"{registry}/{repository}".rstrip("/")
+    scope = f"{wanted.registry}/{wanted.repository}".rstrip("/")
     while scope:
-        for key in _keys_of(scope, auths):
+        for key in wanted.keys_of(scope, auths):
             yield _read_entry(_member(auths, key, dict, source), key, source)
         scope = scope.rpartition("/")[0]
 
 
-def _keys_of(scope: str, mapping: dict[str, t.Any]) -> list[str]:
-    """Return the keys that mean ``scope``, those written exactly like it first."""
-    wanted = _normalise(scope)
-    return sorted((key for key in mapping if _normalise(key) == wanted), key=lambda key: key != scope)
-
-
-def _normalise(key: str) -> str:
-    """Return ``host[/path]`` of a key. A URL loses its path: it is that of an API, not of a repository."""
-    _scheme, is_url, rest = key.rpartition("://")
-    host, _slash, path = rest.partition("/")
-    host = DOCKER_HUB if host.lower() in DOCKER_HUB_NAMES else host.lower()
-    return f"{host}/{path}" if path and not is_url else host
+def _parse_key(key: str) -> _Key:
+    """Read a key. A URL, and a host with ``/v1/`` or ``/v2/``, has the path of an API, not of a repository."""
+    _scheme, is_url, rest = key.strip().rpartition("://")
+    place, _slash, path = rest.partition("/")
+    path = path.strip("/")
+    host, port = re.fullmatch(r"(.*?)(?::([0-9]{1,5}))?", place).groups()  # type: ignore[union-attr]
+    name = DOCKER_HUB if host.lower() in DOCKER_HUB_NAMES else host.lower()
+    is_api = is_url or path in ("v1", "v2")
+    return _Key(name, int(port) if port else None, "" if is_api else path)
 
 
 def _read_entry(entry: dict[str, t.Any], key: str, source: str) -> Credentials:
@@ -278,7 +320,7 @@ def _ask_helper(name: str, registry: str, source: str, environ: t.Mapping[str, s
     executable = shutil.which(program, path=os.pathsep.join(directories))
     if executable is None:
         raise CredentialHelperFailed(f"{helper} is not on PATH: install it, or take it out of there.")
-    server = _DOCKER_HUB_KEY if _normalise(registry) == DOCKER_HUB else registry
+    server = _DOCKER_HUB_KEY if _parse_key(registry).host == DOCKER_HUB else registry
     try:
         answer = subprocess.run(
             [executable, "get"],

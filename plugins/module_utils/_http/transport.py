@@ -6,14 +6,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
+import functools
 import http.client
 import io
 import math
-import os
 import random
 import re
-import ssl
 import threading
 import time
 import traceback
@@ -22,52 +22,40 @@ import zlib
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from http.cookiejar import DefaultCookiePolicy
-from urllib.parse import urlsplit
 
-from .._errors import (
-    InvalidInput,
-    ProtocolError,
-    RateLimited,
-    RegistryError,
-    TlsFailure,
-    Unreachable,
-    printable,
-    without_secrets,
-)
-from .._oci.reference import Endpoint, is_loopback
+from .._errors import ProtocolError, RateLimited, RegistryError, Unreachable, UnsafeTarget, printable
+from .._oci.reference import Endpoint
 from .._oci.verified_reader import BytesReader
 from .._parallel import check_stopped, sleep
-from .address_guard import AddressGuard, guarded
-from .auth import Answer, Authorizer, parse_challenges, wanted_access
+from .._secrets import Secrets
+from .address_guard import AddressGuard
+from .auth import Answer, AskBase, Auth, Flow, TokenRequest
+from .connections import Connections
 from .credentials import Credentials
-from .origin import Origin, check_hop, origin_of, resolve, safe_url
+from .faults import FAULTS, fault
+from .origin import REDIRECTS, Origin, origin_of, safe_url
+from .proxies import check_proxy, environment_proxy, proxy_secrets
+from .tls import TlsContexts
 
 REQUESTS_IMPORT_ERROR: str | None = None
 try:
     import requests
     import requests.adapters
+    import requests.utils
     import urllib3
 except ImportError:
     REQUESTS_IMPORT_ERROR = traceback.format_exc()
     _ADAPTER: t.Any = object
-    _FAULTS: tuple[type[BaseException], ...] = ()
 else:
     _ADAPTER = requests.adapters.HTTPAdapter
-    _FAULTS = (
-        requests.exceptions.RequestException,
-        urllib3.exceptions.HTTPError,
-        http.client.HTTPException,
-        OSError,
-    )
 
 USER_AGENT = "ocikit.registry/1.0.0"
 BODY_LIMIT = 16 << 20
 SMALL_LIMIT = 1 << 20
 BLOCK = 1 << 20
 _RETRIED = frozenset((408, 429, 500, 502, 503, 504))
-_REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _MAX_HOPS = 5
-_MAX_ANSWERS = 2
+_WARNING_LIMIT = 4096
 _FIRST_PAUSE = 0.5
 _MAX_PAUSE = 30.0
 _MAX_RETRY_AFTER = 60.0
@@ -88,15 +76,28 @@ class TransportOptions:
     retries: int = 4
     concurrency: int = 8
     trusted_realms: tuple[str, ...] = ()
+    # What stands before the names of options in messages, such as "destination.".
+    prefix: str = ""
 
 
 class Response:
-    """One final answer; header names are case-insensitive.
+    """One answer; header names are case-insensitive.
 
-    ``body`` holds the content, ``stream`` reads it where the request asked for a stream.
+    ``body`` holds the content, ``stream`` reads it where the request asked for a stream. ``credentials`` are those that
+    there are for the request, and ``authenticated`` tells whether they were used; ``redirected``, whether another origin
+    than the registry answered. Texts in it are shown by masked() only.
     """
 
-    def __init__(self, raw: t.Any, method: str, url: str, attempts: int, body: bytes = b"") -> None:
+    def __init__(
+        self,
+        raw: t.Any,
+        method: str,
+        url: str,
+        attempts: int,
+        body: bytes = b"",
+        secrets: Secrets | None = None,
+        option_prefix: str = "",
+    ) -> None:
         self._raw = raw
         self.status: int = raw.status_code
         self.headers: t.Mapping[str, str] = raw.headers
@@ -105,6 +106,14 @@ class Response:
         self.attempts = attempts
         self.body = body
         self.stream: io.RawIOBase = BytesReader(body)
+        self.credentials = Credentials()
+        self.authenticated = self.redirected = False
+        self.option_prefix = option_prefix
+        self._secrets = secrets or Secrets()
+
+    def masked(self, text: object, limit: int = 500) -> str:
+        """Return text of this answer as one line of at most ``limit`` characters without secrets."""
+        return printable(self._secrets.mask(str(text)), limit)
 
     @property
     def content_type(self) -> str:
@@ -133,8 +142,8 @@ class _ResponseStream(io.RawIOBase):
     def readinto(self, buffer: t.Any) -> int:
         try:
             chunk = self._raw.raw.read(len(buffer), decode_content=False)
-        except _FAULTS as error:
-            raise _fault(error, self._method, self._url) from error
+        except FAULTS as error:
+            raise fault(error, self._method, self._url) from error
         buffer[: len(chunk)] = chunk
         return len(chunk)
 
@@ -154,7 +163,9 @@ class Body:
 
 @dataclass
 class Request:
-    """One request. ``repeatable`` says whether sending it twice does no more than sending it once.
+    """One request, with the credentials for ``repository`` (the empty name: for the registry itself) and ``scopes``.
+
+    ``repeatable`` says whether sending it twice does no more than sending it once.
 
     A ``courtesy`` is tried once, for a short time, and by a thread that was stopped as well. ``guard`` is called right
     before each time that the request is sent, repetitions included: what it raises ends the request.
@@ -162,6 +173,7 @@ class Request:
 
     method: str
     url: str
+    repository: str = ""
     scopes: t.Sequence[str] = ()
     headers: t.Mapping[str, str] = field(default_factory=dict)
     body: bytes | Body | None = None
@@ -173,27 +185,56 @@ class Request:
     guard: t.Callable[[], None] | None = None
 
 
-class _Adapter(_ADAPTER):
-    """Connects within ``reach``, and sends uploads in large blocks: urllib3's own are of 16 KiB."""
+class _Exchange(t.NamedTuple):
+    """One request as it is sent once: to ``url``, which may be that of a redirect, for the ``attempt``-th time."""
 
-    def __init__(self, reach: AddressGuard, **more: t.Any) -> None:
-        self._reach = reach
-        super().__init__(**more)
+    request: Request
+    method: str
+    url: str
+    authorization: str | None
+    attempt: int = 1
+
+
+_Exchanges = t.Generator[_Exchange, Response, Response]
+
+
+class _Adapter(_ADAPTER):
+    """Uses ``connections``, and sends uploads in large blocks: urllib3's own are of 16 KiB."""
+
+    def __init__(self, connections: Connections, tls: TlsContexts, **options: t.Any) -> None:
+        self._connections = connections
+        self._tls = tls
+        super().__init__(**options)
 
     def init_poolmanager(self, *args: t.Any, **kwargs: t.Any) -> None:
         if "key_blocksize" in urllib3.poolmanager.PoolKey._fields:
             kwargs["blocksize"] = BLOCK
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = guarded(
-            self.poolmanager.pool_classes_by_scheme, self._reach
+        self.poolmanager.pool_classes_by_scheme = self._connections.pools(
+            self.poolmanager.pool_classes_by_scheme
         )
+
+    def proxy_manager_for(self, proxy: str, **options: t.Any) -> t.Any:
+        if proxy not in self.proxy_manager:
+            if proxy.lower().startswith("https:"):
+                options["proxy_ssl_context"] = self._tls.context(own=False)
+            manager = super().proxy_manager_for(proxy, **options)
+            manager.pool_classes_by_scheme = self._connections.pools(
+                manager.pool_classes_by_scheme, proxied=True
+            )
+        return self.proxy_manager[proxy]
+
+    def cert_verify(self, conn: t.Any, url: str, verify: t.Any, cert: t.Any) -> None:
+        """Leave what is trusted to the connections' own settings."""
+        conn.cert_reqs = "CERT_REQUIRED" if verify else "CERT_NONE"
 
 
 class Transport:
     """Sends requests to one registry, and where it redirects to, over one pool of connections. Safe for threads.
 
-    Neither redirects, cookies, netrc nor environment of ``requests`` are used: its rules for where credentials go are
-    not ours.
+    What is sent is decided by generators, for redirects, authentication and repetitions: they yield each exchange, and
+    send() carries it out. Neither redirects, cookies, netrc nor environment of ``requests`` are used: its rules for where
+    credentials go are not ours.
     """
 
     def __init__(
@@ -201,37 +242,50 @@ class Transport:
         endpoint: Endpoint,
         options: TransportOptions,
         credentials: t.Callable[[str], Credentials],
+        secrets: Secrets,
         log: t.Callable[[str], None] | None = None,
-        hide: t.Callable[[str], None] | None = None,
-        secrets: t.Callable[[], t.Iterable[str]] = tuple,
+        warn: t.Callable[[str], None] | None = None,
     ) -> None:
-        """``hide`` is told every token; ``secrets`` gives all that was hidden so far."""
+        """``credentials`` finds those for a repository (the empty name: for the registry itself).
+
+        ``log`` is given a line for each exchange, ``warn`` each distinct warning of the registry. Raises InvalidInput.
+        """
         self.origin = Origin(endpoint.scheme, endpoint.host.strip("[]"), endpoint.port)
-        self._base = endpoint.base
+        self.guard = AddressGuard(self.origin, options.trusted_realms, options.prefix)
+        self._endpoint = endpoint
         self._options = options
-        self._log = log
+        self._credentials = credentials
         self._secrets = secrets
-        _check_proxy(options.proxy)
-        self._verify = _verify(options)
-        self._cert = _client_cert(options)
+        self._log = log
+        self._warn = warn
+        self._warned: set[str] = set()
+        if options.proxy:
+            check_proxy(options.proxy, f"{options.prefix}proxy")
+        tls = TlsContexts(
+            options.validate_certs,
+            options.ca_path,
+            options.client_cert,
+            options.client_key,
+            requests.utils.DEFAULT_CA_BUNDLE_PATH,
+            options.prefix,
+        )
+        if not options.validate_certs:
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         self._session = requests.Session()
         self._session.trust_env = False
         # Even where it does not follow a redirect, requests looks where it leads, and reads all of its body for that.
         self._session.get_redirect_target = lambda resp: None  # type: ignore[method-assign]
         self._session.headers.clear()
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-        self.reach = AddressGuard(self.origin, options.trusted_realms)
-        adapter = _Adapter(self.reach, pool_maxsize=max(options.concurrency, 1), max_retries=0)
+        adapter = _Adapter(
+            Connections(self.origin, self.guard, tls, options.read_timeout),
+            tls,
+            pool_maxsize=max(options.concurrency, 1),
+            max_retries=0,
+        )
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
-        self._authorizer = Authorizer(
-            self.origin,
-            credentials,
-            self._fetch_token,
-            options.trusted_realms,
-            hide=hide,
-            depth=lambda: self.reach.depth,
-        )
+        self._auth: dict[Origin, Auth] = {}
         self._lock = threading.Lock()
         self._resume_at: dict[str, float] = {}
         self._proxies: dict[Origin, dict[str, str]] = {}
@@ -242,77 +296,188 @@ class Transport:
     @property
     def authentication(self) -> str | None:
         """The scheme by which the registry asked for credentials: ``basic``, ``bearer``, or None if it did not."""
-        return self._authorizer.scheme
+        return self._auth_for(self.origin).scheme
+
+    @property
+    def read_timeout(self) -> float:
+        """How many seconds an answer may be silent."""
+        return self._options.read_timeout
 
     def send(self, request: Request) -> Response:
         """Send ``request`` and return the final answer, whatever its status.
 
-        A 401 of the registry itself is answered with credentials. Raises Unauthorized, Unreachable, TlsFailure,
-        UnsafeTarget, RateLimited and ProtocolError (a body over the limit).
+        Raises:
+            Unauthorized: the registry or its token service does not accept the credentials, or needs some.
+            Unreachable, TlsFailure: there was no answer, also after the retries.
+            UnsafeTarget: a redirect or a token service leads where nothing must be sent.
+            RateLimited: the registry asks for a pause that is too long.
+            ProtocolError: the answer is too large or malformed.
         """
-        at_home = check_hop(self.origin, request.url, "address", self.reach.depth) == self.origin
-        authorization = self._authorizer.header(request.scopes) if at_home else None
-        answered: set[tuple[str, frozenset[str]]] = set()
-        for answers in range(_MAX_ANSWERS + 1):
-            response = self._follow(request, authorization)
-            if response.status != 401 or answers == _MAX_ANSWERS or origin_of(response.url) != self.origin:
-                break
-            challenges = parse_challenges(response.header_values("WWW-Authenticate"))
-            if not challenges:
-                # Some registries say how to authenticate at the base of their API only.
-                base = self._follow(Request("GET", self._base), None)
-                challenges = parse_challenges(base.header_values("WWW-Authenticate"))
-            wanted = wanted_access(challenges)
-            # A fresh token that is refused is a matter of rights; only a challenge for more scope is worth a try.
-            if answers and wanted == answered and str(authorization).startswith("Bearer "):
-                break
-            answered = wanted
-            authorization = self._authorizer.answer(challenges, request.scopes, authorization)
-        return response
+        exchanges = self._follow(request)
+        with contextlib.closing(exchanges):
+            step = functools.partial(next, exchanges)
+            while True:
+                try:
+                    exchange = step()
+                except StopIteration as end:
+                    self._report_warnings(end.value)
+                    return t.cast(Response, end.value)
+                try:
+                    step = functools.partial(exchanges.send, self._exchange(exchange))
+                except BaseException as error:
+                    step = functools.partial(exchanges.throw, error)
 
-    def _follow(self, request: Request, authorization: str | None) -> Response:
+    # What is sent
+
+    def _follow(self, request: Request) -> _Exchanges:
         """Send, and follow redirects of reads. Another origin sees no credentials."""
-        url, method = request.url, request.method
+        url = request.url
+        credentials = self._credentials(request.repository)
+        given = self.guard.check(self.origin, url, "address")
         for _hop in range(_MAX_HOPS + 1):
-            own = authorization if origin_of(url) == self.origin else None
-            response = self._retry(request, method, url, own)
+            origin = origin_of(url)
+            if origin == self.origin:
+                flow = self._auth_for(origin).flow(request.scopes, credentials, time.monotonic())
+                response = yield from self._run(flow, request, url)
+            elif origin == given:
+                response = yield from self._repeat(request, request.method, url, None)
+            else:
+                # Another registry may give its tokens to anybody.
+                flow = self._auth_for(origin).anonymous_flow(time.monotonic())
+                response = yield from self._run(flow, request, url)
+            response.credentials = credentials
+            response.redirected = origin != self.origin
+            response.authenticated &= origin == self.origin and not credentials.anonymous
             location = response.headers.get("Location")
-            if not request.follow or response.status not in _REDIRECTS or not location:
+            if not request.follow or response.status not in REDIRECTS or not location:
                 return response
-            if method not in ("GET", "HEAD"):
+            if request.method not in ("GET", "HEAD"):
                 return response
-            url = resolve(url, location, "redirect", self.reach.depth)
+            url = self._redirect(url, location, credentials)
         raise ProtocolError(
             f"{safe_url(request.url)} redirects more than {_MAX_HOPS} times.", url=safe_url(request.url)
         )
 
-    def _retry(self, request: Request, method: str, url: str, authorization: str | None) -> Response:
+    def _redirect(self, url: str, location: str, credentials: Credentials) -> str:
+        """Return where a redirect of ``url`` leads. Raises UnsafeTarget where the credentials are meant to go along."""
+        target = self.guard.resolve(url, location, "redirect")
+        here, there = origin_of(url), origin_of(target)
+        secure = (here.scheme, there.scheme) == ("http", "https") and here.host == there.host
+        if here == self.origin and secure and not credentials.anonymous:
+            raise UnsafeTarget(
+                f"{here} redirects to {there.url}, and the credentials from {credentials.source} are sent only to the address"
+                f" that they are for: write {there.url} in the option {self._options.prefix}registry."
+            )
+        return target
+
+    def _run(self, flow: Flow[None], request: Request, url: str) -> _Exchanges:
+        """Carry out what authentication asks for, and return the last answer to the request itself."""
+        response: Response | None = None
+        with contextlib.closing(flow):
+            step = functools.partial(next, flow)
+            while True:
+                try:
+                    asked = step()
+                except StopIteration:
+                    assert response
+                    return response
+                except RegistryError as error:
+                    if response:
+                        error.add_request(response.status, request.method, safe_url(url))
+                    raise
+                try:
+                    if isinstance(asked, TokenRequest):
+                        answer = yield from self._ask_service(asked)
+                    elif isinstance(asked, AskBase):
+                        answer = yield from self._ask_base(self._credentials(request.repository))
+                    else:
+                        answer = response = yield from self._repeat(
+                            request, request.method, url, asked.authorization
+                        )
+                        response.authenticated = asked.authorization is not None
+                except BaseException as error:
+                    step = functools.partial(flow.throw, error)
+                else:
+                    step = functools.partial(flow.send, self._answer(answer))
+
+    def _answer(self, response: Response) -> Answer:
+        return Answer(
+            response.status,
+            response.body,
+            response.header_values("WWW-Authenticate"),
+            response.headers.get("Location"),
+            time.monotonic(),
+            origin_of(response.url) != self.origin or response.status in REDIRECTS,
+        )
+
+    def _ask_service(self, asked: TokenRequest) -> _Exchanges:
+        headers = {"Accept": "application/json", **asked.headers}
+        request = Request(asked.method, asked.url, headers=headers, body=asked.body, limit=SMALL_LIMIT)
+        return (yield from self._repeat(request, asked.method, asked.url, None))
+
+    def _ask_base(self, credentials: Credentials) -> _Exchanges:
+        """GET the base of the API without credentials, following redirects within the registry's own origin."""
+        request = Request("GET", self._endpoint.base, limit=SMALL_LIMIT)
+        url = request.url
+        for _hop in range(_MAX_HOPS):
+            response = yield from self._repeat(request, "GET", url, None)
+            location = response.headers.get("Location")
+            if response.status not in REDIRECTS or not location:
+                break
+            url = self._redirect(url, location, credentials)
+            if origin_of(url) != self.origin:
+                break
+        return response
+
+    def _repeat(self, request: Request, method: str, url: str, authorization: str | None) -> _Exchanges:
+        """Send one request as often as its retries allow."""
         tries = 1 if request.courtesy else self._options.retries + 1
         # Whatever was too much for the registry was not done, so that much can always be sent again.
         retried = _RETRIED if request.repeatable else frozenset((429,))
-        host = origin_of(url).host
+        origin = origin_of(url)
         for attempt in range(1, tries + 1):
             if not request.courtesy:
-                self._wait(host)
+                self._wait(origin.host)
             try:
-                response = self._exchange(request, method, url, authorization, attempt)
+                response = yield _Exchange(request, method, url, authorization, attempt)
             except Unreachable:
                 if attempt == tries or not request.repeatable:
                     raise
-                self._pause(host, attempt, None)
+                self._pause(origin.host, attempt, None)
                 continue
             if response.status not in retried or attempt == tries:
                 return response
             asked = retry_after(response.headers.get("Retry-After"))
             if asked is not None and asked > _MAX_RETRY_AFTER:
                 raise RateLimited(
-                    f"{host} asks to come back in {asked:.0f} seconds (HTTP {response.status}): run this later.",
+                    f"{origin} asks to come back in {asked:.0f} seconds (HTTP {response.status}): run this later.",
                     status=response.status,
                     method=method,
                     url=safe_url(url),
                 )
-            self._pause(host, attempt, asked)
+            self._pause(origin.host, attempt, asked)
         raise AssertionError("a request is tried at least once")
+
+    def _auth_for(self, origin: Origin) -> Auth:
+        with self._lock:
+            if origin not in self._auth:
+                self._auth[origin] = Auth(
+                    origin, self.guard, self._secrets, self._options.trusted_realms, self._options.prefix
+                )
+            return self._auth[origin]
+
+    def _report_warnings(self, response: Response) -> None:
+        """Pass on each distinct ``Warning: 299`` (distribution-spec, "Warnings")."""
+        for value in response.header_values("Warning") if self._warn else ():
+            warning = re.match(r'299 - "((?:[^"\\]|\\.)*)"\Z', value[:_WARNING_LIMIT])
+            text = re.sub(r"\\(.)", r"\1", warning.group(1)) if warning else ""
+            with self._lock:
+                new = text not in self._warned
+                self._warned.add(text)
+            if text and new and self._warn:
+                self._warn(f"{self._endpoint.name} warns: {response.masked(text)}")
+
+    # Sending
 
     def _wait(self, host: str) -> None:
         with self._lock:
@@ -328,9 +493,9 @@ class Transport:
         with self._lock:
             self._resume_at[host] = max(self._resume_at.get(host, 0.0), resume_at)
 
-    def _exchange(
-        self, request: Request, method: str, url: str, authorization: str | None, attempt: int = 1
-    ) -> Response:
+    def _exchange(self, exchange: _Exchange) -> Response:
+        """Send one request once, and return its answer. Raises Unreachable, TlsFailure, UnsafeTarget and ProtocolError."""
+        request, method, url, authorization, attempt = exchange
         if request.guard:
             request.guard()
         headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **request.headers}
@@ -357,12 +522,13 @@ class Transport:
                 stream=True,
                 allow_redirects=False,
                 timeout=self._timeouts(request),
-                verify=self._verify,
-                cert=self._cert if origin_of(url) == self.origin else None,
+                verify=self._options.validate_certs,
                 proxies=self._proxies_for(url),
             )
             status = answer.status_code
-            response = Response(answer, method, url, attempt)
+            response = Response(
+                answer, method, url, attempt, secrets=self._secrets, option_prefix=self._options.prefix
+            )
             if status == 416:
                 # Never read: distribution 2.8 announces a body that it does not send.
                 answer.close()
@@ -370,14 +536,11 @@ class Transport:
                 response.stream = _ResponseStream(answer, method, url)
             else:
                 response.body = _read(answer, url, request.limit if status < 400 else SMALL_LIMIT)
-                if status >= 400:
-                    quoted = headers.get("Authorization", "").rpartition(" ")[2]
-                    response.body = _unquoted(response.body, {quoted, *self._secrets()} - {""})
             return response
         except RegistryError:
             raise
-        except _FAULTS as error:
-            raise _fault(error, method, url, self._options) from error
+        except FAULTS as error:
+            raise fault(error, method, url, self._options.connect_timeout, self._options.prefix) from error
         finally:
             if source is not None:
                 source.close()
@@ -388,28 +551,12 @@ class Transport:
         most = _COURTESY_TIMEOUT if request.courtesy else math.inf
         return min(self._options.connect_timeout, most), min(self._options.read_timeout, most)
 
-    def _fetch_token(self, method: str, url: str, headers: t.Mapping[str, str], body: bytes | None) -> Answer:
-        """Send a token request. A redirect is not followed: it could carry the credentials anywhere."""
-        response = self._retry(
-            Request(
-                method, url, headers={"Accept": "application/json", **headers}, body=body, limit=SMALL_LIMIT
-            ),
-            method,
-            url,
-            None,
-        )
-        return Answer(response.status, response.body)
-
     def _proxies_for(self, url: str) -> dict[str, str]:
         origin = origin_of(url)
         if origin not in self._proxies:
-            if self._options.proxy:
-                found = {"http": self._options.proxy, "https": self._options.proxy}
-            elif is_loopback(origin.host):
-                found = {}
-            else:
-                found = requests.utils.get_environ_proxies(url, no_proxy=None)
-            self._proxies[origin] = found
+            proxy = self._options.proxy or environment_proxy(origin)
+            self._secrets.add(*proxy_secrets(proxy or ""))
+            self._proxies[origin] = {"http": proxy, "https": proxy} if proxy else {}
         return self._proxies[origin]
 
 
@@ -464,121 +611,3 @@ def _read(answer: t.Any, url: str, limit: int) -> bytes:
         # urllib3 before 2.0 takes this for the end.
         raise http.client.IncompleteRead(b"", promised - received)
     return b"".join(chunks)
-
-
-def _unquoted(body: bytes, secrets: t.Iterable[str]) -> bytes:
-    """Take out of an error what it quotes of ``secrets``: messages are cut, and nobody knows half a secret again."""
-    text = body.decode("utf-8", "surrogateescape")
-    return without_secrets(text, secrets).encode("utf-8", "surrogateescape")
-
-
-def _check_proxy(proxy: str | None) -> None:
-    try:
-        parts = urlsplit(proxy or "http://none")
-        right = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        right = False
-    if not right:
-        raise InvalidInput("proxy must be a URL such as http://proxy.example.com:3128.")
-
-
-def _verify(options: TransportOptions) -> bool | str:
-    if not options.validate_certs:
-        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        return False
-    if options.ca_path:
-        if not os.path.exists(options.ca_path):
-            raise InvalidInput(f"ca_path {options.ca_path!r} does not exist on the host that runs this task.")
-        return options.ca_path
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
-        if os.path.exists(os.environ.get(name, "")):
-            return os.environ[name]
-    return True
-
-
-def _client_cert(options: TransportOptions) -> str | tuple[str, str] | None:
-    if options.client_key and not options.client_cert:
-        raise InvalidInput("client_key needs client_cert.")
-    for name in ("client_cert", "client_key"):
-        path = getattr(options, name)
-        if path and not os.path.exists(path):
-            raise InvalidInput(f"{name} {path!r} does not exist on the host that runs this task.")
-    if options.client_cert and options.client_key:
-        return (options.client_cert, options.client_key)
-    return options.client_cert
-
-
-def _fault(
-    error: BaseException, method: str, url: str, options: TransportOptions | None = None
-) -> RegistryError:
-    """Say what went wrong below HTTP, in one sentence, with what to do."""
-    origin = origin_of(url)
-    where: dict[str, t.Any] = {"method": method, "url": safe_url(url)}
-    place = f"{origin.host}:{origin.port}"
-    cause = _cause(error)
-    text = str(cause)
-    proxy = " through the proxy" if isinstance(error, requests.exceptions.ProxyError) else ""
-    if isinstance(error, requests.exceptions.InvalidURL):
-        return ProtocolError(f"{safe_url(url)} cannot be requested: it is not a valid address.", **where)
-    if isinstance(error, (requests.exceptions.InvalidHeader, urllib3.exceptions.InvalidHeader)):
-        return ProtocolError(f"{place} sent headers that contradict each other.", **where)
-    over_tls = isinstance(error, requests.exceptions.SSLError) or isinstance(cause, ssl.SSLError)
-    if over_tls and not isinstance(cause, ssl.SSLEOFError):
-        return TlsFailure(f"TLS with {place} failed{proxy}: {_tls_reason(text)}", **where)
-    if isinstance(error, requests.exceptions.ConnectTimeout) and options:
-        return Unreachable(
-            f"{place} did not accept a connection{proxy} within {options.connect_timeout:g} seconds.", **where
-        )
-    if (
-        isinstance(error, (requests.exceptions.Timeout, urllib3.exceptions.ReadTimeoutError))
-        or "timed out" in text
-    ):
-        return Unreachable(f"{place} did not answer{proxy} in time (read_timeout).", **where)
-    for sign, sentence in _REASONS:
-        if sign in text:
-            return Unreachable(f"{place}{proxy}: {sentence}", **where)
-    return Unreachable(f"The connection with {place}{proxy} broke: {type(cause).__name__}.", **where)
-
-
-def _cause(error: BaseException) -> BaseException:
-    """Return the exception at the bottom: the texts of those above it hold URLs with their queries."""
-    inner = [getattr(error, "reason", None), *error.args]
-    found = next((one for one in inner if isinstance(one, BaseException)), None)
-    return _cause(found) if found else error
-
-
-_REASONS = (
-    (
-        "Temporary failure in name resolution",
-        "the name cannot be resolved at present: check the DNS of the host.",
-    ),
-    (
-        "Failed to resolve",
-        "the name cannot be resolved: check its spelling and the DNS of the host that runs this task.",
-    ),
-    ("Name or service not known", "the name cannot be resolved: check its spelling and the DNS of the host."),
-    (
-        "Connection refused",
-        "the connection was refused: check that the registry runs and that the port is right.",
-    ),
-    ("No route to host", "there is no route to the host."),
-    ("Network is unreachable", "the network is unreachable."),
-    ("Tunnel connection failed: 407", "the proxy wants credentials: write them in the proxy's URL."),
-)
-
-
-def _tls_reason(text: str) -> str:
-    lowered = text.lower()
-    if "wrong version number" in lowered or "record layer failure" in lowered or "http_request" in lowered:
-        return "it speaks plain HTTP: set plain_http to true, or write http:// in the option registry."
-    if "self-signed" in lowered or "self signed" in lowered or "unable to get" in lowered:
-        return "its certificate is not signed by a trusted authority: set ca_path to the authority's certificate."
-    if "hostname mismatch" in lowered or "doesn't match" in lowered or "not valid for" in lowered:
-        return "its certificate is for another host name."
-    if "certificate has expired" in lowered:
-        return "its certificate has expired."
-    if "certificate required" in lowered or "handshake failure" in lowered or "bad certificate" in lowered:
-        return "it wants a client certificate: set client_cert and client_key."
-    if "no certificate or crl found" in lowered or "pem lib" in lowered or "[x509" in lowered:
-        return "ca_path, client_cert or client_key is not a usable PEM file."
-    return printable(text, 200)

@@ -15,7 +15,8 @@ from .._errors import RegistryError, Unreachable
 from .._http.transport import BLOCK, Body, Response
 from .._oci.content import Descriptor
 from .._oci.verified_reader import VerifiedReader
-from .client import RegistryClient, failure
+from .client import RegistryClient
+from .failures import failure
 
 CHUNK = 16 << 20
 _MAX_CHUNK = 512 << 20

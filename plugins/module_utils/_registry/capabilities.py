@@ -97,7 +97,8 @@ class Probe:
     def _get(self, path: str, needed: str) -> Response | None:
         """GET ``path``. None: the credentials have no right to it."""
         try:
-            response = self._client.get(path, [needed])
+            repository = "" if needed == CATALOG_SCOPE else t.cast(str, self._repository)
+            response = self._client.get(path, repository, [needed])
         except (Unauthorized, Denied):
             return None
         self.answers.append(response)

@@ -6,28 +6,22 @@
 
 from __future__ import annotations
 
-import json
 import re
-import threading
 import typing as t
 from urllib.parse import quote, urlencode, urlsplit
 
 from .._errors import (
-    Denied,
     DigestMismatch,
     NotFound,
     ProtocolError,
-    RateLimited,
     RegistryError,
-    ServerFault,
-    TlsFailure,
     Unauthorized,
     Unsupported,
     printable,
 )
 from .._http.auth import CATALOG_SCOPE, scope
-from .._http.origin import origin_of, resolve, safe_url
-from .._http.transport import Body, Request, Response, Transport, number
+from .._http.origin import origin_of, with_https
+from .._http.transport import SMALL_LIMIT, Body, Request, Response, Transport, number
 from .._oci.content import (
     ACCEPT_MANIFESTS,
     MANIFEST_READ_LIMIT,
@@ -39,16 +33,10 @@ from .._oci.content import (
     digest_of,
     same_algorithm,
 )
-from .._oci.documents import LISTING, MANIFEST, parse_json_object
+from .._oci.documents import MANIFEST, parse_json_object
 from .._oci.reference import Endpoint, is_digest, is_repository, is_tag
-
-PAGE_SIZE = 1000
-_MAX_PAGES = 10000
-_WARNING_LIMIT = 4096
-# The last two are Harbor's word, and Quay's for a tag that was deleted.
-_ABSENT_CODES = frozenset(
-    ("MANIFEST_UNKNOWN", "NAME_UNKNOWN", "BLOB_UNKNOWN", "BLOB_UPLOAD_UNKNOWN", "NOT_FOUND", "TAG_EXPIRED")
-)
+from .failures import check_not_web_page, failure, is_absence, stands_for_web_page
+from .listings import Listing, Page
 
 
 class Fetched(t.NamedTuple):
@@ -65,13 +53,6 @@ class Pushed(t.NamedTuple):
     maintains_referrers: bool
 
 
-class Page(t.NamedTuple):
-    """Names of a listing; ``last`` is the name after which the next page begins, None where there is none."""
-
-    names: list[str]
-    last: str | None
-
-
 class Deletion(t.NamedTuple):
     """How a DELETE ended: ``deleted``, ``absent``, or ``unsupported`` with what the registry said."""
 
@@ -82,14 +63,9 @@ class Deletion(t.NamedTuple):
 class RegistryClient:
     """Speaks to one registry. Safe for threads; raises RegistryError and its subclasses only."""
 
-    def __init__(
-        self, endpoint: Endpoint, transport: Transport, warn: t.Callable[[str], None] | None = None
-    ) -> None:
+    def __init__(self, endpoint: Endpoint, transport: Transport) -> None:
         self.endpoint = endpoint
         self._transport = transport
-        self._warn = warn
-        self._lock = threading.Lock()
-        self._warned: set[str] = set()
         self._head_works: bool | None = None
         # The least size of all chunks of an upload but the last, as far as the registry has told.
         self.chunk_minimum = 0
@@ -102,8 +78,9 @@ class RegistryClient:
 
         With ``repository`` it is asked with the credentials for that.
         """
-        scopes = [scope(repository, "pull")] if repository else []
-        return self._send(Request("GET", self.endpoint.base, scopes, limit=1 << 20))
+        if repository:
+            return self._transport.send(_request("GET", self.endpoint.base, repository, limit=SMALL_LIMIT))
+        return self._transport.send(Request("GET", self.endpoint.base, limit=SMALL_LIMIT))
 
     @property
     def authentication(self) -> str | None:
@@ -115,9 +92,12 @@ class RegistryClient:
         """Whether the registry answered a HEAD of a manifest as it should, so that its 404 to another one is believed."""
         return self._head_works is True
 
-    def get(self, path: str, scopes: t.Sequence[str]) -> Response:
-        """GET ``path`` below ``/v2/`` and return the answer, whatever its status: to find out what there is."""
-        return self._send(Request("GET", self.endpoint.base + path, scopes=scopes))
+    def get(self, path: str, repository: str, scopes: t.Sequence[str]) -> Response:
+        """GET ``path`` below ``/v2/`` and return the answer, whatever its status: to find out what there is.
+
+        The credentials are those for ``repository``; the empty name is the registry itself.
+        """
+        return self._transport.send(Request("GET", self.endpoint.base + path, repository, scopes))
 
     # Manifests
 
@@ -130,7 +110,7 @@ class RegistryClient:
         """
         response = None
         if self._head_works is not False:
-            response = self.head_manifest(repository, reference)
+            response = self._transport.send(self._manifest_request("HEAD", repository, reference))
             descriptor = _described(response, reference)
             if descriptor:
                 self._head_works = True
@@ -145,18 +125,19 @@ class RegistryClient:
 
     def head_manifest(self, repository: str, reference: str) -> Response:
         """HEAD a tag or digest (end-3) and return the answer, whatever its status: for its headers."""
-        return self._manifest_request("HEAD", repository, reference)
+        return self._transport.send(self._manifest_request("HEAD", repository, reference))
 
     def find_manifest(self, repository: str, reference: str) -> Fetched | None:
         """GET the manifest of a tag or digest (end-3), or None where it does not exist.
 
         The digest is computed from the bytes; asked for by digest, they have to have that one.
         """
-        response = self._manifest_request("GET", repository, reference)
+        response = self._transport.send(self._manifest_request("GET", repository, reference))
         if response.status == 404 and is_absence(response):
             return None
         if response.status != 200:
             raise failure(response, f"The manifest {repository}{_suffix(reference)} cannot be read")
+        check_not_web_page(response, f"The manifest {repository}{_suffix(reference)} cannot be read")
         expected = reference if is_digest(reference) else None
         manifest = Manifest.parse(response.body, response.headers.get("Content-Type"), expected)
         announced = response.headers.get("Docker-Content-Digest", "")
@@ -199,11 +180,12 @@ class RegistryClient:
             raise ProtocolError(
                 f"{manifest.digest} is larger than the {MANIFEST_WRITE_LIMIT} bytes registries accept."
             )
-        response = self._send(
-            Request(
+        response = self._transport.send(
+            _request(
                 "PUT",
                 self._url(repository, "manifests", reference),
-                scopes=[scope(repository, "pull", "push")],
+                repository,
+                ("pull", "push"),
                 headers={"Content-Type": manifest.media_type},
                 body=manifest.raw,
                 guard=guard,
@@ -229,11 +211,12 @@ class RegistryClient:
 
         ``guard`` is called right before each time that the request is sent; what it raises ends that.
         """
-        response = self._send(
-            Request(
+        response = self._transport.send(
+            _request(
                 "DELETE",
                 self._url(repository, "manifests", reference),
-                scopes=[scope(repository, "pull", "delete")],
+                repository,
+                ("pull", "delete"),
                 guard=guard,
             )
         )
@@ -254,12 +237,14 @@ class RegistryClient:
 
         One HEAD (end-2); a GET, whose body is not read, where storage refuses a HEAD or the answer does not tell.
         """
-        response = self._blob_request("HEAD", repository, digest)
+        response = self._transport.send(self._blob_request("HEAD", repository, digest))
         if response.status == 404 and response.content_type == "application/json":
             return None
         length = number(response.headers.get("Content-Length"))
         if response.status >= 429:
             raise failure(response, f"The blob {digest} in {repository} cannot be looked up")
+        if response.status == 200:
+            check_not_web_page(response, f"The blob {digest} in {repository} cannot be looked up")
         if response.status != 200 or length is None:
             try:
                 response = self.open_blob(repository, digest)
@@ -273,9 +258,11 @@ class RegistryClient:
 
     def has_blob(self, repository: str, digest: str) -> bool:
         """HEAD a blob (end-2). A redirect to storage is an answer as well, and is not followed."""
-        response = self._blob_request("HEAD", repository, digest, follow=False)
+        response = self._transport.send(self._blob_request("HEAD", repository, digest, follow=False))
         if response.status in (401, 403) or response.status >= 429:
             raise failure(response, f"The blob {digest} in {repository} cannot be looked up")
+        if response.status < 400:
+            check_not_web_page(response, f"The blob {digest} in {repository} cannot be looked up")
         return response.status < 400
 
     def open_blob(self, repository: str, digest: str, offset: int = 0) -> Response:
@@ -284,8 +271,10 @@ class RegistryClient:
         The caller closes the response, and verifies what it reads. Raises NotFound.
         """
         headers = {"Range": f"bytes={offset}-"} if offset else {}
-        response = self._blob_request("GET", repository, digest, headers=headers, stream=True)
-        if response.status == 200:
+        response = self._transport.send(
+            self._blob_request("GET", repository, digest, headers=headers, stream=True)
+        )
+        if response.status == 200 and not stands_for_web_page(response):
             return response
         begins = re.match(rf"bytes {offset}-", response.headers.get("Content-Range", ""))
         if response.status == 206 and offset and begins:
@@ -302,7 +291,7 @@ class RegistryClient:
         url = self._url(repository, "blobs", "uploads/") + "?" + urlencode({"mount": digest, "from": source})
         scopes = [scope(repository, "pull", "push"), scope(source, "pull")]
         try:
-            response = self._send(Request("POST", url, scopes=scopes))
+            response = self._transport.send(Request("POST", url, repository, scopes))
         except Unauthorized:
             # Some token services grant nothing at all to whom may not read the source.
             return self.start_upload(repository)
@@ -313,10 +302,8 @@ class RegistryClient:
 
     def start_upload(self, repository: str) -> str:
         """POST for an upload session (end-4a) and return its URL."""
-        response = self._send(
-            Request(
-                "POST", self._url(repository, "blobs", "uploads/"), scopes=[scope(repository, "pull", "push")]
-            )
+        response = self._transport.send(
+            _request("POST", self._url(repository, "blobs", "uploads/"), repository, ("pull", "push"))
         )
         if response.status != 202:
             raise failure(response, f"An upload to {repository} cannot be started")
@@ -325,11 +312,12 @@ class RegistryClient:
     def finish_upload(self, repository: str, session: str, digest: str, body: Body | bytes = b"") -> Response:
         """PUT to an upload session (end-6), with all of the blob or with what chunks have left. Returns the answer."""
         separator = "&" if urlsplit(session).query else "?"
-        return self._send(
-            Request(
+        return self._transport.send(
+            _request(
                 "PUT",
                 f"{session}{separator}digest={quote(digest, safe='')}",
-                scopes=[scope(repository, "pull", "push")],
+                repository,
+                ("pull", "push"),
                 headers={"Content-Type": "application/octet-stream"},
                 body=body,
                 repeatable=False,
@@ -338,11 +326,12 @@ class RegistryClient:
 
     def send_chunk(self, repository: str, session: str, start: int, chunk: Body) -> Response:
         """PATCH a chunk that begins at byte ``start`` to an upload session (end-5). Returns the answer."""
-        return self._send(
-            Request(
+        return self._transport.send(
+            _request(
                 "PATCH",
                 session,
-                scopes=[scope(repository, "pull", "push")],
+                repository,
+                ("pull", "push"),
                 headers={
                     "Content-Type": "application/octet-stream",
                     "Content-Range": f"{start}-{start + chunk.size - 1}",
@@ -354,19 +343,13 @@ class RegistryClient:
 
     def upload_status(self, repository: str, session: str) -> Response:
         """GET an upload session (end-13). Returns the answer, whose ``Range`` tells what has arrived."""
-        return self._send(Request("GET", session, scopes=[scope(repository, "pull", "push")], follow=False))
+        return self._transport.send(_request("GET", session, repository, ("pull", "push"), follow=False))
 
     def cancel_upload(self, repository: str, session: str) -> None:
         """DELETE an upload session (end-14), as a courtesy: whether it works changes nothing."""
         try:
-            self._send(
-                Request(
-                    "DELETE",
-                    session,
-                    scopes=[scope(repository, "pull", "push")],
-                    repeatable=False,
-                    courtesy=True,
-                )
+            self._transport.send(
+                _request("DELETE", session, repository, ("pull", "push"), repeatable=False, courtesy=True)
             )
         except RegistryError:
             pass
@@ -386,7 +369,8 @@ class RegistryClient:
         url = self._url(repository, "tags", "list")
         served: list[str] = []
         following = None
-        for page in self._pages(url, "tags", [scope(repository, "pull")], limit, last):
+        listing = Listing(self._transport, url, repository, [scope(repository, "pull")])
+        for page in listing.pages("tags", limit, last):
             if page is None:
                 return None
             served += page.names
@@ -405,8 +389,8 @@ class RegistryClient:
 
     def catalog(self, last: str | None = None) -> t.Iterator[list[str]]:
         """List the registry's repositories, a page at a time. Raises Unsupported where there is no catalog."""
-        url = f"{self.endpoint.base}_catalog"
-        for page in self._pages(url, "repositories", [CATALOG_SCOPE], None, last):
+        listing = Listing(self._transport, f"{self.endpoint.base}_catalog", "", [CATALOG_SCOPE])
+        for page in listing.pages("repositories", None, last):
             if page is None:
                 raise Unsupported(f"{self.endpoint.name} offers no catalog of its repositories.", status=404)
             yield [name for name in page.names if is_repository(name)]
@@ -420,7 +404,8 @@ class RegistryClient:
         url = self._url(repository, "referrers", digest)
         url += "?" + urlencode({"artifactType": artifact_type}) if artifact_type else ""
         found: dict[str, Descriptor] = {}
-        for response in self._each_page(url, [scope(repository, "pull")], OCI_INDEX):
+        listing = Listing(self._transport, url, repository, [scope(repository, "pull")], OCI_INDEX)
+        for response in listing.answers():
             if response.status != 200 or response.content_type != OCI_INDEX:
                 if not found and response.status in (200, 400, 404, 405):
                     if not is_absence(response):
@@ -438,67 +423,6 @@ class RegistryClient:
                 break
         return [one for one in found.values() if artifact_type in (None, one.artifact_type)]
 
-    def _pages(
-        self, url: str, key: str, scopes: t.Sequence[str], limit: int | None, last: str | None
-    ) -> t.Iterator[Page | None]:
-        """Yield the pages of a listing, or one None where it is absent. Ends with the first page without a new name."""
-        size = limit or PAGE_SIZE
-        query: dict[str, t.Any] | None = {"n": size, **({"last": last} if last else {})}
-        known: set[str] = set()
-        rounds = 0
-        while query is not None:
-            rounds += 1
-            if rounds > _MAX_PAGES:
-                raise ProtocolError(f"The list {urlsplit(url).path} has more than {_MAX_PAGES} pages.")
-            sent, query = query, None
-            for response in self._each_page(f"{url}?{urlencode(sent)}" if sent else url, scopes):
-                if response.status in (400, 405, 422) and "n" in sent and not known and not limit:
-                    # ECR and others have a largest page of their own, and their default serves.
-                    query = {name: value for name, value in sent.items() if name != "n"}
-                    break
-                if response.status == 404 and not known and is_absence(response):
-                    yield None
-                    return
-                if response.status != 200:
-                    raise failure(response, f"The list {urlsplit(url).path} cannot be read")
-                entries = parse_json_object(response.body, f"list of {key}", LISTING).get(key) or []
-                names = (
-                    [name for name in entries if isinstance(name, str)] if isinstance(entries, list) else []
-                )
-                if not names:
-                    # Some registries divide into pages first and leave out what we may not see then.
-                    continue
-                if known.issuperset(names):
-                    return
-                known.update(names)
-                following = _next_query(response) is not None
-                # A full page without a Link may be one of several all the same.
-                full = not following and len(names) == size
-                yield Page(names, names[-1] if following else max(names) if full else None)
-                if full:
-                    query = {"n": size, "last": names[-1]}
-
-    def _each_page(
-        self, url: str, scopes: t.Sequence[str], accept: str = "application/json"
-    ) -> t.Iterator[Response]:
-        """Yield the answer to ``url`` and to the pages that ``Link: rel=next`` names (RFC 8288).
-
-        Only the query of a Link is taken: its origin and path are wrong behind some proxies and in some registries,
-        and no other host has a say in where we go.
-        """
-        path = url.partition("?")[0]
-        seen: set[str] = set()
-        while url not in seen and len(seen) < _MAX_PAGES:
-            seen.add(url)
-            response = self._send(Request("GET", url, scopes=scopes, headers={"Accept": accept}))
-            yield response
-            query = _next_query(response)
-            if query is None:
-                return
-            url = f"{path}?{query}"
-        if len(seen) >= _MAX_PAGES:
-            raise ProtocolError(f"The list {urlsplit(url).path} has more than {_MAX_PAGES} pages.")
-
     # Requests
 
     def _url(self, repository: str, kind: str, reference: str) -> str:
@@ -509,54 +433,35 @@ class RegistryClient:
             raise ProtocolError(f"{printable(reference)!r} is neither a tag nor a digest.")
         return f"{self.endpoint.base}{repository}/{kind}/{reference}"
 
-    def _send(self, request: Request) -> Response:
-        response = self._transport.send(request)
-        for value in response.header_values("Warning") if self._warn else ():
-            self._report_warning(value)
-        return response
-
-    def _report_warning(self, value: str) -> None:
-        """Pass a ``Warning: 299`` on, once (distribution-spec, "Warnings")."""
-        found = re.match(r'299 - "((?:[^"\\]|\\.)*)"\Z', value[:_WARNING_LIMIT])
-        if not found:
-            return
-        text = printable(re.sub(r"\\(.)", r"\1", found.group(1)), _WARNING_LIMIT)
-        with self._lock:
-            new = text not in self._warned
-            self._warned.add(text)
-        if new and self._warn:
-            self._warn(f"{self.endpoint.name} warns: {text}")
-
-    def _manifest_request(self, method: str, repository: str, reference: str) -> Response:
-        return self._send(
-            Request(
-                method,
-                self._url(repository, "manifests", reference),
-                scopes=[scope(repository, "pull")],
-                headers={"Accept": ACCEPT_MANIFESTS},
-                limit=MANIFEST_READ_LIMIT,
-            )
+    def _manifest_request(self, method: str, repository: str, reference: str) -> Request:
+        return _request(
+            method,
+            self._url(repository, "manifests", reference),
+            repository,
+            headers={"Accept": ACCEPT_MANIFESTS},
+            limit=MANIFEST_READ_LIMIT,
         )
 
-    def _blob_request(self, method: str, repository: str, digest: str, **more: t.Any) -> Response:
-        return self._send(
-            Request(method, self._url(repository, "blobs", digest), [scope(repository, "pull")], **more)
-        )
+    def _blob_request(self, method: str, repository: str, digest: str, **options: t.Any) -> Request:
+        return _request(method, self._url(repository, "blobs", digest), repository, **options)
 
     def _session_url(self, response: Response) -> str:
         self.chunk_minimum = number(response.headers.get("OCI-Chunk-Min-Length")) or self.chunk_minimum
         location = response.headers.get("Location")
         if not location:
             raise ProtocolError("The registry started an upload without saying where it is to be sent.")
-        endpoint, asked = self.endpoint, origin_of(response.url)
-        plain = re.match(rf"http://{re.escape(endpoint.host)}(?::\d+)?/", location)
-        if plain and asked.scheme == "https":
-            # Registries behind a TLS proxy often do not know of it.
-            location = f"https://{endpoint.netloc}/{location[plain.end() :]}"
-        elif endpoint.prefix and location.startswith("/v2/") and asked == self._transport.origin:
+        asked = origin_of(response.url)
+        if self.endpoint.prefix and location.startswith("/v2/") and asked == self._transport.origin:
             # distribution 2.8 forgets its prefix in relative addresses.
-            location = endpoint.prefix + location
-        return resolve(response.url, location, "upload address", self._transport.reach.depth)
+            location = self.endpoint.prefix + location
+        return self._transport.guard.resolve(response.url, with_https(location, asked), "upload address")
+
+
+def _request(
+    method: str, url: str, repository: str, actions: t.Sequence[str] = ("pull",), **options: t.Any
+) -> Request:
+    """Return a request that needs ``actions`` on ``repository``."""
+    return Request(method, url, repository, [scope(repository, *actions)], **options)
 
 
 def _described(response: Response, reference: str) -> Descriptor | None:
@@ -574,86 +479,3 @@ def _described(response: Response, reference: str) -> Descriptor | None:
 
 def _suffix(reference: str) -> str:
     return f"@{reference}" if is_digest(reference) else f":{reference}"
-
-
-def _next_query(response: Response) -> str | None:
-    """Return the query of the ``Link`` with the relation next, or None."""
-    for value in response.header_values("Link"):
-        for target, parameters in re.findall(
-            r"<([^<>]*)>((?:\s*;\s*[^\s;,=]+(?:\s*=\s*(?:\"[^\"]*\"|[^\s;,\"]*))?)*)", value
-        ):
-            relation = re.search(r";\s*rel\s*=\s*\"?([^\";,]*)", parameters, re.IGNORECASE)
-            if relation and "next" in relation.group(1).lower().split():
-                query = target.partition("#")[0].partition("?")[2]
-                return quote(query, safe="=&%+/:;,@!$'()*?~-._") or None
-    return None
-
-
-def registry_errors(response: Response) -> list[dict[str, t.Any]]:
-    """Return the ``errors`` of a registry's answer; an empty list where there are none in a known form."""
-    try:
-        errors = json.loads(response.body).get("errors")
-    except (ValueError, AttributeError, RecursionError):
-        return []
-    errors = [errors] if isinstance(errors, dict) else errors
-    return [error for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
-
-
-def is_absence(response: Response) -> bool:
-    """Tell whether a 404 is the registry's word that something does not exist, and not some web server's."""
-    return any(str(error.get("code")) in _ABSENT_CODES for error in registry_errors(response))
-
-
-def failure(response: Response, what: str) -> RegistryError:
-    """Return the error for an answer that is no success: ``what`` failed, what was said, and what to do."""
-    first = next(iter(registry_errors(response)), {})
-    code = printable(first.get("code") or "", 80) or None
-    said = printable(first.get("message") or "") or None
-    status, host = response.status, origin_of(response.url).host
-    text = printable(response.body[:2000].decode("utf-8", "replace"), 200)
-    answer = f"HTTP {status}" + (f" {code}" if code else "") + (f": {said}" if said else "")
-    kind: type[RegistryError] = ServerFault if status >= 500 else ProtocolError
-    advice = ""
-    if "client sent an http request to an https server" in text.lower():
-        kind, advice = (
-            TlsFailure,
-            "it speaks TLS: write https:// in the option registry, or set plain_http to false",
-        )
-    elif status == 401:
-        kind, advice = Unauthorized, "it does not exist, or the credentials have no right to it"
-    elif status == 403:
-        kind, advice = Denied, "the credentials have no right to do this"
-    elif status == 404:
-        kind = NotFound if is_absence(response) else ProtocolError
-        advice = (
-            ""
-            if kind is NotFound
-            else "this address is not that of a registry's API: check the option registry"
-        )
-    elif status == 405 or code == "UNSUPPORTED":
-        kind, advice = Unsupported, "the registry does not allow it"
-    elif status == 415:
-        kind = Unsupported
-        advice = "the registry does not take this media type; on zot that of Docker images is switched on with http.compat"
-    elif status == 407:
-        advice = "the proxy wants credentials: write them in the proxy's URL"
-    elif status == 429:
-        kind, advice = RateLimited, "the registry limits requests: try again later, or lower concurrency"
-    if not code and not said and text and "<" not in text:
-        answer += f" {text!r}"
-    return kind(
-        f"{what}: {host} answered {answer.rstrip('.')}" + (f" ({advice})." if advice else "."),
-        status=status,
-        code=code,
-        registry_message=said or (text or None),
-        detail=_shown(first.get("detail")),
-        method=response.method,
-        url=safe_url(response.url),
-    )
-
-
-def _shown(detail: t.Any) -> t.Any:
-    """A registry's detail as plain, bounded data."""
-    if isinstance(detail, (str, int, float, bool)) or detail is None:
-        return printable(detail) if isinstance(detail, str) else detail
-    return printable(json.dumps(detail, sort_keys=True), 1000)

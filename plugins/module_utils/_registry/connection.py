@@ -6,15 +6,17 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import typing as t
 from dataclasses import replace
-from urllib.parse import unquote
 
-from .._errors import InvalidInput, printable, without_secrets
+from .._errors import InvalidInput, printable
 from .._http.credentials import Credentials, Sources, find_credentials
+from .._http.proxies import proxy_secrets
 from .._http.transport import Transport, TransportOptions
 from .._oci.reference import DOCKER_HUB, Endpoint, Reference, endpoint, parse, parse_repository
+from .._secrets import Secrets
 from .client import RegistryClient
 from .option_types import check_number
 from .repository import Repository
@@ -65,15 +67,17 @@ def destination_arguments() -> dict[str, dict[str, t.Any]]:
     return {"destination": {"type": "dict", "options": side}}
 
 
-class Events(t.Protocol):
-    """Whom to tell what happens on the way."""
+class Events:
+    """Is told what happens on the way, and holds the secrets that must not be shown. This one drops everything."""
 
-    def warn(self, text: str) -> None: ...
+    def __init__(self) -> None:
+        self.secrets = Secrets()
 
-    def log(self, line: str) -> None: ...
+    def warn(self, text: str) -> None:
+        """Show a warning."""
 
-    def hide(self, secret: str) -> None:
-        """Keep ``secret`` out of everything that is shown."""
+    def log(self, line: str) -> None:
+        """Keep a line about an exchange."""
 
 
 class RegistryClients:
@@ -83,12 +87,15 @@ class RegistryClients:
     the first that the task names. Others get what the auth files hold for them.
     """
 
-    def __init__(self, options: t.Mapping[str, t.Any], events: Events) -> None:
-        """``options`` has a value, or None, for each of OPTIONS. Raises InvalidInput."""
+    def __init__(self, options: t.Mapping[str, t.Any], events: Events, prefix: str = "") -> None:
+        """``options`` has a value, or None, for each of OPTIONS; in messages ``prefix`` stands before their names.
+
+        Raises InvalidInput.
+        """
         self._options = options
+        self._prefix = prefix
         self._events = events
-        self._secrets: set[str] = set()
-        self._given = _given(options, self._hide)
+        self._given = _given(options, events.secrets)
         self._home = self._endpoint_of_option()
         self._clients: dict[tuple[str, str, int, str], RegistryClient] = {}
         self._names: dict[tuple[str, str, int, str], str] = {}
@@ -107,7 +114,7 @@ class RegistryClients:
         """
         own = {name: value for name, value in options.items() if value is not None}
         shared = {name: None if name in _OWN_OF_A_SIDE else value for name, value in self._options.items()}
-        return RegistryClients({**shared, **own}, self._events)
+        return RegistryClients({**shared, **own}, self._events, "destination.")
 
     def reference(self, text: str) -> Reference:
         """Read an image reference; one without a host belongs to the option ``registry``, else to Docker Hub.
@@ -135,22 +142,34 @@ class RegistryClients:
 
     def credentials(self, registry: str, repository: str) -> Credentials:
         """Return the credentials for a repository; helpers and files are asked once."""
-        if not self._given.anonymous:
-            with self._lock:
-                first = next((client.endpoint for client in self._clients.values()), None)
-            owner = self._home or first
-            if owner is None or registry == owner.name:
-                return self._given
+        owner = self._owner()
+        if not self._given.anonymous and (owner is None or registry == owner.name):
+            return self._given
         key = (registry, repository)
         with self._lock:
             found = self._found.get(key)
         if found is None:
-            found = find_credentials(registry, repository, self._options["auth_file"], sources=self._sources)
-            for secret in found.secrets:
-                self._hide(secret)
+            where = self._endpoint(registry)
+            found = find_credentials(
+                registry,
+                repository,
+                self._options["auth_file"],
+                sources=self._sources,
+                default_port=443 if where.scheme == "https" else 80,
+            )
+            options = f"the options, which are for {owner.name}" if owner else "the options"
+            found = replace(found, looked_in=(options, *found.looked_in))
+            self._events.secrets.add(*found.secrets)
             with self._lock:
                 self._found[key] = found
         return found
+
+    def _owner(self) -> Endpoint | None:
+        """Return the registry that the credentials among the options are for, None where there are none."""
+        if self._given.anonymous:
+            return None
+        with self._lock:
+            return self._home or next((client.endpoint for client in self._clients.values()), None)
 
     def _named(self, reference: Reference) -> Reference:
         where = self._endpoint(reference.registry)
@@ -187,35 +206,31 @@ class RegistryClients:
         options = {
             name: self._options[name]
             for name in TransportOptions.__dataclass_fields__
-            if name not in ("trusted_realms",) and self._options[name] is not None
+            if name in OPTIONS and name != "trusted_realms" and self._options[name] is not None
         }
         transport = Transport(
             where,
-            TransportOptions(trusted_realms=tuple(self._options["trusted_realms"] or ()), **options),
-            lambda repository: self.credentials(where.name, repository),
+            TransportOptions(
+                trusted_realms=tuple(self._options["trusted_realms"] or ()), prefix=self._prefix, **options
+            ),
+            functools.partial(self.credentials, where.name),
+            self._events.secrets,
             self._events.log,
-            self._hide,
-            lambda: tuple(self._secrets),
+            self._events.warn,
         )
-        return RegistryClient(where, transport, self.warn)
-
-    def _hide(self, secret: str) -> None:
-        if secret:
-            self._secrets.add(secret)
-            self._events.hide(secret)
+        return RegistryClient(where, transport)
 
     def warn(self, text: str) -> None:
-        """Warn the user. A registry's words may quote a token in a place where they are cut."""
-        self._events.warn(printable(without_secrets(text, tuple(self._secrets))))
+        """Warn the user. Secrets are masked before the text is cut."""
+        self._events.warn(printable(self._events.secrets.mask(text)))
 
 
-def _given(options: t.Mapping[str, t.Any], hide: t.Callable[[str], None]) -> Credentials:
+def _given(options: t.Mapping[str, t.Any], secrets: Secrets) -> Credentials:
     """Read the credentials among the options, and check what goes together."""
     registry = options["registry"] or ""
     if "@" in registry:
         # The registry is refused later, with a sentence; here its password is kept out of all output.
-        for secret in registry.rpartition("@")[0].rpartition("://")[2].split(":"):
-            hide(secret)
+        secrets.add(*registry.rpartition("@")[0].rpartition("://")[2].split(":"))
     username, password = options["username"], options["password"]
     if bool(username) != bool(password):
         raise InvalidInput(
@@ -235,12 +250,5 @@ def _given(options: t.Mapping[str, t.Any], hide: t.Callable[[str], None]) -> Cre
         identity_token=options["identity_token"] or "",
         source=f"the option{'s username and password' if username else ' ' + ''.join(ways)}",
     )
-    for secret in given.secrets + _proxy_secrets(options["proxy"] or ""):
-        hide(secret)
+    secrets.add(*given.secrets, *proxy_secrets(options["proxy"] or ""))
     return given
-
-
-def _proxy_secrets(proxy: str) -> tuple[str, ...]:
-    """The password in a proxy's URL, as it is written and as it is meant."""
-    password = proxy.rpartition("@")[0].rpartition("://")[2].partition(":")[2]
-    return (password, unquote(password)) if password else ()

@@ -18,8 +18,9 @@ from .._oci.stores import CopyPlan, Source
 from .._oci.verified_reader import read_blob
 from .._parallel import map_concurrent
 from .blobs import BlobDownload, blob_body, upload
-from .client import Deletion, Fetched, Page, Pushed, RegistryClient
+from .client import Deletion, Fetched, Pushed, RegistryClient
 from .fallback_tag import add_to_fallback_tag, referrer_descriptor
+from .listings import Page
 
 Item = t.TypeVar("Item")
 Result = t.TypeVar("Result")

@@ -109,7 +109,7 @@ def test_a_public_registry_leads_to_no_name_inside(connect: t.Any, network: Netw
         network.servers = {PUBLIC: registry.host, address: storage.host}
         _connection, client = connect(f"http://{REGISTRY}", **ALICE)
         with pytest.raises(
-            UnsafeTarget, match=f"{REGISTRY} leads to {STORAGE}, which has the address "
+            UnsafeTarget, match=f"{REGISTRY}:80 leads to {STORAGE}:80, which has the address "
         ) as caught:
             read_blob(client)
         assert "s3cret" not in str(caught.value) and f"set trusted_realms: [{STORAGE}]" in str(caught.value)
@@ -123,7 +123,7 @@ def test_nor_to_a_token_service(connect: t.Any, network: Network, address: str) 
     with HostileRegistry(auth="bearer", challenge=challenge) as registry:
         network.servers = {PUBLIC: registry.host}
         _connection, client = connect(f"http://{REGISTRY}", **ALICE)
-        with pytest.raises(UnsafeTarget, match=f"{REGISTRY} leads to {TOKENS}"):
+        with pytest.raises(UnsafeTarget, match=f"{REGISTRY}:80 leads to {TOKENS}"):
             client.resolve("a/b", "x")
         assert network.attempts == [PUBLIC]
 
@@ -135,7 +135,7 @@ def test_nor_with_an_upload(connect: t.Any, network: Network, address: str) -> N
         network.servers = {PUBLIC: registry.host}
         _connection, client = connect(f"http://{REGISTRY}", **ALICE)
         session = client.start_upload("a/b")
-        with pytest.raises(UnsafeTarget, match=f"{REGISTRY} leads to {STORAGE}"):
+        with pytest.raises(UnsafeTarget, match=f"{REGISTRY}:80 leads to {STORAGE}"):
             client.finish_upload("a/b", session, DIGEST, b"content")
         assert set(network.attempts) == {PUBLIC}
 

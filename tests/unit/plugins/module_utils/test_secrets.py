@@ -1,0 +1,112 @@
+# Copyright (c) 2026, ocikit.registry contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Secrets in every spelling: what a server quotes is not always what it was sent."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+import typing as t
+import urllib.parse
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.ocikit.registry.plugins.module_utils._secrets import MASK, Secrets
+
+PASSWORDS = [
+    "Tr0ub4dor&3",
+    "back\\slash9",
+    "quo'te\"9",
+    "pä:ss wörd€😀",
+    "a/b+c=d%41",
+    "x<y>z&amp;",
+    "ab\\ncd",
+    "ab\ncd",
+    "a\\u0041b",
+    "C:\\new\\x41",
+]
+
+
+def go(text: str) -> str:
+    """JSON as Go's encoder writes it."""
+    return (
+        json.dumps(text, ensure_ascii=False)
+        .replace("&", "\\u0026")
+        .replace("<", "\\u003c")
+        .replace(">", "\\u003e")
+    )
+
+
+SPELLINGS: dict[str, t.Callable[[str], str]] = {
+    "plain": str,
+    "JSON": json.dumps,
+    "JSON in UTF-8": lambda text: json.dumps(text, ensure_ascii=False),
+    "Go": go,
+    "slashes escaped": lambda text: json.dumps(text).replace("/", "\\/"),
+    "JSON in JSON": lambda text: json.dumps(json.dumps(text)),
+    "JSON in JSON in JSON": lambda text: json.dumps(json.dumps(json.dumps(text))),
+    "Go in JSON": lambda text: json.dumps({"detail": go(text)}),
+    "repr": repr,
+    "ascii": ascii,
+    "repr of bytes": lambda text: repr(text.encode()),
+    "repr of repr": lambda text: repr(repr(text)),
+    "URL": lambda text: urllib.parse.quote(text, safe=""),
+    "form": urllib.parse.quote_plus,
+    "URL in JSON": lambda text: json.dumps(urllib.parse.quote(text)),
+    "JSON in URL": lambda text: urllib.parse.quote(json.dumps(text)),
+    "HTML": html.escape,
+    "HTML in JSON": lambda text: json.dumps(html.escape(text)),
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "base64 of a pair": lambda text: base64.b64encode(f"alice:{text}".encode()).decode(),
+    "base64 of more": lambda text: base64.urlsafe_b64encode(f"xy:{text}!".encode()).decode(),
+}
+
+
+@pytest.mark.parametrize("password", PASSWORDS)
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_secret_is_masked_however_it_is_spelled(password: str, spelling: str) -> None:
+    secrets = Secrets()
+    secrets.add(password)
+    text = secrets.mask(f"before {SPELLINGS[spelling](password)} after")
+    assert MASK in text and text.startswith("before ") and text.endswith(" after")
+    assert password not in text and SPELLINGS[spelling](password)[1:-1] not in text
+
+
+def test_a_text_without_secrets_stays() -> None:
+    secrets = Secrets()
+    text = '{"a": "b\\u0026c", "d": "%41+"}'
+    assert secrets.mask(text) == text
+    secrets.add("elsewhere", "")
+    assert secrets.mask(text) == text and list(secrets) == ["elsewhere"]
+
+
+def test_secrets_within_each_other() -> None:
+    secrets = Secrets()
+    secrets.add("secret", "a-secret-word", "word-of-honour")
+    assert secrets.mask("it is a-secret-word-of-honour") == f"it is {MASK}"
+
+
+def test_a_long_text_is_cut_so_that_no_part_of_a_secret_is_left() -> None:
+    secrets = Secrets()
+    secrets.add("secret" * 100)
+    for begin in range((1 << 16) - 700, (1 << 16) + 10, 7):
+        text = secrets.mask("." * begin + json.dumps("secret" * 100 + "&") + "." * 10000)
+        assert "secret" not in text and len(text) <= (1 << 16) + len(MASK)
+
+
+ENCODINGS = [name for name in SPELLINGS if not re.search("base64| in | of ", name)]
+
+
+@given(st.text(min_size=8, max_size=40), st.lists(st.sampled_from(ENCODINGS), max_size=2))
+def test_any_secret_in_two_spellings(secret: str, spellings: list[str]) -> None:
+    secrets = Secrets()
+    secrets.add(secret)
+    text = secret
+    for spelling in spellings:
+        text = SPELLINGS[spelling](text)
+    assert MASK in secrets.mask(text)
