@@ -15,11 +15,58 @@ from ._errors import RegistryError
 from ._http.transport import REQUESTS_IMPORT_ERROR
 from ._registry.connection import OPTIONS, Events, RegistryClients, environment_variable
 from ._registry.context import ModuleContext
+from ._secrets import userinfo_secrets
 
 _LOG_VERBOSITY = 3
 _LOG_LIMIT = 10000
 _stopped_by: list[int] = []
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class _Module(AnsibleModule):
+    """An AnsibleModule that keeps secrets of nested options, and those before a host, out of log and result."""
+
+    def _load_params(self) -> None:
+        super()._load_params()
+        for secret in userinfo_secrets(self.params):
+            # Lists and dictionaries are logged as repr() writes them.
+            self.no_log_values.update((secret, repr(secret)[1:-1]))
+
+    def _log_invocation(self) -> None:
+        params = self.params
+        self.params = _without_nested_secrets(params, self.argument_spec)
+        try:
+            super()._log_invocation()
+        finally:
+            self.params = params
+
+
+def _without_nested_secrets(params: t.Any, spec: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return ``params`` without the values of suboptions that must not be logged; ansible-core leaves out its own options only."""
+    shown = dict(params)
+    for name, option in spec.items():
+        value, suboptions = shown.get(name), option.get("options")
+        if not suboptions or not value:
+            continue
+        entries = value if isinstance(value, list) else [value]
+        cleaned = [_cleaned(entry, suboptions) if isinstance(entry, dict) else entry for entry in entries]
+        for alias in (name, *option.get("aliases", ())):
+            if alias in shown:
+                shown[alias] = cleaned if isinstance(value, list) else cleaned[0]
+    return shown
+
+
+def _cleaned(entry: dict[str, t.Any], suboptions: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    entry = _without_nested_secrets(entry, suboptions)
+    secret = {
+        key
+        for name, option in suboptions.items()
+        if option.get("no_log")
+        for key in (name, *option.get("aliases", ()))
+    }
+    return {
+        key: "NOT_LOGGING_PARAMETER" if key in secret and value else value for key, value in entry.items()
+    }
 
 
 class _ModuleEvents(Events):
@@ -54,7 +101,7 @@ def run(
     ``argument_spec`` holds the options that the module has besides those of the connection; ``more`` goes to
     AnsibleModule. A RegistryError fails the module with its sentence, its structured form, and what was done by then.
     """
-    module = AnsibleModule(
+    module = _Module(
         argument_spec={**connection_arguments(), **argument_spec}, supports_check_mode=True, **more
     )
     if REQUESTS_IMPORT_ERROR:

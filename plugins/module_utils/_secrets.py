@@ -18,6 +18,7 @@ _TEXT_LIMIT = 1 << 16
 _DECODINGS = 3
 _LONGEST_ENCODED = 1024
 _SHORTEST_ENCODED = 6
+_SHORTEST_USERINFO = 4
 _JSON_ESCAPE = re.compile(
     r"""\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\U00[01][0-9a-fA-F]{5}|\\["'/bfnrt\\]"""
     r"""|\\x[0-9a-fA-F]{2}"""
@@ -62,6 +63,22 @@ class Secrets:
                 shown += [text[position:start], MASK]
             position = max(position, end)
         return "".join([*shown, text[position:_TEXT_LIMIT]])
+
+
+def userinfo_secrets(value: t.Any) -> t.Iterator[str]:
+    """Yield the passwords that texts in ``value`` have before a host (``user:password@host``), in every list and dictionary."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from userinfo_secrets(item)
+    elif isinstance(value, str):
+        for word in value.split():
+            place = re.sub(r"@sha[0-9]+:[0-9a-zA-Z]*\Z", "", word.rpartition("://")[2])
+            password = place.rpartition("@")[0].partition(":")[2]
+            # One that is short is masked with what stands around it: by itself it occurs anywhere.
+            if password:
+                yield password if len(password) >= _SHORTEST_USERINFO else f":{password}@"
 
 
 class _View(t.NamedTuple):

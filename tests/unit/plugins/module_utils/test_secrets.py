@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.ocikit.registry.plugins.module_utils._secrets import MASK, Secrets
+from ansible_collections.ocikit.registry.plugins.module_utils._module import _without_nested_secrets
+from ansible_collections.ocikit.registry.plugins.module_utils._secrets import MASK, Secrets, userinfo_secrets
 
 PASSWORDS = [
     "Tr0ub4dor&3",
@@ -110,3 +111,44 @@ def test_any_secret_in_two_spellings(secret: str, spellings: list[str]) -> None:
     for spelling in spellings:
         text = SPELLINGS[spelling](text)
     assert MASK in secrets.mask(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("https://user:hunter2secret@registry.example.com/x", ["hunter2secret"]),
+        ("user:hunter2secret@registry.example.com/x:1", ["hunter2secret"]),
+        (["registry.example.com/x:1", {"to": ["//u:p/a@s:s@host/y"]}], ["p/a@s:s"]),
+        ("user:1@host/x", [":1@"]),
+        ("team/app:1.4@sha256:" + "1" * 64, []),
+        ("app:1.4@sha256:short", []),
+        ("host:5000/app:1.4", []),
+        ("user@host/x", []),
+        (None, []),
+    ],
+)
+def test_passwords_before_a_host_are_found(value: t.Any, expected: list[str]) -> None:
+    assert list(userinfo_secrets(value)) == expected
+
+
+def test_secrets_of_suboptions_are_not_logged() -> None:
+    spec = {
+        "image": {"type": "str"},
+        "destination": {
+            "type": "dict",
+            "options": {"password": {"no_log": True}, "registry": {}, "token": {"no_log": True}},
+        },
+        "sides": {"type": "list", "elements": "dict", "options": {"password": {"no_log": True}}},
+    }
+    params = {
+        "image": "a/b",
+        "destination": {"password": "back\\slash9", "registry": "x.y", "token": None},
+        "sides": [{"password": "quo'te"}],
+    }
+    shown = _without_nested_secrets(params, spec)
+    assert shown == {
+        "image": "a/b",
+        "destination": {"password": "NOT_LOGGING_PARAMETER", "registry": "x.y", "token": None},
+        "sides": [{"password": "NOT_LOGGING_PARAMETER"}],
+    }
+    assert params["sides"] == [{"password": "quo'te"}]
