@@ -137,20 +137,22 @@ from ansible.plugins.lookup import LookupBase
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import NotFound
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Descriptor, Platform
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.images import pick
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.repository import Repository
 from ansible_collections.ocikit.registry.plugins.plugin_utils._lookup import Question, run
 
 
-def pinned(question: Question) -> list[t.Any]:
+def pin(question: Question) -> list[t.Any]:
     options = question.options
-    wanted = Platform.parse(options["platform"]) if options["platform"] else None
+    platform = Platform.parse(options["platform"]) if options["platform"] else None
     references = [_with_tag(question.clients.reference(term)) for term in question.terms]
-    found = question.ask(references, lambda client, reference: _find(client, reference, wanted))
+    answers = question.ask(
+        references, lambda repository, reference: pick(repository, reference, platform).image
+    )
     return [
-        question.value_without(one) if isinstance(one, NotFound) else _result(reference, one, wanted, options)
-        for reference, one in zip(references, found)
+        question.value_without(answer)
+        if isinstance(answer, NotFound)
+        else _result(reference, answer, platform, options)
+        for reference, answer in zip(references, answers)
     ]
 
 
@@ -158,32 +160,25 @@ def _with_tag(reference: Reference) -> Reference:
     return reference if reference.digest else reference.with_tag(reference.target)
 
 
-def _find(client: RegistryClient, reference: Reference, wanted: Platform | None) -> Descriptor:
-    return pick(Repository(client, reference.repository), reference, wanted).image
-
-
 def _result(
-    reference: Reference, found: Descriptor, wanted: Platform | None, options: t.Mapping[str, t.Any]
+    reference: Reference, image: Descriptor, platform: Platform | None, options: t.Mapping[str, t.Any]
 ) -> t.Any:
     if options["format"] == "digest":
-        return found.digest
-    pinned = (
-        str(replace(reference, digest=found.digest))
-        if options["keep_tag"]
-        else reference.pinned(found.digest)
-    )
+        return image.digest
+    kept = str(replace(reference, digest=image.digest))
+    pinned_reference = kept if options["keep_tag"] else reference.pinned(image.digest)
     if options["format"] == "reference":
-        return pinned
+        return pinned_reference
     return {
         "image": str(reference),
-        "reference": pinned,
+        "reference": pinned_reference,
         "registry": reference.registry,
         "repository": reference.repository,
         "tag": reference.tag,
-        "digest": found.digest,
-        "media_type": found.media_type,
-        "size": found.size,
-        "platform": str(wanted) if wanted else None,
+        "digest": image.digest,
+        "media_type": image.media_type,
+        "size": image.size,
+        "platform": str(platform) if platform else None,
     }
 
 
@@ -191,4 +186,4 @@ class LookupModule(LookupBase):
     def run(
         self, terms: t.Sequence[t.Any], variables: t.Mapping[str, t.Any] | None = None, **kwargs: t.Any
     ) -> list[t.Any]:
-        return run(self, pinned, terms, variables, kwargs)
+        return run(self, pin, terms, variables, kwargs)

@@ -115,7 +115,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import Not
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.tag_patterns import TAGS, Patterns
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.tag_versions import version_key
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.repository import Repository
 from ansible_collections.ocikit.registry.plugins.plugin_utils._lookup import Question, run
 
 
@@ -126,18 +126,18 @@ def tags(question: Question) -> list[t.Any]:
     strict = options["strict_versions"]
     order = functools.partial(version_key, strict=strict) if options["sort"] == "version" else None
     results: list[t.Any] = []
-    for found in question.ask(references, _names):
-        if isinstance(found, NotFound):
-            results.append(question.value_without(found))
+    for answer in question.ask(references, _names):
+        if isinstance(answer, NotFound):
+            results.append(question.value_without(answer))
             continue
-        names = [name for name in found if not options["include"] or include.match(name)]
+        names = [name for name in answer if not options["include"] or include.match(name)]
         names = [name for name in names if not exclude.match(name)]
         results.append(sorted(names, key=order))
     return results
 
 
-def _names(client: RegistryClient, reference: Reference) -> list[str]:
-    page = client.tags(reference.repository)
+def _names(repository: Repository, reference: Reference) -> list[str]:
+    page = repository.tags()
     if page is None:
         raise NotFound(f"The repository {reference.name} does not exist.", status=404)
     return page.names

@@ -34,16 +34,16 @@ def as_filter(function: t.Callable[..., Result]) -> t.Callable[..., Result]:
     return guarded
 
 
-def text(value: t.Any, what: str) -> str:
+def text(value: t.Any, argument: str) -> str:
     """Return ``value`` if it is text. Raises InvalidInput, or Jinja's error for an undefined one."""
     if not isinstance(value, str):
-        raise InvalidInput(f"{what} must be text, not {printable(value, 80)!r}.")
+        raise InvalidInput(f"{argument} must be text, not {printable(value, 80)!r}.")
     return value
 
 
-def flag(value: t.Any, what: str) -> bool:
-    """Return ``value`` as a boolean. Raises InvalidInput naming it ``what``."""
+def flag(value: t.Any, argument: str) -> bool:
+    """Return ``value`` as a boolean. Raises InvalidInput that names the ``argument``."""
     try:
         return boolean(value)
     except TypeError:
-        raise InvalidInput(f"{what} must be true or false, not {printable(value, 80)!r}.") from None
+        raise InvalidInput(f"{argument} must be true or false, not {printable(value, 80)!r}.") from None

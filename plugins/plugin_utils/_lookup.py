@@ -25,7 +25,6 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
 from ansible_collections.ocikit.registry.plugins.module_utils._http.transport import REQUESTS_IMPORT_ERROR
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference
 from ansible_collections.ocikit.registry.plugins.module_utils._parallel import map_concurrent
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import (
     OPTIONS,
     Events,
@@ -33,12 +32,13 @@ from ansible_collections.ocikit.registry.plugins.module_utils._registry.connecti
     environment_variable,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import check_text
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.repository import Repository
 
 # What ansible-core hands to lookups besides the user's own keywords.
 _FOREIGN_KEYWORDS = frozenset(("wantlist",))
 
 display = Display()
-Found = t.TypeVar("Found")
+Answer = t.TypeVar("Answer")
 
 
 class Question:
@@ -51,26 +51,27 @@ class Question:
         self.clients = clients
 
     def ask(
-        self, references: t.Sequence[Reference], function: t.Callable[[RegistryClient, Reference], Found]
-    ) -> list[Found | NotFound]:
+        self, references: t.Sequence[Reference], function: t.Callable[[Repository, Reference], Answer]
+    ) -> list[Answer | NotFound]:
         """Return ``function`` of each reference, in order; what was not found as the NotFound that says so.
 
         Each distinct image or repository is asked for once, and many at a time.
         """
         keys = [_key(reference) for reference in references]
         # All before the first request, so that credentials can only go to the registry that is named first.
-        clients = {key: self.clients.client(key) for key in keys}
+        repositories = {key: self.clients.repository_of(key) for key in keys}
 
-        def answer(key: Reference) -> Found | NotFound:
+        def answer(key: Reference) -> Answer | NotFound:
             try:
-                return function(clients[key], key)
+                return function(repositories[key], key)
             except NotFound as missing:
                 return missing
 
         # One request alone meets the challenge of each registry; the others know the way in then.
-        first = list({id(client): key for key, client in reversed(list(clients.items()))}.values())
-        answers: dict[Reference, Found | NotFound] = {}
-        for batch in (first, [key for key in clients if key not in first]):
+        pairs = reversed(list(repositories.items()))
+        first = list({id(repository.client): key for key, repository in pairs}.values())
+        answers: dict[Reference, Answer | NotFound] = {}
+        for batch in (first, [key for key in repositories if key not in first]):
             answers.update(zip(batch, map_concurrent(answer, batch, self.clients.concurrency)))
         return [answers[key] for key in keys]
 

@@ -72,9 +72,9 @@ def digest_of(raw: bytes, like: str | None = None) -> str:
     return f"{algorithm}:{hashlib.new(algorithm, raw).hexdigest()}"
 
 
-def same_algorithm(one: str, other: str) -> bool:
+def same_algorithm(digest: str, other: str) -> bool:
     """Tell whether two digests can be compared: a registry may answer sha256 where sha512 was sent."""
-    return one.partition(":")[0] == other.partition(":")[0]
+    return digest.partition(":")[0] == other.partition(":")[0]
 
 
 def digest_diff(before: t.Mapping[str, str | None], after: t.Mapping[str, str | None]) -> dict[str, str]:
@@ -404,10 +404,10 @@ def base_type(content_type: str | None) -> str:
 
 
 def _annotations(data: t.Mapping[str, t.Any]) -> dict[str, str]:
-    found = data.get("annotations")
-    return (
-        {key: text for key, text in found.items() if isinstance(text, str)} if isinstance(found, dict) else {}
-    )
+    annotations = data.get("annotations")
+    if not isinstance(annotations, dict):
+        return {}
+    return {key: text for key, text in annotations.items() if isinstance(text, str)}
 
 
 def _media_type(data: dict[str, t.Any], content_type: str | None) -> str:
@@ -418,22 +418,22 @@ def _media_type(data: dict[str, t.Any], content_type: str | None) -> str:
     if declared and served in MANIFEST_TYPES and served != declared:
         raise ProtocolError(f"The manifest was served as {served} but declares {printable(declared, 100)}.")
     if isinstance(declared, str) and declared in MANIFEST_TYPES:
-        found = declared
+        media_type = declared
     elif served in MANIFEST_TYPES:
-        found = served
+        media_type = served
     elif isinstance(data.get("manifests"), list):
-        found = OCI_INDEX
+        media_type = OCI_INDEX
     elif "fsLayers" in data:
-        found = SCHEMA1_SIGNED if "signatures" in data else SCHEMA1
+        media_type = SCHEMA1_SIGNED if "signatures" in data else SCHEMA1
     elif "config" in data and "layers" in data:
-        found = OCI_MANIFEST
+        media_type = OCI_MANIFEST
     else:
         raise ProtocolError(
             f"This is no manifest of a known type (served as {printable(served, 100) or 'nothing'})."
         )
-    if (found in INDEX_TYPES) != ("manifests" in data):
-        raise ProtocolError(f"The manifest's fields are not those of {found}.")
-    return found
+    if (media_type in INDEX_TYPES) != ("manifests" in data):
+        raise ProtocolError(f"The manifest's fields are not those of {media_type}.")
+    return media_type
 
 
 def _schema1_payload(raw: bytes, data: dict[str, t.Any]) -> bytes:

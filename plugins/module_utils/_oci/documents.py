@@ -62,8 +62,8 @@ class Keys:
 
 def _fold(key: str) -> str:
     """Fold ``key`` as Go compares keys: letter by letter, the Kelvin sign and the long s included."""
-    folded = (letter.casefold() for letter in key)
-    return "".join(one if len(one) == 1 else letter for one, letter in zip(folded, key))
+    pairs = ((letter, letter.casefold()) for letter in key)
+    return "".join(folded if len(folded) == 1 else letter for letter, folded in pairs)
 
 
 _PLATFORM = Keys("architecture", "os", "os.version", "os.features", "variant", "features")

@@ -40,7 +40,9 @@ def walk(
             )
         levels.append(level)
         following = map_concurrent(visit, level, concurrency)
-        level = list(dict.fromkeys(digest for found in following for digest in found if digest not in seen))
+        level = list(
+            dict.fromkeys(digest for digests in following for digest in digests if digest not in seen)
+        )
         seen.update(level)
         if len(seen) > most:
             raise ProtocolError(
@@ -81,9 +83,9 @@ def parents_first(children: t.Mapping[str, t.Collection[str]], urgent: t.Contain
 
 def depths(children: t.Mapping[str, t.Collection[str]]) -> dict[str, int]:
     """Return for each key of ``children`` the length of the longest way to it: 0 for what nothing leads to."""
-    found = dict.fromkeys(children, 0)
+    lengths = dict.fromkeys(children, 0)
     for key in parents_first(children):
         for child in children[key]:
-            if child in found:
-                found[child] = max(found[child], found[key] + 1)
-    return found
+            if child in lengths:
+                lengths[child] = max(lengths[child], lengths[key] + 1)
+    return lengths

@@ -58,11 +58,11 @@ def is_repository(text: t.Any) -> bool:
     return isinstance(text, str) and len(text) <= _NAME_LIMIT and _PATH.match(text) is not None
 
 
-def check_digest(text: str, what: str = "digest") -> str:
+def check_digest(text: str, option: str = "digest") -> str:
     """Return ``text`` when it is a digest, else raise InvalidInput."""
     if not is_digest(text):
         raise InvalidInput(
-            f"{printable(text)!r} is not a valid {what}: write sha256: and 64 lower-case hexadecimal digits."
+            f"{printable(text)!r} is not a valid {option}: write sha256: and 64 lower-case hexadecimal digits."
         )
     return text
 

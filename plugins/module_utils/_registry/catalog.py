@@ -27,14 +27,14 @@ def find_repositories(
     """
     included = Patterns(include or ["*"], "include", REPOSITORIES)
     excluded = Patterns(exclude, "exclude", REPOSITORIES)
-    found: dict[str, None] = {}
+    names: dict[str, None] = {}
     for page in _catalog(client):
-        found.update(
+        names.update(
             dict.fromkeys(name for name in page if included.match(name) and not excluded.match(name))
         )
-        if limit and len(found) > limit:
-            return sorted(list(found)[:limit]), True
-    return sorted(found), False
+        if limit and len(names) > limit:
+            return sorted(list(names)[:limit]), True
+    return sorted(names), False
 
 
 def count_tags(client: RegistryClient, repositories: t.Sequence[str], concurrency: int) -> list[int | None]:

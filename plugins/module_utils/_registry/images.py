@@ -73,17 +73,17 @@ def pick(
 
 
 def require(
-    image: object, found: Descriptor | None, expected_digest: str | None = None, assurance: str = ""
+    image: object, descriptor: Descriptor | None, expected_digest: str | None = None, assurance: str = ""
 ) -> Descriptor:
-    """Return ``found``, which is what ``image`` stands for now.
+    """Return ``descriptor``, which is what ``image`` stands for now.
 
     ``assurance`` ends the messages of tasks that write, such as "nothing was changed". Raises NotFound where the image
     does not exist, and Refused like check_expected().
     """
-    if found is None:
+    if descriptor is None:
         raise NotFound(f"{image} does not exist{assurance and ': '}{assurance}.", status=404)
-    check_expected(image, found.digest, expected_digest, assurance)
-    return found
+    check_expected(image, descriptor.digest, expected_digest, assurance)
+    return descriptor
 
 
 def check_expected(
@@ -119,14 +119,14 @@ class ImagePicker:
     @property
     def indexes(self) -> list[Manifest]:
         """The indexes that were read, from the root on, in the order of their entries."""
-        found: dict[str, Manifest] = {}
+        indexes: dict[str, Manifest] = {}
         waiting = [self._root.digest]
         while waiting:
             manifest = self._manifests.get(waiting.pop())
-            if manifest and manifest.is_index and manifest.digest not in found:
-                found[manifest.digest] = manifest
+            if manifest and manifest.is_index and manifest.digest not in indexes:
+                indexes[manifest.digest] = manifest
                 waiting += [child.digest for child in reversed(manifest.children)]
-        return list(found.values())
+        return list(indexes.values())
 
     def pick(self, platform: Platform) -> Picked:
         """Return the image for ``platform``.
@@ -314,17 +314,18 @@ def _needs(manifest: Manifest) -> Needs:
     manifests = {child.digest for child in manifest.children if child.is_manifest}
     successors = manifest.successors()
     return Needs(
-        sorted(manifests), {one.digest: one.size for one in successors if one.digest not in manifests}
+        sorted(manifests),
+        {successor.digest: successor.size for successor in successors if successor.digest not in manifests},
     )
 
 
 def _total_size(digest: str, needs: t.Mapping[str, Needs]) -> int | None:
     levels = walk(
-        [digest], lambda one: needs[one].manifests if one in needs else [], max_levels=len(needs) + 2
+        [digest], lambda name: needs[name].manifests if name in needs else [], max_levels=len(needs) + 2
     )
     blobs: dict[str, int] = {}
-    for one in (one for level in levels for one in level):
-        own = needs[one].blobs if one in needs else None
+    for name in (name for level in levels for name in level):
+        own = needs[name].blobs if name in needs else None
         if own is None:
             return None
         blobs.update(own)

@@ -74,7 +74,7 @@ def find_referring(
     """
     manifests = {root.digest: root}
     indexes: set[str] = set()
-    found: dict[str, list[tuple[Manifest, str | None]]] = {}
+    direct: dict[str, list[tuple[Manifest, str | None]]] = {}
 
     def visit(digest: str) -> list[str]:
         pairs: list[tuple[Manifest, str | None]] = []
@@ -82,7 +82,7 @@ def find_referring(
             pairs += [(manifest, None) for manifest in read_referrers(repository, digest)]
         if signatures:
             pairs += [(manifest, tag) for tag, manifest in read_cosign_tags(repository, digest).items()]
-        found[digest] = pairs
+        direct[digest] = pairs
         manifests.update((manifest.digest, manifest) for manifest, _tag in pairs)
         if digest in indexes and digest not in manifests:
             fetched = repository.find_manifest(digest)
@@ -93,7 +93,7 @@ def find_referring(
 
     referring: dict[str, Referring] = {}
     levels = walk([root.digest], visit, repository.concurrency)
-    for manifest, tag in (pair for level in levels for digest in level for pair in found[digest]):
+    for manifest, tag in (pair for level in levels for digest in level for pair in direct[digest]):
         tags = referring.setdefault(manifest.digest, Referring(manifest, [])).tags
         tags += [tag] if tag and tag not in tags else []
     return list(referring.values())
