@@ -88,17 +88,17 @@ class ByManifest:
 
     def _guard(self, digest: str, group: t.Sequence[TagRemoval]) -> Guard:
         """Return a guard that raises Refused where a tag moved, or needs ``digest`` by now."""
-        sends = 0
+        # At everything before a request that is repeated, too: it may have waited for long.
+        everything = self._deletions % _LOOK_EVERY == 0
+        self._deletions += 1
 
         def guard() -> None:
-            nonlocal sends
-            # A request that is repeated may have waited for long.
-            self._look_again(digest, everything=sends > 0 or self._deletions % _LOOK_EVERY == 0)
-            sends += 1
+            nonlocal everything
+            self._look_again(digest, everything)
+            everything = True
             for removal in group:
                 removal.unmoved(self._repository, None)()
 
-        self._deletions += 1
         return guard
 
     def _look_again(self, digest: str, everything: bool) -> None:

@@ -16,7 +16,7 @@ from .._registry.dropped import put_back_dropped, read_manifests
 from .._registry.repository import Repository
 from .by_placeholder import store_placeholder
 from .digest import try_delete
-from .polling import check_gone, poll_for
+from .polling import check_gone, poll_for, settle
 from .removal import TagRemoval
 
 # What a DELETE is answered with where tags cannot be deleted. 404 in another form than the registry's tells nothing.
@@ -59,6 +59,8 @@ class ByName:
         try:
             self._repository.map(self._delete, waiting)
         finally:
+            with contextlib.suppress(RegistryError):
+                settle(self._repository, waiting)
             self._check([removal for removal in waiting if removal.method], images)
         return [removal for removal in removals if not removal.method]
 
@@ -97,11 +99,21 @@ class ByName:
         """Delete one tag, and return whether its image is seen to stay. Of ``others``, those that went along are put back."""
         try:
             self._delete(removal)
-        finally:
-            dropped = self._check([removal], images) if removal.method else []
-        if not removal.method or not removal.digest:
+        except (RegistryError, KeyboardInterrupt):
+            # It may have been done all the same.
+            with contextlib.suppress(RegistryError):
+                settle(self._repository, [removal])
+            if removal.method:
+                self._repair(removal, images, others)
+            raise
+        return removal.method is not None and self._repair(removal, images, others)
+
+    def _repair(self, removal: TagRemoval, images: t.Mapping[str, Manifest], others: set[str]) -> bool:
+        """See what one tag has taken along, and put it back. Returns whether it has taken nothing along."""
+        dropped = self._check([removal], images)
+        if not removal.digest:
             return False
-        if not dropped and self._repository.resolve(removal.digest):
+        if not dropped and (removal.digest in images or self._repository.resolve(removal.digest)):
             return True
         lost = others.difference(self._repository.tag_names())
         if lost and self._takes_others_along():
@@ -109,13 +121,13 @@ class ByName:
         return False
 
     def _check(self, removed: t.Sequence[TagRemoval], images: t.Mapping[str, Manifest]) -> list[str]:
-        """See that the tags are gone. Their images stay: those that are not there any more are put back, and returned."""
+        """Put images back that went with their last tag, and see that the tags are gone. Returns what was put back."""
         digests = {removal.digest for removal in removed}
-        try:
-            check_gone(self._repository, removed)
-        finally:
-            kept = {digest: image for digest, image in images.items() if digest in digests}
-            dropped = put_back_dropped(self._repository, kept, self._warn)
+        kept = {digest: image for digest, image in images.items() if digest in digests}
+        dropped = put_back_dropped(self._repository, kept, self._warn)
+        # Names that lost their image without going lead to it again now.
+        may_dangle = bool(dropped) or None in digests
+        check_gone(self._repository, removed, may_dangle=may_dangle)
         return dropped
 
     def _takes_others_along(self) -> bool:
@@ -140,7 +152,7 @@ class ByName:
                 return False
             with contextlib.suppress(RegistryError):
                 self._repository.put(tag, image)
-            return bool(poll_for(self._repository, tag, digest))
+            return poll_for(self._repository, tag, digest)
 
         outcomes = list(zip(lost, self._repository.map(put, lost)))
         restored = [tag for tag, outcome in outcomes if outcome]

@@ -152,10 +152,9 @@ class ByPlaceholder:
             return None
         except RegistryError:
             written = False
-        seen = poll_for(self._repository, tag, original.digest, at_once=written)
-        if seen:
+        if poll_for(self._repository, tag, original.digest, at_once=written):
             return None
-        return "were put back, which could not be verified" if written and seen is None else _NOT_PUT_BACK
+        return "no read confirms what was put back" if written else _NOT_PUT_BACK
 
     def _outcome_without_image(self, tag: str, placeholder: str) -> str | None:
         """Return what is to be said of a tag that was dangling, which nothing can be put back under."""

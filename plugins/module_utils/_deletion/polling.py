@@ -25,48 +25,52 @@ def poll() -> t.Iterator[None]:
         yield
 
 
-def poll_for(repository: Repository, tag: str, digest: str, at_once: bool = True) -> bool | None:
-    """Tell whether ``tag`` is seen to point to ``digest``; None where the last look failed.
+def poll_for(repository: Repository, tag: str, digest: str, at_once: bool = True) -> bool:
+    """Tell whether ``tag`` is seen to point to ``digest``. A look that fails sees nothing.
 
     ``at_once`` takes the first look that sees it. Otherwise it is the last look that counts: where a write was not
     acknowledged, an earlier one may still show what was there before.
     """
-    seen: bool | None = None
+    seen = False
     for _look in poll():
         try:
             found = repository.resolve(tag)
         except RegistryError:
-            seen = None
-            continue
+            found = None
         seen = found is not None and found.digest == digest
         if seen and at_once:
             break
     return seen
 
 
-def wait_until_gone(repository: Repository, references: t.Iterable[str]) -> list[str]:
+def wait_until_gone(
+    repository: Repository, references: t.Iterable[str], may_dangle: bool = True
+) -> list[str]:
     """Return which of ``references``, tags or digests that were deleted, are left after all looks of poll().
 
-    A tag is left as long as the registry serves it or lists it: where its manifest alone is gone, it dangles.
+    A tag is left as long as the registry serves it or lists it: where its manifest alone is gone, it dangles. Without
+    ``may_dangle``, for tags that were deleted by their names, no list is read.
     """
     left = list(references)
     for _look in poll():
         if not left:
             break
         served = [reference for reference, one in zip(left, repository.map(repository.resolve, left)) if one]
-        missing = [tag for tag in left if is_tag(tag) and tag not in served]
+        missing = [tag for tag in left if may_dangle and is_tag(tag) and tag not in served]
         listed = set(repository.tag_names()) if missing else set()
         left = [reference for reference in left if reference in served or reference in listed]
     return left
 
 
-def check_gone(repository: Repository, removals: t.Sequence[TagRemoval], *others: str) -> None:
+def check_gone(
+    repository: Repository, removals: t.Sequence[TagRemoval], *others: str, may_dangle: bool = True
+) -> None:
     """Wait until the tags of ``removals`` are gone, and note those that are not as not removed.
 
-    ``others`` are digests that they may point to besides their own. Raises TagMoved for a tag that was pushed again, and
+    ``others`` are digests that they may point to besides their own; see wait_until_gone() for ``may_dangle``. Raises TagMoved for a tag that was pushed again, and
     Unsupported for one that the registry keeps.
     """
-    left = wait_until_gone(repository, [removal.tag for removal in removals])
+    left = wait_until_gone(repository, [removal.tag for removal in removals], may_dangle)
     kept = [removal for removal in removals if removal.tag in left]
     for removal in kept:
         removal.method = removal.attempt = None
