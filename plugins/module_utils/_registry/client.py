@@ -195,8 +195,8 @@ class RegistryClient:
             raise failure(response, f"{repository}{_suffix(reference)} cannot be written")
         stored = response.headers.get("Docker-Content-Digest")
         if not is_digest(stored):
-            found = self.resolve(repository, reference)
-            stored = found.digest if found else None
+            descriptor = self.resolve(repository, reference)
+            stored = descriptor.digest if descriptor else None
         # A registry may use sha256 for what it was sent by sha512.
         if stored is None or stored != digest_of(manifest.raw, stored):
             raise DigestMismatch(
@@ -403,11 +403,11 @@ class RegistryClient:
             return None
         url = self._url(repository, "referrers", digest)
         url += "?" + urlencode({"artifactType": artifact_type}) if artifact_type else ""
-        found: dict[str, Descriptor] = {}
+        referrers: dict[str, Descriptor] = {}
         listing = Listing(self._transport, url, repository, [scope(repository, "pull")], OCI_INDEX)
         for response in listing.answers():
             if response.status != 200 or response.content_type != OCI_INDEX:
-                if not found and response.status in (200, 400, 404, 405):
+                if not referrers and response.status in (200, 400, 404, 405):
                     if not is_absence(response):
                         self._without_referrers.add(repository)
                     return None
@@ -415,13 +415,17 @@ class RegistryClient:
             entries = parse_json_object(response.body, "list of referrers", MANIFEST).get("manifests") or []
             if not isinstance(entries, list):
                 raise ProtocolError("The list of referrers holds something else than a list.")
-            before = len(found)
+            before = len(referrers)
             for descriptor in (Descriptor.from_dict(entry) for entry in entries):
-                found.setdefault(descriptor.digest, descriptor)
+                referrers.setdefault(descriptor.digest, descriptor)
             # A page may be empty because its entries are of another type; one that repeats the last is the end.
-            if entries and len(found) == before:
+            if entries and len(referrers) == before:
                 break
-        return [one for one in found.values() if artifact_type in (None, one.artifact_type)]
+        return [
+            descriptor
+            for descriptor in referrers.values()
+            if artifact_type in (None, descriptor.artifact_type)
+        ]
 
     # Requests
 
