@@ -220,6 +220,8 @@ def _candidates(manifest: Manifest, platform: Platform) -> t.Iterator[tuple[Desc
     build caches have indexes of layers.
     """
     for entry in manifest.children:
+        if entry.attests:
+            continue
         if entry.platform and (entry.platform.known or entry.platform.is_unknown):
             distance = platform.distance(entry.platform)
             if distance is not None:

@@ -209,6 +209,7 @@ def test_an_image_is_picked_as_container_engines_do(
     ("root", "platform", "says"),
     [
         (AMD64, "linux/arm64", "it is a single image for linux/amd64"),
+        (images.index([AMD64], attestations=True), "unknown/unknown", "it has linux/amd64"),
         (ARM7, "linux/arm/v6", "it is a single image for linux/arm/v7"),
         (images.index([]), "linux/arm64", "it has none with a platform"),
         (images.index([AMD64, ARM7], attestations=True), "linux/arm/v6", "it has linux/amd64, linux/arm/v7"),
