@@ -163,3 +163,17 @@ class ServerFault(RegistryError):
     """The registry failed (5xx), also after the retries."""
 
     kind = "server"
+
+
+class LibraryMissing(RegistryError):
+    """A Python library that a requested feature needs is not installed, or is too old. Nothing was sent.
+
+    ``library`` is the name of its package, and ``reason`` the end of a sentence: what it is needed for.
+    """
+
+    kind = "library_missing"
+
+    def __init__(self, library: str, reason: str) -> None:
+        super().__init__(f"The Python library {library} is not installed. It is required {reason}.")
+        self.library = library
+        self.reason = reason

@@ -11,7 +11,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
 
-from ._errors import RegistryError
+from ._errors import LibraryMissing, RegistryError
 from ._http.transport import REQUESTS_IMPORT_ERROR
 from ._registry.connection import OPTIONS, Events, RegistryClients, environment_variable
 from ._registry.context import ModuleContext
@@ -119,6 +119,9 @@ def run(
     try:
         clients = RegistryClients(module.params, events)
         result = function(ModuleContext(module.params, module.check_mode, clients, set_attributes))
+    except LibraryMissing as error:
+        message = missing_required_lib(error.library, error.reason)
+        module.fail_json(**_shown({"msg": message, "error": error.to_dict()}, module, events))
     except RegistryError as error:
         module.fail_json(
             **_shown({**error.result, "msg": str(error), "error": error.to_dict()}, module, events)

@@ -83,7 +83,8 @@ options:
     default: false
   signatures:
     description:
-      - Whether to copy the tags in which cosign keeps signatures, attestations and SBOMs of the image and its children.
+      - Whether to copy signatures and attestations of the image and its children. These are the tags in which cosign keeps
+        them and SBOMs, and the referrers with Sigstore bundles or signatures of cosign and notation.
     type: bool
     default: false
 seealso:

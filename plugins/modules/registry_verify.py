@@ -27,7 +27,8 @@ options:
     description:
       - Images to verify, each a reference, or a dictionary of C(image) and requirements of its own.
       - A requirement of an image replaces the option of the same name. These are O(pinned), O(allow_moved_tags),
-        O(forbidden_tags), O(platforms), O(max_size), O(max_age), O(allow_unknown_age), O(labels) and O(referrers).
+        O(forbidden_tags), O(platforms), O(max_size), O(max_age), O(allow_unknown_age), O(labels), O(referrers),
+        O(signatures), O(attestations), O(recursive) and O(signature_repository).
       - Without this option all images of O(lock) are verified.
     type: list
     elements: raw
@@ -97,15 +98,163 @@ options:
         C(regex:). V(cosign) stands for a signature of cosign, under its tag or among the referrers.
       - A referrer counts if its own manifest exists, names the image as its subject, and has the type. What a list of referrers
         says is not enough. At most 100 referrers are read.
-      - This option does not verify who made them.
+      - This option does not verify who made them. O(signatures) and O(attestations) do.
     type: list
     elements: raw
     default: []
+  signatures:
+    description:
+      - Signatures that the image must have. Each entry must be met by a signature of cosign, and names who must have signed by
+        O(signatures[].key), O(signatures[].identity) with O(signatures[].trusted_root), or O(signatures[].identity) with
+        O(signatures[].certificate_authority).
+      - Signatures are read from the tags of cosign 2 and from the referrers that cosign 2 and 3 write.
+      - A signature counts if it is about the digest of the image, and proven to be by the signer. Any other one is ignored, and
+        the violation says why. At most 100 signatures are read.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      key:
+        description:
+          - Public key that must have signed, as PEM, or as the path of a file with PEM. Of a list, or of several keys in one
+            file, any key will do. That way keys are rotated.
+          - ECDSA on P-256, P-384 or P-521, RSA of 2048 bits or more, or Ed25519.
+          - Needs the Python library C(cryptography).
+        type: raw
+      identity:
+        description:
+          - Identity that must have signed, as the certificate of the signature names it. An e-mail address, or a URI such as
+            that of a workflow.
+          - V(*) stands for any characters, and all others for themselves. A regular expression stands after C(regex:). Both
+            have to match the whole identity.
+          - Needs O(ignore:issuer) and O(ignore:trusted_root), or O(ignore:certificate_authority).
+        type: str
+      issuer:
+        description:
+          - Issuer of the token that the certificate was given for, such as
+            V(https://token.actions.githubusercontent.com). With V(*) and C(regex:) as for O(ignore:identity).
+          - Required with O(ignore:identity), unless O(ignore:certificate_authority) is given.
+        type: str
+      trusted_root:
+        description:
+          - Trusted root of a Sigstore instance in JSON (C(trusted_root.json)), its path or its text. It names the certificate
+            authorities, certificate logs, transparency logs and timestamp authorities to trust. Nothing is fetched from
+            outside.
+          - Needs the Python library C(sigstore), release 4, and Python 3.10 or newer.
+        type: raw
+      certificate_authority:
+        description:
+          - Certificates of the authorities of a private PKI, as PEM, or as the path of a file with PEM. Each of them is
+            trusted to issue certificates for O(ignore:identity).
+          - The certificate of the signature must be for code signing, and valid now. If O(ignore:trusted_root) is given as
+            well, it must have been valid when a transparency log or timestamp authority says that it signed.
+          - Needs the Python library C(cryptography), release 45 or newer.
+        type: str
+      transparency_log:
+        description:
+          - Whether an entry of a transparency log of O(ignore:trusted_root) must prove the signature. V(optional) verifies an
+            entry where there is one, and V(ignore) none.
+          - The default is V(required) for O(ignore:identity) with O(ignore:trusted_root), and V(optional) otherwise. Without
+            O(ignore:trusted_root) no entry can be verified, and V(required) is refused.
+          - Without an entry, O(ignore:identity) with O(ignore:trusted_root) needs a timestamp of its timestamp authority.
+        type: str
+        choices: [required, optional, ignore]
+      match:
+        description:
+          - Annotations that the signature must have, such as those that C(cosign sign -a) adds. The value of each must match a shell
+            pattern, or a regular expression after C(regex:). With an empty pattern the annotation must exist.
+        type: dict
+      recursive:
+        description:
+          - Whether each image of an index must meet this entry as well. The default is the option O(recursive).
+        type: bool
+  attestations:
+    description:
+      - Attestations that the image must have, such as provenance or an SBOM. Each entry must be met by an attestation with an
+        in-toto statement, and names who must have signed as an entry of O(signatures) does.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      predicate_type:
+        description:
+          - Type of the predicate, such as V(https://slsa.dev/provenance/v1). V(*) stands for any characters.
+        type: str
+        required: true
+      key:
+        description:
+          - Public key that must have signed, as PEM, or as the path of a file with PEM. Of a list, or of several keys in one
+            file, any key will do. That way keys are rotated.
+          - ECDSA on P-256, P-384 or P-521, RSA of 2048 bits or more, or Ed25519.
+          - Needs the Python library C(cryptography).
+        type: raw
+      identity:
+        description:
+          - Identity that must have signed, as the certificate of the signature names it. An e-mail address, or a URI such as
+            that of a workflow.
+          - V(*) stands for any characters, and all others for themselves. A regular expression stands after C(regex:). Both
+            have to match the whole identity.
+          - Needs O(ignore:issuer) and O(ignore:trusted_root), or O(ignore:certificate_authority).
+        type: str
+      issuer:
+        description:
+          - Issuer of the token that the certificate was given for, such as
+            V(https://token.actions.githubusercontent.com). With V(*) and C(regex:) as for O(ignore:identity).
+          - Required with O(ignore:identity), unless O(ignore:certificate_authority) is given.
+        type: str
+      trusted_root:
+        description:
+          - Trusted root of a Sigstore instance in JSON (C(trusted_root.json)), its path or its text. It names the certificate
+            authorities, certificate logs, transparency logs and timestamp authorities to trust. Nothing is fetched from
+            outside.
+          - Needs the Python library C(sigstore), release 4, and Python 3.10 or newer.
+        type: raw
+      certificate_authority:
+        description:
+          - Certificates of the authorities of a private PKI, as PEM, or as the path of a file with PEM. Each of them is
+            trusted to issue certificates for O(ignore:identity).
+          - The certificate of the signature must be for code signing, and valid now. If O(ignore:trusted_root) is given as
+            well, it must have been valid when a transparency log or timestamp authority says that it signed.
+          - Needs the Python library C(cryptography), release 45 or newer.
+        type: str
+      transparency_log:
+        description:
+          - Whether an entry of a transparency log of O(ignore:trusted_root) must prove the signature. V(optional) verifies an
+            entry where there is one, and V(ignore) none.
+          - The default is V(required) for O(ignore:identity) with O(ignore:trusted_root), and V(optional) otherwise. Without
+            O(ignore:trusted_root) no entry can be verified, and V(required) is refused.
+          - Without an entry, O(ignore:identity) with O(ignore:trusted_root) needs a timestamp of its timestamp authority.
+        type: str
+        choices: [required, optional, ignore]
+      match:
+        description:
+          - What the predicate must say. Each key is the path of a value, such as C(buildDefinition.buildType) or
+            C(resolvedDependencies.0.uri). The value must match a shell pattern, or a regular expression after C(regex:).
+            Values that are no text are compared as JSON. With an empty pattern the value must exist.
+        type: dict
+      recursive:
+        description:
+          - Whether each image of an index must meet this entry as well. The default is the option O(recursive).
+        type: bool
+  recursive:
+    description:
+      - Whether each image of an index must meet O(signatures) and O(attestations), too, and not the index alone. With
+        O(platforms), these are the images for these platforms.
+    type: bool
+    default: false
+  signature_repository:
+    description:
+      - Repository that holds signatures and attestations, such as V(registry.example.com/signatures), as cosign's variable
+        C(COSIGN_REPOSITORY). Without this option they are in the repository of the image.
+    type: str
   report_only:
     description:
       - Whether to return violations only, and not to fail the task because of them.
     type: bool
     default: false
+requirements:
+  - cryptography on the host that runs the task, for O(signatures) and O(attestations)
+  - sigstore 4 on the host that runs the task, for O(signatures[].trusted_root) and O(attestations[].trusted_root)
 notes:
   - A registry that does not answer, or that fails, always fails the task, also with O(report_only).
 seealso:
@@ -134,6 +283,43 @@ EXAMPLES = r"""
     referrers:
       - cosign
       - application/vnd.cyclonedx+json
+
+- name: Require a signature of the release pipeline, and provenance
+  ocikit.registry.registry_verify:
+    images:
+      - registry.example.com/team/app:1.4.2
+    signatures:
+      - identity: https://github.com/acme/app/.github/workflows/release.yml@refs/tags/*
+        issuer: https://token.actions.githubusercontent.com
+        trusted_root: files/trusted_root.json
+    attestations:
+      - predicate_type: https://slsa.dev/provenance/v1
+        key: files/cosign.pub
+        match:
+          buildDefinition.buildType: https://acme.example/*
+  register: gate
+
+- name: Deploy what was verified
+  ansible.builtin.debug:
+    msg: "Deploying {{ gate.images[0].pinned }}"
+
+- name: Require a signature by one of two keys, of the index and of each image in it
+  ocikit.registry.registry_verify:
+    images:
+      - registry.example.com/team/app:multi
+    signatures:
+      - key:
+          - "{{ lookup('ansible.builtin.file', 'cosign.pub') }}"
+          - "{{ lookup('ansible.builtin.file', 'next.pub') }}"
+    recursive: true
+
+- name: Require a signature of a private PKI
+  ocikit.registry.registry_verify:
+    images:
+      - registry.example.com/team/app:1.4.2
+    signatures:
+      - certificate_authority: files/our-ca.pem
+        identity: release@acme.example
 
 - name: Verify that no tag has moved since the promotion
   ocikit.registry.registry_verify:
@@ -194,7 +380,9 @@ violations:
           read or understood.
       type: str
     message:
-      description: What is wrong, on one line.
+      description:
+        - What is wrong, on one line. For O(signatures) and O(attestations), a line for each signature follows that does not
+          count.
       type: str
   sample:
     - image: registry.example.com/team/app:1.4.2

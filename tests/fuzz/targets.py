@@ -24,7 +24,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     Unsupported,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._http.credentials import CredentialHelperFailed
-from tests.fuzz import answers, files, words
+from tests.fuzz import answers, files, signing, words
 
 CORPUS = pathlib.Path(__file__).parent / "corpus"
 # Deep nesting is found out with few bytes when there are few frames left.
@@ -83,6 +83,9 @@ TARGETS = {
         Target("layout", files.read_layout, _STORED),
         Target("directory", files.read_directory, _STORED),
         Target("prune-files", files.read_documents, (InvalidInput,)),
+        Target("bundle", signing.read_any_bundle, (ProtocolError,)),
+        Target("signature", signing.read_layer, (ProtocolError,)),
+        Target("changed-bundle", signing.verify_changed, (ProtocolError,)),
     )
 }
 

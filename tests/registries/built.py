@@ -40,13 +40,18 @@ COSIGN2 = Source("cosign", "github.com/sigstore/cosign/v2", "v2.6.5", "cmd/cosig
 COSIGN3 = Source("cosign", "github.com/sigstore/cosign/v3", "v3.1.3", "cmd/cosign")
 
 
+def built_program(source: Source, cache_dir: os.PathLike[str] | str = DEFAULT_CACHE) -> pathlib.Path:
+    """Return where the program is kept once it was built."""
+    return pathlib.Path(cache_dir).resolve() / "registries" / f"{source.name}-{source.version[1:]}"
+
+
 def find_built(source: Source, cache_dir: os.PathLike[str] | str = DEFAULT_CACHE) -> str:
     """Return the path of the program, built now unless it was built before.
 
     :raises ToolMissing: when there is no Go, or the build fails.
     """
-    folder = pathlib.Path(cache_dir).resolve() / "registries"
-    program = folder / f"{source.name}-{source.version[1:]}"
+    program = built_program(source, cache_dir)
+    folder = program.parent
     if program.exists():
         return str(program)
     go = shutil.which("go") or shutil.which("go", path=GO_FOLDER)

@@ -111,7 +111,12 @@ def test_what_knows_nothing_of_http_leads_to_nothing_that_sends(name: str) -> No
 
 @pytest.mark.parametrize(
     ("library", "files"),
-    [("requests", {"_http.transport", "_http.faults"}), ("ansible.module_utils.basic", {"_module"})],
+    [
+        ("requests", {"_http.transport", "_http.faults"}),
+        ("ansible.module_utils.basic", {"_module"}),
+        ("sigstore", {"_verify.sigstore_library"}),
+        ("rfc3161_client", {"_verify.sigstore_library"}),
+    ],
 )
 def test_libraries_are_imported_in_one_file(library: str, files: set[str]) -> None:
     def uses(name: str) -> bool:

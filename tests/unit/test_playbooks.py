@@ -69,43 +69,32 @@ def deployed(output: str) -> list[str]:
     return re.findall(r"Deploying \S*@(sha256:[0-9a-f]{64})", output)
 
 
+def assert_digest(
+    server: HostileRegistry, tmp_path: pathlib.Path, expected: images.Image, *arguments: str, batch: str = "1"
+) -> tuple[int, str]:
+    """Run the playbook of that name over all hosts."""
+    variables = {"image": f"{server.host}/a/b:1", "expected_digest": expected.digest, "batch": batch}
+    return play(tmp_path, "assert_digest", *arguments, target="all:!localhost", **variables)
+
+
 @pytest.mark.parametrize("batch", ["1", "2", "100%"])
 def test_assert_digest_deploys_one_digest_with_serial(
     moving: HostileRegistry, tmp_path: pathlib.Path, batch: str
 ) -> None:
-    code, output = play(
-        tmp_path,
-        "assert_digest",
-        image=f"{moving.host}/a/b:1",
-        expected_digest=FIRST.digest,
-        target="all:!localhost",
-        batch=batch,
-    )
+    code, output = assert_digest(moving, tmp_path, FIRST, batch=batch)
     assert code == 0, output
     assert deployed(output) == [FIRST.digest] * len(HOSTS)
     assert len([request for request in moving.requests if "/manifests/1" in request.path]) == 1
 
 
 def test_assert_digest_with_limit_needs_localhost(moving: HostileRegistry, tmp_path: pathlib.Path) -> None:
-    variables = {
-        "image": f"{moving.host}/a/b:1",
-        "expected_digest": FIRST.digest,
-        "target": "all:!localhost",
-    }
-    code, output = play(tmp_path, "assert_digest", "--limit", "two", **variables)
+    code, output = assert_digest(moving, tmp_path, FIRST, "--limit", "two")
     assert code != 0 and deployed(output) == []
-    code, output = play(tmp_path, "assert_digest", "--limit", "two,localhost", **variables)
+    code, output = assert_digest(moving, tmp_path, FIRST, "--limit", "two,localhost")
     assert code == 0, output
     assert deployed(output) == [FIRST.digest]
 
 
 def test_assert_digest_stops_before_any_host(moving: HostileRegistry, tmp_path: pathlib.Path) -> None:
-    code, output = play(
-        tmp_path,
-        "assert_digest",
-        image=f"{moving.host}/a/b:1",
-        expected_digest=SECOND.digest,
-        target="all:!localhost",
-        batch="1",
-    )
+    code, output = assert_digest(moving, tmp_path, SECOND)
     assert code != 0 and deployed(output) == []

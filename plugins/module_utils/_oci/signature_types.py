@@ -11,12 +11,20 @@ from .content import Manifest
 SIMPLE_SIGNING = "application/vnd.dev.cosign.simplesigning.v1+json"
 DSSE_ENVELOPE = "application/vnd.dsse.envelope.v1+json"
 COSIGN_SIGNATURE = "application/vnd.dev.cosign.artifact.sig.v1+json"
+_COSIGN_PREFIX = "application/vnd.dev.cosign.artifact."
+NOTATION_SIGNATURE = "application/vnd.cncf.notary.signature"
 # Followed by .v0.3+json, or by +json;version=0.1 or 0.2.
 BUNDLE_PREFIX = "application/vnd.dev.sigstore.bundle"
 BUNDLE_CONTENT = "dev.sigstore.bundle.content"
 BUNDLE_PREDICATE_TYPE = "dev.sigstore.bundle.predicateType"
 # The predicate of a signature that says nothing but "signed".
 SIGN_PREDICATE = "https://sigstore.dev/cosign/sign/v1"
+
+
+def holds_signatures(manifest: Manifest) -> bool:
+    """Tell whether a referrer holds signatures or attestations of cosign or notation, by what its own manifest says."""
+    kind = manifest.artifact_type or ""
+    return is_bundle(manifest) or kind.startswith(_COSIGN_PREFIX) or kind == NOTATION_SIGNATURE
 
 
 def is_bundle(manifest: Manifest) -> bool:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import typing as t
 
-from .._oci.content import OCI_INDEX, Descriptor, Manifest
+from .._oci.content import OCI_EMPTY, OCI_INDEX, Descriptor, Manifest
 from .._oci.digest_tags import cosign_tag_names, fallback_tag
 from .._oci.graph import walk
+from .._oci.signature_types import holds_signatures
+from .fallback_tag import referrer_descriptor
 from .repository import Repository
 
 API = "api"
@@ -36,15 +38,26 @@ class Referring(t.NamedTuple):
 def find_referrers(repository: Repository, digest: str, artifact_type: str | None = None) -> Referrers:
     """Return what is listed with ``digest`` as its subject: by the API, or by the fallback tag where there is no API.
 
-    A fallback tag that holds no index lists nothing. Nothing that is listed was read: see read_referrers().
+    A fallback tag that holds no index lists nothing. Nothing that is listed was read: see read_referrers(). But for entries
+    of a fallback tag whose type says nothing, as cosign writes them: these are described as their own manifests say.
     """
     listed = repository.referrers(digest, artifact_type)
     if listed is not None:
         return Referrers(listed, API)
     fetched = repository.find_manifest(fallback_tag(digest))
     entries = fetched.manifest.children if fetched and fetched.manifest.media_type == OCI_INDEX else []
-    unique = {entry.digest: entry for entry in entries if artifact_type in (None, entry.artifact_type)}
-    return Referrers(list(unique.values()), FALLBACK_TAG)
+    unique = {entry.digest: entry for entry in entries}
+    described = repository.map(lambda entry: _described(repository, entry), unique.values())
+    return Referrers(
+        [entry for entry in described if artifact_type in (None, entry.artifact_type)], FALLBACK_TAG
+    )
+
+
+def _described(repository: Repository, entry: Descriptor) -> Descriptor:
+    if entry.artifact_type not in (None, OCI_EMPTY):
+        return entry
+    fetched = repository.find_manifest(entry.digest)
+    return referrer_descriptor(fetched.manifest) if fetched else entry
 
 
 def read_referrers(repository: Repository, digest: str) -> list[Manifest]:
@@ -69,8 +82,8 @@ def find_referring(
 ) -> list[Referring]:
     """Return what refers to ``root``, to what an index leads to, and to what refers to these.
 
-    ``referrers`` stands for manifests with a subject, ``signatures`` for cosign's tags. Raises ProtocolError where
-    references go on without end.
+    ``referrers`` stands for all manifests with a subject; ``signatures`` for cosign's tags, and for those manifests with a
+    subject that hold signatures or attestations. Raises ProtocolError where references go on without end.
     """
     manifests = {root.digest: root}
     indexes: set[str] = set()
@@ -78,8 +91,9 @@ def find_referring(
 
     def visit(digest: str) -> list[str]:
         pairs: list[tuple[Manifest, str | None]] = []
-        if referrers:
-            pairs += [(manifest, None) for manifest in read_referrers(repository, digest)]
+        if referrers or signatures:
+            read = read_referrers(repository, digest)
+            pairs += [(manifest, None) for manifest in read if referrers or holds_signatures(manifest)]
         if signatures:
             pairs += [(manifest, tag) for tag, manifest in read_cosign_tags(repository, digest).items()]
         direct[digest] = pairs

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 from dataclasses import dataclass
 
@@ -21,11 +22,15 @@ from .requirements import REQUIREMENTS, Requirements
 
 @dataclass(frozen=True)
 class Check:
-    """One image to be verified. ``locked`` is its digest in the lock file, "" if it is not in there, None without one."""
+    """One image to be verified. ``locked`` is its digest in the lock file, "" if it is not in there, None without one.
+
+    ``signature_repository`` is where its signatures are, if that is another repository.
+    """
 
     reference: Reference
     requirements: Requirements
     locked: str | None = None
+    signature_repository: Reference | None = None
 
     @property
     def tag(self) -> str | None:
@@ -39,12 +44,25 @@ def read_checks(clients: RegistryClients, params: t.Mapping[str, t.Any]) -> list
     entries = params["images"] or [str(reference) for reference in (lock.references if lock else ())]
     if not entries:
         raise InvalidInput("There is nothing to verify: name images, or a lock file with images.")
+    shared: dict[str, Requirements] = {}
     checks = []
     for entry in entries:
         own = {"image": entry} if isinstance(entry, str) else _read_entry(entry)
-        reference = clients.reference(check_text(own["image"], "images"))
-        requirements = Requirements.read({**params, **own})
-        checks.append(Check(reference, requirements, lock.digest(reference) if lock is not None else None))
+        reference = clients.reference(check_text(own.pop("image"), "images"))
+        options = {**params, **own}
+        # Keys and roots are files, which are read once for all images that have the same requirements.
+        key = json.dumps(own, sort_keys=True, default=str)
+        requirements = shared.get(key) or Requirements.read(options)
+        shared[key] = requirements
+        elsewhere = options["signature_repository"]
+        checks.append(
+            Check(
+                reference,
+                requirements,
+                lock.digest(reference) if lock is not None else None,
+                clients.repository(elsewhere) if elsewhere else None,
+            )
+        )
     return checks
 
 

@@ -76,7 +76,7 @@ def _read_entry(clients: RegistryClients, entry: t.Mapping[t.Any, t.Any], name: 
     image, digest = entry.get("image"), entry.get("digest")
     if not isinstance(image, str) or not isinstance(digest, str):
         raise InvalidInput(
-            f"{name} is no lock file: each of its entries needs image and digest, both of them text."
+            f"{name} is no lock file: each of its entries needs image and digest. Write both in quotes, as text."
         )
     for key in entry:
         if key not in _KEYS and str(key).strip().lower() in _KEYS:

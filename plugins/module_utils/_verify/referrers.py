@@ -8,49 +8,16 @@ from __future__ import annotations
 
 import typing as t
 
-from .._errors import NotFound, printable
-from .._oci.content import Descriptor, Manifest
+from .._errors import printable
+from .._oci.content import Descriptor
 from .._oci.digest_tags import cosign_tag_names
 from .._oci.signature_types import is_cosign_signature
 from .._registry.referrers import find_referrers
 from .._registry.repository import Repository
-from .contents import UNREADABLE
+from .listed_referrers import MAX_REFERRERS, Referrer, read_listed
 from .requirements import Pattern, Requirements
 
-# How many referrers of one image are read at most.
-MAX_REFERRERS = 100
 _SHOWN = 3
-
-
-class Referrer(t.NamedTuple):
-    """A listed referrer: its manifest, or the reason why it is none, such as "it does not exist"."""
-
-    listed: Descriptor
-    manifest: Manifest | None
-    reason: str = ""
-
-
-def read_listed(repository: Repository, digest: str, listed: t.Sequence[Descriptor]) -> list[Referrer]:
-    """Read the manifests of ``listed``, and compare the subject of each with ``digest``.
-
-    One GET for each. The caller bounds how many there are.
-    """
-
-    def read(descriptor: Descriptor) -> Referrer:
-        try:
-            manifest = repository.manifest(descriptor.digest)
-            subject = manifest.subject
-        except NotFound:
-            return Referrer(descriptor, None, "it does not exist")
-        except UNREADABLE as error:
-            return Referrer(descriptor, None, str(error).rstrip("."))
-        if subject is None:
-            return Referrer(descriptor, None, "it has no subject")
-        if subject.digest != digest:
-            return Referrer(descriptor, None, f"it refers to {subject.digest}")
-        return Referrer(descriptor, manifest)
-
-    return repository.map(read, listed)
 
 
 def missing_referrers(repository: Repository, digest: str, requirements: Requirements) -> t.Iterator[str]:

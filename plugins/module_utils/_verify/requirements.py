@@ -13,6 +13,7 @@ from .._oci.content import Platform
 from .._oci.quantities import parse_duration, parse_size
 from .._oci.tag_patterns import TAGS, Patterns
 from .._registry.option_types import LIST, check_text
+from .signatures import SIGNATURE_OPTIONS, SignatureRequirement, read_signature_requirements
 
 # Options of the module, and keys of an entry of its images.
 REQUIREMENTS: dict[str, dict[str, t.Any]] = {
@@ -25,6 +26,7 @@ REQUIREMENTS: dict[str, dict[str, t.Any]] = {
     "allow_unknown_age": {"type": "bool"},
     "labels": {"type": "dict"},
     "referrers": {"type": LIST, "elements": "raw"},
+    **SIGNATURE_OPTIONS,
 }
 COSIGN = "cosign"
 
@@ -52,6 +54,7 @@ class Requirements:
     labels: t.Mapping[str, Pattern | None]
     referrers: tuple[Pattern, ...]
     cosign: bool
+    signatures: tuple[SignatureRequirement, ...]
 
     @classmethod
     def read(cls, options: t.Mapping[str, t.Any]) -> Requirements:
@@ -75,12 +78,14 @@ class Requirements:
             labels={check_text(name, "labels"): _label_pattern(value) for name, value in labels.items()},
             referrers=tuple(_pattern(pattern, "referrers") for pattern in referrers if pattern != COSIGN),
             cosign=COSIGN in referrers,
+            signatures=tuple(read_signature_requirements(options)),
         )
 
     @property
     def need_content(self) -> bool:
         """Whether they are about the content of the image, and not about its names alone."""
-        return bool(self.platforms or self.need_each_image)
+        recursive = any(requirement.recursive for requirement in self.signatures)
+        return bool(self.platforms or recursive or self.need_each_image)
 
     @property
     def need_each_image(self) -> bool:

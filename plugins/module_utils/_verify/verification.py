@@ -15,6 +15,7 @@ import typing as t
 from .._errors import NotFound, Refused, printable
 from .._oci.content import IMAGE_TYPES, Descriptor, Manifest, Platform
 from .._oci.quantities import known_age
+from .._oci.reference import Reference
 from .._parallel import map_concurrent
 from .._registry.connection import RegistryClients
 from .._registry.context import ModuleContext
@@ -24,6 +25,7 @@ from .._registry.repository import Repository
 from .checks import Check, read_checks
 from .contents import UNREADABLE, read_contents
 from .referrers import missing_referrers
+from .signatures import SignatureRequirement, missing_signatures
 
 Result = t.TypeVar("Result")
 
@@ -84,9 +86,15 @@ def verify(clients: RegistryClients, checks: t.Sequence[Check]) -> list[Finding]
     """
     concurrency = max(1, clients.concurrency // len(checks))
 
+    def repository_of(reference: Reference) -> Repository:
+        return Repository(clients.client(reference), reference.repository, concurrency)
+
     def run(check: Check) -> Finding:
-        repository = Repository(clients.client(check.reference), check.reference.repository, concurrency)
-        return _Verification(repository, check).run()
+        return _Verification(
+            check,
+            repository_of(check.reference),
+            repository_of(check.signature_repository or check.reference),
+        ).run()
 
     return map_concurrent(run, checks, clients.concurrency)
 
@@ -94,8 +102,10 @@ def verify(clients: RegistryClients, checks: t.Sequence[Check]) -> list[Finding]
 class _Verification:
     """The verification of one image."""
 
-    def __init__(self, repository: Repository, check: Check) -> None:
+    def __init__(self, check: Check, repository: Repository, signatures: Repository) -> None:
+        """``signatures`` is the repository that holds the signatures of the image in ``repository``."""
         self._repository = repository
+        self._signatures = signatures
         self._check = check
         self._reference = check.reference
         self._requirements = check.requirements
@@ -106,9 +116,11 @@ class _Verification:
         descriptor = self._attempt(self._check_digest)
         if descriptor:
             root = descriptor
-            self._attempt(lambda: self._check_content(root))
+            images = self._attempt(lambda: self._check_content(root)) or []
             if self._requirements.cosign or self._requirements.referrers:
                 self._attempt(lambda: self._check_referrers(root.digest))
+            if self._requirements.signatures:
+                self._check_signatures(root, images)
         digest = descriptor.digest if descriptor else None
         pinned = self._reference.pinned(digest) if digest else None
         return Finding(str(self._reference), digest, pinned, self._violations)
@@ -122,7 +134,9 @@ class _Verification:
             return None
 
     def _violate(self, requirement: str, message: str) -> None:
-        self._violations.append(Violation(str(self._reference), requirement, printable(message, 1000)))
+        """Note a violation. The lines of its message are bounded in length and number by who writes them."""
+        lines = [printable(line, 1000) for line in message.split("\n")]
+        self._violations.append(Violation(str(self._reference), requirement, "\n  ".join(lines)))
 
     def _check_name(self) -> None:
         """Check what needs no registry."""
@@ -157,12 +171,15 @@ class _Verification:
             if current is None or current.digest != digest:
                 self._violate("pinned", f"its tag is {current.digest if current else 'gone'} now.")
 
-    def _check_content(self, descriptor: Descriptor) -> None:
-        """Check what the image consists of. A single image is only read where a requirement is about that."""
+    def _check_content(self, descriptor: Descriptor) -> list[Descriptor]:
+        """Check what the image consists of, and return the images in it that an engine may run, as far as required.
+
+        A single image is only read where a requirement is about that.
+        """
         requirements = self._requirements
         is_image = descriptor.media_type in IMAGE_TYPES and not is_like_placeholder(descriptor)
         if is_image and not requirements.need_content:
-            return
+            return [descriptor]
         root = self._repository.manifest(descriptor.digest)
         tags = read_removed_tags(self._repository, root)
         if tags:
@@ -175,6 +192,12 @@ class _Verification:
         images = contents.images
         if requirements.platforms:
             images = self._check_platforms(root, images)
+        self._check_images(root, images)
+        return images
+
+    def _check_images(self, root: Manifest, images: t.Sequence[Descriptor]) -> None:
+        """Check each of the images in ``root``, as far as a requirement is about that."""
+        requirements = self._requirements
         if not requirements.need_each_image:
             unnamed = bool(requirements.platforms) and root.is_index
             images = [image for image in images if unnamed and not _names_platform(image)]
@@ -263,6 +286,27 @@ class _Verification:
         for message in missing_referrers(self._repository, digest, self._requirements):
             self._violate("referrers", message)
 
+    def _check_signatures(self, root: Descriptor, images: t.Sequence[Descriptor]) -> None:
+        """Check the signatures of what is named, and those of each image in it where that is required as well."""
+        requirements = self._requirements.signatures
+        recursive = [requirement for requirement in requirements if requirement.recursive]
+        inner = {
+            image.digest: image for image in reversed(images) if recursive and image.digest != root.digest
+        }
+        work = [(root, requirements), *((image, tuple(recursive)) for image in reversed(inner.values()))]
+
+        def check(pair: tuple[Descriptor, tuple[SignatureRequirement, ...]]) -> list[tuple[str, str]]:
+            image, required = pair
+            name = _name(image, root)
+            try:
+                return list(missing_signatures(self._signatures, image.digest, name, required))
+            except UNREADABLE as error:
+                return [("readable", f"the signatures of {name} cannot be read: {error}")]
+
+        for violations in self._repository.map(check, work):
+            for requirement, message in violations:
+                self._violate(requirement, message)
+
 
 def _names_platform(image: Descriptor) -> bool:
     return image.platform is not None and image.platform.known
@@ -273,7 +317,7 @@ def _distance(platform: Platform, image: Descriptor) -> int | None:
     return platform.distance(image.platform) if image.platform else None
 
 
-def _name(image: Descriptor, root: Manifest) -> str:
+def _name(image: Descriptor, root: Manifest | Descriptor) -> str:
     """Return what messages call an image: of an index by its platform, else by its digest."""
     if image.digest == root.digest:
         return "it"

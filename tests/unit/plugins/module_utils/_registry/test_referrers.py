@@ -264,3 +264,67 @@ def test_references_without_end_are_an_error(connect: Connect) -> None:
         _connection, client = connect(server.url)
         with pytest.raises(ProtocolError, match="without end"):
             find_referring(Repository(client, "a/b"), Manifest.parse(root.raw, root.media_type))
+
+
+BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+SIGNING = {"dev.sigstore.bundle.predicateType": "https://sigstore.dev/cosign/sign/v1"}
+
+
+def listed_as_cosign_does(*referrers: images.Image) -> images.Image:
+    """A list of referrers whose entries have the type of the empty configuration, and no annotations."""
+    listed = images.referrers_index(referrers)
+    manifest = listed.manifest
+    for entry in manifest["manifests"]:
+        entry["artifactType"] = images.OCI_EMPTY
+        entry.pop("annotations", None)
+    return dataclasses.replace(listed, raw=json.dumps(manifest).encode())
+
+
+def test_entries_of_a_fallback_tag_that_say_nothing_are_described_by_their_manifests(
+    connect: Connect,
+) -> None:
+    subject = subject_of("a")
+    bundle = images.artifact(BUNDLE, b"{}", BUNDLE, subject=subject, annotations=SIGNING)
+    sbom = images.artifact(SBOM, b"sbom", subject=subject)
+    gone = images.artifact(BUNDLE, b"gone", BUNDLE, subject=subject)
+    with HostileRegistry() as server:
+        for made in (subject, bundle, sbom):
+            server.add("a/b", made)
+        server.add("a/b", listed_as_cosign_does(bundle, sbom, gone), images.referrers_tag(subject))
+        server.repository("a/b").remove(gone.digest)
+        _connection, client = connect(server.url)
+        repository = Repository(client, "a/b")
+        assert find_referrers(repository, subject.digest, BUNDLE).descriptors == [descriptor_of(bundle)]
+        found = find_referrers(repository, subject.digest).descriptors
+        assert [one.artifact_type for one in found] == [BUNDLE, SBOM, images.OCI_EMPTY]
+        assert found[0].annotations == SIGNING
+
+
+@pytest.mark.parametrize(
+    ("artifact_type", "found"),
+    [
+        (BUNDLE, True),
+        ("application/vnd.dev.sigstore.bundle+json;version=0.2", True),
+        ("application/vnd.dev.cosign.artifact.sig.v1+json", True),
+        ("application/vnd.dev.cosign.artifact.att.v1+json", True),
+        ("application/vnd.cncf.notary.signature", True),
+        (SBOM, False),
+        ("application/vnd.example.signature", False),
+    ],
+)
+def test_signatures_among_referrers_are_found_without_the_others(
+    connect: Connect, artifact_type: str, found: bool
+) -> None:
+    subject = subject_of("a")
+    signature = images.artifact(artifact_type, b"signed", subject=subject)
+    with HostileRegistry() as server:
+        for made in (subject, signature):
+            server.add("a/b", made)
+        server.add("a/b", listed_as_cosign_does(signature), images.referrers_tag(subject))
+        _connection, client = connect(server.url)
+        root = Manifest.parse(subject.raw, subject.media_type)
+        repository = Repository(client, "a/b")
+        referring = find_referring(repository, root, referrers=False, signatures=True)
+        assert [one.manifest.digest for one in referring] == [signature.digest] * found
+        referring = find_referring(repository, root, referrers=True, signatures=False)
+        assert [one.manifest.digest for one in referring] == [signature.digest]

@@ -236,3 +236,35 @@ def test_more_images_than_an_index_has_are_a_violation(connect: Connect) -> None
     ]
     (violation,) = verify(connect, index_of(*entries))
     assert violation["demand"] == "readable" and "more than 1000 images" in violation["message"]
+
+
+@pytest.mark.parametrize(
+    ("key", "other"), [("config", "Config"), ("layers", "LAYERS"), ("mediaType", "mediatype")], ids=str
+)
+def test_a_manifest_that_engines_read_in_another_way_is_a_violation(
+    connect: Connect, key: str, other: str
+) -> None:
+    manifest = {**GOOD.manifest, other: BAD.manifest[key]}
+    twofold = dataclasses.replace(GOOD, raw=json.dumps(manifest).encode())
+    with HostileRegistry() as server:
+        server.add("a/b", BAD)
+        server.add("a/b", twofold, "1")
+        server.add("a/b", index_of((twofold, {})), "2")
+        clients, _client = connect(server.url, retries=0)
+        for tag in ("1", "2"):
+            result = task(
+                registry_verify, clients, images=[f"a/b:{tag}"], labels={"approved": "yes"}, report_only=True
+            )
+            assert [violation["demand"] for violation in result["violations"]] == ["readable"]
+
+
+def test_a_configuration_that_engines_read_in_another_way_is_a_violation(connect: Connect) -> None:
+    config = (
+        b'{"architecture":"amd64","os":"linux","config":{"Labels":{"approved":"yes"}},"Config":{"Labels":{}}}'
+    )
+    manifest = {**GOOD.manifest, "config": images.descriptor(config, images.OCI_CONFIG)}
+    twofold = images.Image(
+        json.dumps(manifest).encode(), images.OCI_MANIFEST, {images.digest(config): config}
+    )
+    (violation,) = verify(connect, twofold, labels={"approved": "yes"})
+    assert violation["demand"] == "readable"

@@ -1,0 +1,118 @@
+# Copyright (c) 2026, ocikit.registry contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Note that this module_utils is PRIVATE to the collection.
+"""The identity in a certificate: its subject alternative names, and the issuer of the token that it was given for."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass
+
+from .._errors import InvalidInput, ProtocolError, printable
+from .._oci.tag_patterns import regex
+
+if t.TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
+_REGEX = "regex:"
+# Fulcio's OIDs (fulcio/docs/oid-info.md): the issuer as a DER string, the issuer as bare bytes, and a user name.
+_ISSUER = "1.3.6.1.4.1.57264.1.8"
+_OLD_ISSUER = "1.3.6.1.4.1.57264.1.1"
+_USER_NAME = "1.3.6.1.4.1.57264.1.7"
+_UTF8_STRING = 0x0C
+
+
+class Name:
+    """A name that must be matched as a whole. ``*`` stands for any characters, all others for themselves.
+
+    A regular expression stands after ``regex:``. Brackets are no pattern: bots have them in their names.
+    """
+
+    def __init__(self, text: str, option: str) -> None:
+        """Raises InvalidInput that names ``option``."""
+        self.text = text
+        if text.startswith(_REGEX):
+            self._pattern = regex(text[len(_REGEX) :], f"{printable(text)!r} in {option}")
+        else:
+            self._pattern = re.compile(".*".join(map(re.escape, text.split("*"))), re.DOTALL)
+        if not text.strip("* ") or text == _REGEX:
+            raise InvalidInput(f"{option} is met by everything: write what is required.")
+
+    def match(self, name: str) -> bool:
+        return self._pattern.fullmatch(name) is not None
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who must have signed. ``issuer`` is the one of the token that the certificate was given for, None for any."""
+
+    name: Name
+    issuer: Name | None
+
+    def __str__(self) -> str:
+        return f"{self.name.text}{f' of {self.issuer.text}' if self.issuer else ''}"
+
+    def check(self, certificate: Certificate) -> None:
+        """Raise ProtocolError unless the certificate is that of this identity."""
+        names = subject_names(certificate)
+        if not any(map(self.name.match, names)):
+            shown = printable(", ".join(names), 300) or "nobody"
+            raise ProtocolError(f"it was made by {shown}")
+        if self.issuer:
+            issuer = token_issuer(certificate)
+            if issuer is None or not self.issuer.match(issuer):
+                raise ProtocolError(f"its identity is vouched for by {printable(issuer, 200)}")
+
+
+def subject_names(certificate: Certificate) -> list[str]:
+    """Return the e-mail addresses, URIs and Fulcio's user names among the subject alternative names."""
+    from cryptography import x509
+
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, x509.UnsupportedGeneralNameType, ValueError):
+        return []
+    found: list[str] = []
+    for name in names:
+        if isinstance(name, (x509.RFC822Name, x509.UniformResourceIdentifier)):
+            found.append(name.value)
+        elif isinstance(name, x509.OtherName) and name.type_id.dotted_string == _USER_NAME:
+            found += [text for text in [_der_text(name.value)] if text is not None]
+    return found
+
+
+def token_issuer(certificate: Certificate) -> str | None:
+    """Return the issuer that Fulcio wrote into a certificate, None where there is none, or one that cannot be read."""
+    from cryptography import x509
+
+    values: dict[str, bytes] = {}
+    try:
+        for extension in certificate.extensions:
+            if isinstance(extension.value, x509.UnrecognizedExtension):
+                values[extension.oid.dotted_string] = extension.value.value
+    except ValueError:
+        return None
+    if _ISSUER in values:
+        return _der_text(values[_ISSUER])
+    try:
+        return values[_OLD_ISSUER].decode() if _OLD_ISSUER in values else None
+    except UnicodeDecodeError:
+        return None
+
+
+def _der_text(raw: bytes) -> str | None:
+    """Return the text of a DER encoded UTF8String, None where ``raw`` is none."""
+    if len(raw) < 2 or raw[0] != _UTF8_STRING:
+        return None
+    length, start = raw[1], 2
+    if length > 0x80:
+        start = 2 + (length & 0x7F)
+        length = int.from_bytes(raw[2:start], "big")
+    if length == 0x80 or len(raw) != start + length:
+        return None
+    try:
+        return raw[start:].decode()
+    except UnicodeDecodeError:
+        return None
