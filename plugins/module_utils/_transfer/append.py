@@ -165,7 +165,7 @@ def read_strings(values: t.Mapping[t.Any, t.Any] | None, option: str) -> dict[st
 
 def read_port(value: str) -> str:
     """Return a port as ``PORT/PROTOCOL``. Raises InvalidInput."""
-    found = re.match(r"(\d{1,5})(?:/(tcp|udp|sctp))?\Z", value)
+    found = re.match(r"([0-9]{1,5})(?:/(tcp|udp|sctp))?\Z", value)
     if not found or not 0 < int(found.group(1)) < 65536:
         raise InvalidInput(f"{printable(value)!r} is not a valid port: write one such as 8080 or 53/udp.")
     return f"{int(found.group(1))}/{found.group(2) or 'tcp'}"
@@ -183,7 +183,7 @@ def read_created(value: str | None) -> str | None:
     if value is None:
         return None
     try:
-        if re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)\Z", value):
+        if re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)\Z", value, re.ASCII):
             datetime.datetime.strptime(value[:19], "%Y-%m-%dT%H:%M:%S")
             return value
     except ValueError:

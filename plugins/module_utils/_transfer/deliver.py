@@ -231,7 +231,8 @@ def _check_held(images: t.Iterable[Image], blobs: t.Iterable[Descriptor], reposi
         others = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
         raise NotFound(
             f"Neither {next(iter(images)).name} nor the repository {repository} has the blob {lost[0]}{others}: name"
-            " repositories that have it in mount_from, or pull the image again without leaving anything out."
+            " repositories that have it in mount_from, set platforms to those that are there if it is of another one, or pull"
+            " the image again without leaving anything out."
         )
 
 
