@@ -19,7 +19,9 @@ description:
   - A registry that does not allow deletion is found out before anything is changed as well, by the request to delete a
     digest that does not exist.
   - Indexes are deleted before their children, and referrers before their subjects. Where the registry refuses to delete a
-    manifest that is tagged, its tags are deleted first.
+    manifest that is tagged, or leaves its tags, the tags are deleted first, by their names.
+  - A manifest that the registry lists as a referrer is deleted only if its own subject is part of the repository.
+  - After a failure the task looks up what was deleted, and returns that.
 extends_documentation_fragment:
   - ocikit.registry._registry
   - ocikit.registry._attributes
@@ -124,8 +126,8 @@ manifests:
       deleted: true
 stranded:
   description:
-    - After a failure, the digests of manifests that are still there although nothing leads to them any more.
-      A further run deletes them if O(digests) names them.
+    - After a failure, the digests of manifests that are still there although nothing leads to them any more, or that may be
+      there because the registry could not be asked. A further run deletes them if O(digests) names them.
   returned: success, and on failure once all was read
   type: list
   elements: str

@@ -169,6 +169,8 @@ class Repository:
         self.untagged: set[str] = set()
         # Deleted digests that their tags still serve, and what reads show for a while: how often, and what it was.
         self.tags_only: set[str] = set()
+        # What is listed as a referrer of a digest besides what has it as its subject.
+        self.listed: dict[str, list[str]] = {}
         self.earlier: dict[str, tuple[int, tuple[str, str, bytes] | None]] = {}
 
     def indexes_of(self, digest: str) -> list[str]:
@@ -1123,7 +1125,8 @@ def referrers_of(subject: str, content: Repository) -> list[dict[str, t.Any]]:
     found = []
     for name, (media_type, raw) in sorted(content.manifests.items()):
         manifest = json.loads(raw)
-        if manifest.get("subject", {}).get("digest") == subject:
+        listed = name in content.listed.get(subject, ())
+        if listed or manifest.get("subject", {}).get("digest") == subject:
             entry = {"mediaType": media_type, "digest": name, "size": len(raw)}
             entry["artifactType"] = manifest.get("artifactType") or manifest.get("config", {}).get(
                 "mediaType", ""

@@ -107,6 +107,13 @@ def test_an_image_that_is_dropped_with_its_last_tag(http: requests.Session) -> N
         assert set(manifests) == {IMAGE.digest}
 
 
+def test_what_is_listed_as_a_referrer_and_is_none(http: requests.Session) -> None:
+    with HostileRegistry(referrers="on") as server:
+        server.repository("a/b").listed[server.add("a/b", IMAGE)] = [server.add("a/b", OTHER)]
+        found = http.get(f"{server.url}/v2/a/b/referrers/{IMAGE.digest}").json()["manifests"]
+        assert [entry["digest"] for entry in found] == [OTHER.digest]
+
+
 def test_reads_that_lag(http: requests.Session) -> None:
     with HostileRegistry(read_lag=2) as server:
         images.push(server.url, "a/b", IMAGE, "x")

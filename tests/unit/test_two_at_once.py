@@ -21,7 +21,7 @@ import typing as t
 import pytest
 
 from ansible_collections.ocikit.registry.plugins.module_utils._deletion import polling
-from ansible_collections.ocikit.registry.plugins.module_utils._errors import RegistryError
+from ansible_collections.ocikit.registry.plugins.module_utils._errors import Refused, RegistryError
 from ansible_collections.ocikit.registry.plugins.module_utils._registry import fallback_tag as _fallback_tag
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
 from ansible_collections.ocikit.registry.plugins.modules.registry_promote import promote
@@ -420,17 +420,25 @@ def test_between_the_last_look_and_the_removal_a_push_loses_its_tag_and_nothing_
     plain.check_whole("rm/window", ONE, TWO)
 
 
-def test_a_tag_made_of_one_that_is_being_removed_goes_with_it(
+def test_no_tag_is_made_of_one_that_is_being_removed(
     modules: Modules, ways: tuple[Proxy, Proxy], plain: Plain
 ) -> None:
-    """What docs/safety.md says: for a moment the tag is the placeholder."""
+    """What docs/safety.md says: for a moment the tag is the placeholder, which is refused."""
     first, second = ways
     plain.put("rm/source", ONE, "1", "1.0")
+    refused: list[Refused] = []
+
+    def copy() -> None:
+        with pytest.raises(
+            Refused, match="is no image but the placeholder of an interrupted removal"
+        ) as caught:
+            modules.tag(second, "rm/source:1", "rm/source:new")
+        refused.append(caught.value)
+
     play = held(
-        first.hold("^PUT .*/manifests/1$", after=True),
-        lambda: modules.rmtag(first, "rm/source", "1"),
-        lambda: modules.tag(second, "rm/source:1", "rm/source:new"),
+        first.hold("^PUT .*/manifests/1$", after=True), lambda: modules.rmtag(first, "rm/source", "1"), copy
     )
+    assert refused
     assert play.result()["changed"] is True
     assert plain.tags("rm/source") == {"1.0": ONE.digest}
     plain.check_whole("rm/source", ONE)
