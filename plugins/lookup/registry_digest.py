@@ -39,9 +39,11 @@ options:
     description:
       - The platform whose image is meant, as C(os/architecture) or C(os/architecture/variant), such as
         V(linux/arm64). Without it an index keeps its own digest, which serves all its platforms.
-      - Costs a GET request instead of the HEAD. A single image has to be one for this platform, too; to find
-        out, its configuration is read with one request more. Where that names no platform, the image is
-        taken.
+      - Indexes within an index are searched as well. Where there is no image for the variant, one for the newest
+        older variant is taken, and else one that names no platform. A version of Windows may follow, as in
+        V(windows/amd64:10.0.20348).
+      - Takes a GET request instead of the HEAD. A single image has to be for this platform itself; to find out,
+        its configuration is read with another request.
     type: str
   keep_tag:
     description:

@@ -113,6 +113,8 @@ options:
     description:
       - Change only the images of these platforms in an index, such as V(linux/arm64/v8), and keep the others.
         Without it all are changed.
+      - Indexes within the index are searched as well. Where there is no image for the variant, one for the newest older variant is
+        taken, and else one that names no platform. A version of Windows may follow, as in V(windows/amd64:10.0.20348).
       - Attestations of images that change are left out of the index, as they describe something else.
       - Without O(image), the platform of the new image, V(linux/amd64) by default.
     type: list

@@ -55,6 +55,8 @@ options:
     description:
       - Take only these platforms of an index, such as V(linux/arm64/v8). One platform gives that image without the index;
         several give a new index with its own digest.
+      - Indexes within the index are searched as well. Where there is no image for the variant, one for the newest older variant is
+        taken, and else one that names no platform. A version of Windows may follow, as in V(windows/amd64:10.0.20348).
       - Without it the whole index is taken.
     type: list
     elements: str

@@ -32,6 +32,8 @@ options:
       - Operating system, architecture and, where there is one, variant, such as V(linux/arm64/v8).
       - If O(image) is an index, all results are those of the image in it that is for this platform. This takes a second
         request. A single image has to be for this platform itself, which its configuration tells.
+      - Indexes within the index are searched as well. Where there is no image for the variant, one for the newest older variant is
+        taken, and else one that names no platform. A version of Windows may follow, as in V(windows/amd64:10.0.20348).
       - The task fails if there is no image for the platform, and names those that there are.
     type: str
   config:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .._errors import NotFound, Refused, printable
+from .._errors import NotFound, ProtocolError, Refused, printable
 from .._oci.content import CONFIG_LIMIT, CONFIG_TYPES, Descriptor, Manifest, Platform
 from .._oci.documents import IMAGE_CONFIG, parse_json_object
 from .._oci.graph import walk
@@ -20,6 +20,8 @@ from .._oci.verified_reader import read_blob
 from .._parallel import map_concurrent
 from .repository import Repository
 
+# Each of them has to be read to find out its platform.
+_MAX_UNNAMED = 1000
 _CREATED = "org.opencontainers.image.created"
 _MAX_DEPTH = 5
 _MAX_MANIFESTS = 10000
@@ -142,6 +144,10 @@ class ImagePicker:
             if entry.names_platform:
                 return Picked(self._root.descriptor, entry, holder)
             unnamed.append((entry, holder))
+        if len(unnamed) > _MAX_UNNAMED:
+            raise ProtocolError(
+                f"{self._name} has more than {_MAX_UNNAMED} entries that name no platform: this is no image."
+            )
         own = map_concurrent(lambda pair: self._own_platform(pair[0]), unnamed, self._concurrency)
         distances = [None if other is None else platform.distance(other) for other in own]
         nearest = min((distance for distance in distances if distance is not None), default=None)

@@ -261,6 +261,17 @@ def test_nesting_is_bounded_and_shared_indexes_are_read_once() -> None:
         picked(root, "linux/amd64")
 
 
+def test_what_has_too_many_entries_without_a_platform_is_not_read() -> None:
+    entry = images.descriptor(AMD64.raw, AMD64.media_type)
+    entries = [{**entry, "digest": f"sha256:{number:064x}"} for number in range(1001)]
+    data = {"schemaVersion": 2, "mediaType": images.OCI_INDEX, "manifests": entries}
+    root = images.Index(json.dumps(data).encode(), images.OCI_INDEX, {})
+    store = Memory()
+    with pytest.raises(ProtocolError, match="app has more than 1000 entries that name no platform"):
+        ImagePicker(store, parsed(root), "app").pick(Platform.parse("linux/amd64"))
+    assert store.read == []
+
+
 @pytest.mark.parametrize("platform", [None, "linux/amd64"])
 def test_pick_says_what_does_not_exist_and_what_is_not_expected(
     connect: t.Callable[..., t.Any], platform: str | None
