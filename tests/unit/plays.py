@@ -74,7 +74,7 @@ def play(
         capture_output=True,
         text=True,
         check=False,
-        timeout=150,
+        timeout=170,
     )
     lines = recorded.read_text(encoding="utf-8").splitlines() if recorded.exists() else []
     return Played(done.returncode, done.stdout + done.stderr, [json.loads(line) for line in lines])

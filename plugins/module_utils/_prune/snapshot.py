@@ -48,8 +48,7 @@ class SnapshotCache:
         content = json.dumps(records, separators=(",", ":")).encode()
         with storage_errors(self._path):
             os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
-            with replacing(self._path) as file:
-                os.fchmod(file.fileno(), 0o600)
+            with replacing(self._path, private=True) as file:
                 write_all(file, _seal(content) + content)
 
     def _load(self) -> dict[str, ManifestRecord]:
