@@ -396,6 +396,11 @@ repositories:
     counts:
       description: The lengths of all lists, whatever is shown of these.
       type: dict
+    rules:
+      description:
+        - How many tags each rule decided to C(delete) and to C(keep). C(rule) is its name, or the reason where no rule decided.
+      type: list
+      elements: dict
     delete:
       description:
         - The tags that go, each with C(digest) and C(created). C(rule) is the rule that deletes it, V(null) if none does, and

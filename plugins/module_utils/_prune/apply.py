@@ -77,6 +77,7 @@ class Outcome:
             **self.plan.to_dict(),
             "policy": self.policy,
             "counts": self.counts,
+            "rules": self.plan.totals,
             "deleted_tags": self.deleted_tags,
             "deleted_digests": self.deleted_digests,
             "refused": [refusal.to_dict() for refusal in self.refused],

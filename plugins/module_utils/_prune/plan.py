@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -29,6 +31,7 @@ from .documents import (
 from .policy import RetentionPlan, Snapshot, Verdict
 from .protection import Protection
 
+_DIGEST = re.compile(r"sha(?:256|512):[0-9a-f]{64,128}")
 PLAN_FORMAT = "ocikit.registry/prune-plan/1"
 
 
@@ -46,6 +49,13 @@ class PlannedTag(t.NamedTuple):
     rule: str | None
     reason: str
     size: int | None = None
+
+    @property
+    def decided_by(self) -> str:
+        """The rule that decided, else the reason in general words, to sum tags up by."""
+        if subject_of_tag(self.tag):
+            return "belongs to another image"
+        return _DIGEST.sub("an image", self.why)
 
     def to_dict(self) -> dict[str, t.Any]:
         """Return the tag as results and plan files show it."""
@@ -110,6 +120,14 @@ class RepositoryPlan:
     def candidates(self) -> dict[str, str]:
         """The tags that go, each with the digest that it has to point to."""
         return {entry.tag: entry.digest for entry in self.delete if entry.digest}
+
+    @property
+    def totals(self) -> list[dict[str, t.Any]]:
+        """How many tags each rule, or reason where no rule decided, deletes and keeps; what deletes most comes first."""
+        deleted = Counter(entry.decided_by for entry in self.delete)
+        kept = Counter(entry.decided_by for entry in self.keep)
+        names = sorted({**deleted, **kept}, key=lambda name: (-deleted[name], -kept[name], name))
+        return [{"rule": name, "delete": deleted[name], "keep": kept[name]} for name in names]
 
     def to_dict(self) -> dict[str, t.Any]:
         """Return the plan as results and plan files show it."""

@@ -22,6 +22,7 @@ _PREVIOUS_LIMIT = 24 << 10
 _DIFF_LIMIT = 6 << 10
 _MESSAGE_LIMIT = 1000
 _RUNS = 50
+_RULES = 10
 # So many entries of each list are shown: the largest number with which all repositories have room.
 _LENGTHS = (300, 100, 30, 10, 3, 1, 0)
 # What could not be put back is shown first.
@@ -116,7 +117,14 @@ def _without_ends(repositories: t.Sequence[Result], room: int) -> list[Result]:
     shown = list(repositories)
     for length in _LENGTHS:
         shown = [
-            {name: value[:length] if isinstance(value, list) else value for name, value in entry.items()}
+            {
+                name: value[:length]
+                if name in entry["counts"]
+                else value[:_RULES]
+                if name == "rules"
+                else value
+                for name, value in entry.items()
+            }
             for entry in repositories
         ]
         shown = [{**entry, "error": entry["error"] and shortened(entry["error"])} for entry in shown]
