@@ -196,7 +196,9 @@ def seed(arguments: argparse.Namespace) -> int:
     from .images import seed_demo
 
     auth = (arguments.username, arguments.password or "") if arguments.username else None
-    tags = seed_demo(arguments.registry, arguments.repository, auth=auth, verify=arguments.ca or True)
+    tags = seed_demo(
+        arguments.registry, arguments.repository, arguments.builds, auth=auth, verify=arguments.ca or True
+    )
     print(json.dumps(tags, indent=2))
     return 0
 
@@ -244,6 +246,9 @@ def main(argv: list[str] | None = None) -> int:
     seeding = commands.add_parser("seed", help="push the sample images")
     seeding.add_argument("--registry", required=True, metavar="URL")
     seeding.add_argument("--repository", default="demo/app")
+    seeding.add_argument(
+        "--builds", type=int, default=0, metavar="COUNT", help="push builds as well, up to 28"
+    )
     seeding.add_argument("--username", default=os.environ.get("OCIKIT_REGISTRY_USERNAME"))
     seeding.add_argument("--password", default=os.environ.get("OCIKIT_REGISTRY_PASSWORD"))
     seeding.add_argument("--ca", metavar="FILE", default=os.environ.get("OCIKIT_REGISTRY_CA_PATH"))

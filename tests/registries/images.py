@@ -454,9 +454,20 @@ def demo_images() -> dict[str, Image]:
     return {"1.4.1": first, "1.4.2": second, "latest": second, "stable": first, "multi": index([second, arm])}
 
 
-def seed_demo(registry_url: str, repository: str = "demo/app", **access: t.Any) -> dict[str, str]:
-    """Push the sample application (``demo_images``) and return the digest of each tag."""
-    return {tag: push(registry_url, repository, made, tag, **access) for tag, made in demo_images().items()}
+def builds(count: int) -> dict[str, Image]:
+    """Return images of their own with the tags build-1, build-2 …, the newest last, all years old."""
+    return {
+        f"build-{number}": image([layer({"build": f"{number}\n"})], created=f"2023-01-{number:02}T00:00:00Z")
+        for number in range(1, count + 1)
+    }
+
+
+def seed_demo(
+    registry_url: str, repository: str = "demo/app", build_count: int = 0, **access: t.Any
+) -> dict[str, str]:
+    """Push the sample application (``demo_images``) and so many builds of it. Return the digest of each tag."""
+    tagged = {**demo_images(), **builds(build_count)}
+    return {tag: push(registry_url, repository, made, tag, **access) for tag, made in tagged.items()}
 
 
 def _push(session: requests.Session, base: str, thing: Image, tag: str | None) -> None:

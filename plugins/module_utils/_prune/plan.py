@@ -53,9 +53,9 @@ class PlannedTag(t.NamedTuple):
     @property
     def decided_by(self) -> str:
         """The rule that decided, else the reason in general words, to sum tags up by."""
-        if subject_of_tag(self.tag):
-            return "belongs to another image"
-        return _DIGEST.sub("an image", self.why)
+        if self.rule:
+            return self.rule
+        return "with their image" if subject_of_tag(self.tag) else _DIGEST.sub("an image", self.reason)
 
     def to_dict(self) -> dict[str, t.Any]:
         """Return the tag as results and plan files show it."""
@@ -248,8 +248,7 @@ def diff_of(plans: t.Iterable[RepositoryPlan], limit: int = 50) -> dict[str, str
             continue
         reasons: dict[str, list[str]] = {}
         for entry in plan.delete:
-            reason = entry.rule or ("with their image" if subject_of_tag(entry.tag) else entry.reason)
-            reasons.setdefault(reason, []).append(entry.tag)
+            reasons.setdefault(entry.decided_by, []).append(entry.tag)
         before += [
             f"  {len(tags)} tags, {tags[0]} to {tags[-1]} ({reason})\n" for reason, tags in reasons.items()
         ]

@@ -122,3 +122,27 @@ class TestPlanFile:
         path.write_text(json.dumps({"format": PLAN_FORMAT, "repositories": [entry]}))
         with pytest.raises(InvalidInput, match="is not a file that registry_prune wrote"):
             read_plans(str(path))
+
+
+def test_tags_are_summed_up_by_rule_or_reason() -> None:
+    made = RepositoryPlan(
+        "r.example.com",
+        "team/app",
+        (
+            planned("b-1", "31 days old", rule="builds"),
+            planned("b-2", "32 days old", rule="builds"),
+            planned(f"sha256-{1:064x}.sig", f"with {digest(1)}"),
+        ),
+        (
+            planned("b-3", "3 days old, kept until 30 days", rule="builds"),
+            planned("stable", "no rule matches it"),
+            planned("child", f"it is part of {digest(1)}"),
+            planned("other", f"it is part of {digest(2)}"),
+        ),
+    )
+    assert made.totals == [
+        {"rule": "builds", "delete": 2, "keep": 1},
+        {"rule": "with their image", "delete": 1, "keep": 0},
+        {"rule": "it is part of an image", "delete": 0, "keep": 2},
+        {"rule": "no rule matches it", "delete": 0, "keep": 1},
+    ]
