@@ -33,9 +33,10 @@ options:
     aliases: [source]
   to:
     description:
-      - Where to copy O(image) to. A reference without a tag gets the tag of the image; one with a digest must name the
-        digest that the image has.
-    type: str
+      - References to copy O(image) to, one or several. A reference without a tag gets the tag of the image; one with a
+        digest must name the digest that the image has.
+    type: list
+    elements: str
   images:
     description:
       - Several images to be copied, instead of O(image) and O(to).
@@ -48,8 +49,9 @@ options:
         type: str
         required: true
       to:
-        description: Where to copy it to.
-        type: str
+        description: References to copy it to, one or several.
+        type: list
+        elements: str
         required: true
   platforms:
     description:
@@ -114,6 +116,13 @@ EXAMPLES = r"""
       password: "{{ production_password }}"
     referrers: true
     signatures: true
+
+- name: Copy one image to two places
+  ocikit.registry.registry_copy:
+    image: staging.example.com/team/app:1.4.2
+    to:
+      - registry.example.com/team/app:1.4.2
+      - registry.example.com/archive/app:1.4.2
 
 - name: Copy several images, two platforms of each
   ocikit.registry.registry_copy:
@@ -240,14 +249,14 @@ from ansible_collections.ocikit.registry.plugins.module_utils._transfer.copy_ima
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "image": {"type": TEXT, "aliases": ["source"]},
-    "to": {"type": TEXT},
+    "to": {"type": LIST, "elements": TEXT},
     "images": {
         "type": "list",
         "elements": "dict",
         "default": [],
         "options": {
             "image": {"type": TEXT, "required": True},
-            "to": {"type": TEXT, "required": True},
+            "to": {"type": LIST, "elements": TEXT, "required": True},
         },
     },
     **destination_arguments(),

@@ -73,11 +73,25 @@ options:
         description: The digest that the promotion gave it.
         type: str
         required: true
+  referrers:
+    description:
+      - Whether to copy what refers to the images and to what is in their indexes as well, such as signatures and SBOMs, to
+        the repositories of targets that are others than those of the images. It is there before a tag moves.
+      - Found by the referrers API or the fallback tag, and whatever refers to those in turn.
+      - O(undo) does not remove it.
+    type: bool
+    default: false
+  signatures:
+    description:
+      - Whether to copy the tags in which cosign keeps signatures, attestations and SBOMs of the images and of what is in
+        their indexes, to the repositories of targets that are others than those of the images.
+      - O(undo) does not remove them.
+    type: bool
+    default: false
 notes:
   - A registry offers no write on condition. Tags are looked up once more right before they move, and a tag that something
     else moves at that very moment is left alone by a roll-back.
   - A tag can be removed again only where the registry allows deletion.
-  - Signatures and referrers stay where they are; M(ocikit.registry.registry_copy) takes them along.
 seealso:
   - module: ocikit.registry.registry_tag
   - module: ocikit.registry.registry_copy
@@ -208,6 +222,11 @@ blobs:
     mounted: 3
     present: 0
     foreign: 0
+companions:
+  description: How many referrers and signatures were written along (in check mode, would be).
+  returned: success
+  type: int
+  sample: 2
 error:
   description:
     - The failure in parts. RV(ignore:error.kind) is a stable name such as V(unauthorized), V(not_found) or V(refused).
@@ -254,6 +273,8 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
         },
     },
     **destination_arguments(),
+    "referrers": {"type": "bool", "default": False},
+    "signatures": {"type": "bool", "default": False},
 }
 
 

@@ -220,6 +220,11 @@ class RegistryClients:
         )
         return RegistryClient(where, transport)
 
+    def masks(self, texts: t.Iterable[str]) -> bool:
+        """Tell whether a secret of the task occurs in one of ``texts``, which results would then show masked."""
+        secrets = tuple(self._events.secrets)
+        return any(secret in text for text in texts for secret in secrets)
+
     def warn(self, text: str) -> None:
         """Warn the user. Secrets are masked before the text is cut."""
         self._events.warn(printable(self._events.secrets.mask(text)))

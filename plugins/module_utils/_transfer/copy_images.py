@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from .._errors import InvalidInput
@@ -22,50 +23,68 @@ from .deliver import Image, deliver, delivered
 from .targets import Target, check_unique
 
 
+class Copy(t.NamedTuple):
+    """One image to be copied and where to, with what the options say of it."""
+
+    clients: RegistryClients
+    destination: RegistryClients
+    source: Reference
+    targets: list[Reference]
+    params: t.Mapping[str, t.Any]
+
+
 def copy_images(context: ModuleContext) -> dict[str, t.Any]:
     """Do what registry_copy is asked for, and return its result."""
     params, clients = context.params, context.clients
     destination = clients if params["destination"] is None else clients.for_destination(params["destination"])
-    pairs = [_read_pair(clients, destination, entry["image"], entry["to"]) for entry in _entries(params)]
-    check_unique(target for _source, target in pairs)
+    copies = [
+        _read_copy(clients, destination, entry["image"], entry["to"], params) for entry in _entries(params)
+    ]
+    check_unique(target for copy in copies for target in copy.targets)
     if params["expected_digest"]:
         check_digest(params["expected_digest"], "expected_digest")
     platforms = [Platform.parse(platform) for platform in params["platforms"]]
-    images = map_concurrent(
-        lambda pair: _look_up(context, destination, *pair, platforms), pairs, clients.concurrency
+    by_copy = map_concurrent(lambda copy: _look_up(copy, platforms), copies, clients.concurrency)
+    delivery = deliver(
+        [image for images in by_copy for image in images],
+        check_mode=context.check_mode,
+        include_foreign=params["foreign_layers"],
     )
-    delivery = deliver(images, check_mode=context.check_mode, include_foreign=params["foreign_layers"])
-    return {**delivered(images, delivery), "companions": delivery.referrers}
+    return {**delivered(by_copy, delivery), "companions": delivery.referrers}
 
 
-def _entries(params: t.Mapping[str, t.Any]) -> list[dict[str, str]]:
+def _entries(params: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
     single = bool(params["image"]) and bool(params["to"])
     if single == bool(params["images"]) or bool(params["image"]) != bool(params["to"]):
         raise InvalidInput("Set either image and to, or images.")
     if params["images"] and params["expected_digest"]:
         raise InvalidInput("expected_digest is for one image only: name it with image and to.")
     return t.cast(
-        "list[dict[str, str]]", params["images"] or [{"image": params["image"], "to": params["to"]}]
+        "list[dict[str, t.Any]]", params["images"] or [{"image": params["image"], "to": params["to"]}]
     )
 
 
-def _read_pair(
-    clients: RegistryClients, destination: RegistryClients, image: str, to: str
-) -> tuple[Reference, Reference]:
-    source, target = clients.reference(image), destination.reference(to)
-    if not target.tag and not target.digest and (source.tag or not source.digest):
-        target = target.with_tag(source.tag or "latest")
-    return source, target
-
-
-def _look_up(
-    context: ModuleContext,
+def _read_copy(
+    clients: RegistryClients,
     destination: RegistryClients,
-    source: Reference,
-    target: Reference,
-    platforms: t.Sequence[Platform],
-) -> Image:
-    params, repository = context.params, context.clients.repository_of(source)
+    image: str,
+    to: t.Sequence[str],
+    params: t.Mapping[str, t.Any],
+) -> Copy:
+    source = clients.reference(image)
+    if not to:
+        raise InvalidInput(f"No target is named for {source}: set to.")
+    targets = []
+    for target in map(destination.reference, to):
+        if not target.tag and not target.digest and (source.tag or not source.digest):
+            target = target.with_tag(source.tag or "latest")
+        targets.append(target)
+    return Copy(clients, destination, source, targets, params)
+
+
+def _look_up(copy: Copy, platforms: t.Sequence[Platform]) -> list[Image]:
+    """Look an image up, and return what is to be delivered of it to each repository."""
+    source, params, repository = copy.source, copy.params, copy.clients.repository_of(copy.source)
     found = require(
         source, repository.resolve(source.target), params["expected_digest"], "nothing was changed"
     )
@@ -73,20 +92,25 @@ def _look_up(
     if platforms:
         root = select(repository, repository.fetch_manifest(found), platforms, str(source))
     refuse_placeholder(repository, str(source), root)
-    if not target.tag and not target.digest:
-        target = Reference(target.registry, target.repository, digest=root.digest)
-    if target.digest and target.digest != root.digest:
-        raise InvalidInput(f"{target} cannot be written: {source} has the digest {root.digest}.")
+    by_repository: dict[str, list[Target]] = {}
+    for target in copy.targets:
+        if not target.tag and not target.digest:
+            target = Reference(target.registry, target.repository, digest=root.digest)
+        if target.digest and target.digest != root.digest:
+            raise InvalidInput(f"{target} cannot be written: {source} has the digest {root.digest}.")
+        by_repository.setdefault(target.name, []).append(
+            Target(copy.destination, target, overwrite=params["overwrite"])
+        )
 
     def find_along() -> list[Referring]:
         manifest = root if isinstance(root, Manifest) else repository.fetch_manifest(root)
         return find_referring(repository, manifest, params["referrers"], params["signatures"])
 
-    return Image(
-        str(source),
-        root,
-        found.digest,
-        [Target(destination, target, overwrite=params["overwrite"])],
-        repository,
-        find_along if params["referrers"] or params["signatures"] else None,
+    # What was found for one repository is what the others get.
+    along = (
+        functools.lru_cache(maxsize=None)(find_along) if params["referrers"] or params["signatures"] else None
     )
+    return [
+        Image(str(source), root, found.digest, targets, repository, along)
+        for targets in by_repository.values()
+    ]

@@ -16,6 +16,7 @@ from .._oci.stores import CopyPlan, Source
 from .._registry.referrers import Referring, find_referrers
 from .._registry.repository import MountableSource, Repository
 from .copy import execute, plan
+from .former_images import former_images_kept
 from .targets import (
     GuardedRepository,
     Sought,
@@ -26,6 +27,7 @@ from .targets import (
     note_before,
     targets_diff,
     targets_result,
+    warn_of_masked_names,
 )
 
 
@@ -103,6 +105,7 @@ def deliver(
         note_before(target, found)
     for image in images:
         check_targets(image.name, image.digest, image.targets)
+    warn_of_masked_names(targets, *(image.digest for image in images))
     return send(images, check_mode=check_mode, include_foreign=include_foreign, mount_from=mount_from)
 
 
@@ -124,9 +127,11 @@ def send(
         repository = image.repository
         if not image.is_in(repository) or image.moving:
             groups.setdefault((repository.registry, repository.name), []).append(image)
+    moving = [target for image in images for target in image.moving if target.reference.tag]
     try:
-        for group in groups.values():
-            sending.send(group)
+        with former_images_kept([] if check_mode else moving):
+            for group in groups.values():
+                sending.send(group)
     except RegistryError as error:
         targets = [target for image in images for target in image.targets]
         look_after_failure(targets, error, _concurrency(images))
@@ -257,21 +262,24 @@ def _drop_right_names(store: Repository, names: dict[str, list[str]], referrers:
         names[digest] = [name for name, descriptor in found if not descriptor or descriptor.digest != digest]
 
 
-def delivered(images: t.Sequence[Image], delivery: Delivery) -> dict[str, t.Any]:
-    """Return the part of a module's result that is about a delivery."""
-    targets = [target for image in images for target in image.targets]
+def delivered(named: t.Sequence[t.Sequence[Image]], delivery: Delivery) -> dict[str, t.Any]:
+    """Return the part of a module's result that is about a delivery.
+
+    ``named`` are the images that the task names, each as it was delivered to one repository after the other.
+    """
+    targets = [target for images in named for image in images for target in image.targets]
     result = targets_result(targets)
     return {
         **result,
         "changed": result["changed"] or delivery.referrers > 0,
         "images": [
             {
-                "image": image.name,
-                "digest": image.digest,
-                "source_digest": image.source_digest,
-                "targets": [str(target.reference) for target in image.targets],
+                "image": images[0].name,
+                "digest": images[0].digest,
+                "source_digest": images[0].source_digest,
+                "targets": [str(target.reference) for image in images for target in image.targets],
             }
-            for image in images
+            for images in named
         ],
         "blobs": delivery.to_dict(),
         "diff": targets_diff(targets),

@@ -8,6 +8,7 @@ all tags move or none does. To undo that is the same transaction in the other di
 
 from __future__ import annotations
 
+import functools
 import time
 import typing as t
 from dataclasses import dataclass, replace
@@ -23,8 +24,10 @@ from .._registry.connection import RegistryClients
 from .._registry.context import ModuleContext
 from .._registry.images import require
 from .._registry.placeholder import refuse_placeholder
+from .._registry.referrers import Referring, find_referring
 from .._registry.repository import Repository
 from .deliver import Delivery, Image, send
+from .former_images import FormerImages
 from .targets import (
     ABSENT,
     Sought,
@@ -34,6 +37,7 @@ from .targets import (
     check_unique,
     condition,
     look_up,
+    masked_names,
     note_before,
     targets_diff,
 )
@@ -101,6 +105,22 @@ class Move:
         }
 
 
+class Along(t.NamedTuple):
+    """What goes along with the images: manifests with a subject, and cosign's digest tags."""
+
+    referrers: bool
+    signatures: bool
+
+    def __bool__(self) -> bool:
+        return self.referrers or self.signatures
+
+    def find(self, source: Source) -> list[Referring]:
+        """Return what refers to the image of ``source``, in its repository."""
+        repository = source.repository
+        manifest = source.manifest or repository.manifest(t.cast(Descriptor, source.descriptor).digest)
+        return find_referring(repository, manifest, self.referrers, self.signatures)
+
+
 def promote(context: ModuleContext) -> dict[str, t.Any]:
     """Do what registry_promote is asked for, and return its result."""
     params, clients = context.params, context.clients
@@ -111,12 +131,28 @@ def promote(context: ModuleContext) -> dict[str, t.Any]:
         moves = read_promotion(clients, destination, params["images"], context.check_mode)
     else:
         moves = read_undo(destination, params["undo"])
-    delivery = carry_out(destination, moves, context.check_mode)
+    _refuse_masked_names(clients, moves)
+    along = Along(params["referrers"], params["signatures"])
+    delivery = carry_out(destination, moves, context.check_mode, along)
+    result = outcome(moves)
     return {
-        **outcome(moves),
+        **result,
+        "changed": result["changed"] or delivery.referrers > 0,
         "blobs": delivery.to_dict(),
+        "companions": delivery.referrers,
         "diff": targets_diff([move.target for move in moves]),
     }
+
+
+def _refuse_masked_names(clients: RegistryClients, moves: t.Sequence[Move]) -> None:
+    """Raise InvalidInput where the result would not show images and digests as they are: undos and lock files are made of it."""
+    names: list[object] = []
+    for move in moves:
+        names += [move.target.reference, move.target.before, move.digest]
+        names += [move.source.reference] if move.source else []
+    sentence = masked_names(clients, names)
+    if sentence:
+        raise InvalidInput(f"{sentence} Nothing was changed.")
 
 
 def outcome(moves: t.Sequence[Move]) -> dict[str, t.Any]:
@@ -301,13 +337,15 @@ def _raise_all(problems: t.Sequence[RegistryError]) -> None:
         raise problems[0].replace_message(" ".join(dict.fromkeys(str(problem) for problem in problems)))
 
 
-def carry_out(destination: RegistryClients, moves: t.Sequence[Move], check_mode: bool) -> Delivery:
+def carry_out(
+    destination: RegistryClients, moves: t.Sequence[Move], check_mode: bool, along: Along
+) -> Delivery:
     """Store what ``moves`` need, then move all tags or none; ``target.after`` of each tells what it is then.
 
     The error of a failure has the outcome() in ``result``, and its sentence says whether anything could not be put back.
     """
     try:
-        delivery = _store(moves, check_mode)
+        delivery = _store(moves, check_mode, along)
         if not check_mode:
             _Transaction(moves, destination.concurrency).run(stored=delivery.wrote)
     except RegistryError as error:
@@ -318,7 +356,7 @@ def carry_out(destination: RegistryClients, moves: t.Sequence[Move], check_mode:
     return delivery
 
 
-def _store(moves: t.Sequence[Move], check_mode: bool) -> Delivery:
+def _store(moves: t.Sequence[Move], check_mode: bool, along: Along) -> Delivery:
     """Store contents in the repositories of the targets by digest: no tag shows anything of it yet."""
     images: dict[Reference, Image] = {}
     for move in moves:
@@ -332,6 +370,7 @@ def _store(moves: t.Sequence[Move], check_mode: bool) -> Delivery:
             move.digest,
             [Target(move.target.clients, place, before=None if move.due else move.digest)],
             source.repository,
+            functools.partial(along.find, source) if along else None,
         )
         if not image.is_in(move.target.repository):
             images.setdefault(place, image)
@@ -352,6 +391,7 @@ class _Transaction:
     def __init__(self, moves: t.Sequence[Move], concurrency: int) -> None:
         self._moves = [move for move in moves if move.due]
         self._concurrency = concurrency
+        self._former_images = FormerImages([move.target for move in self._moves])
         # By their digests, what tags get and what they had.
         self._contents: dict[str, Manifest] = {
             move.source.manifest.digest: move.source.manifest
@@ -379,17 +419,20 @@ class _Transaction:
             raise
         except KeyboardInterrupt as error:
             raise RegistryError(f"The task was interrupted. {self._roll_back()}") from error
+        self._former_images.put_back()
 
     def _map(self, function: t.Callable[[Move], t.Any], moves: t.Sequence[Move]) -> list[t.Any]:
         return map_concurrent(function, moves, self._concurrency)
 
     def _read_contents(self) -> None:
-        needed = {
-            digest: move.target.repository
-            for move in self._moves
-            for digest in (move.target.before, move.digest)
-            if digest and digest not in self._contents
-        }
+        self._contents.update(self._former_images.read())
+        needed: dict[str, Repository] = {}
+        for move in self._moves:
+            # Reads of what was stored a moment ago may lag behind.
+            origin = move.source.repository if move.source else move.target.repository
+            for digest, repository in ((move.target.before, move.target.repository), (move.digest, origin)):
+                if digest and digest not in self._contents:
+                    needed.setdefault(digest, repository)
         manifests = map_concurrent(lambda item: item[1].manifest(item[0]), needed.items(), self._concurrency)
         self._contents.update(zip(needed, manifests))
 
@@ -419,7 +462,9 @@ class _Transaction:
         for key in dict.fromkeys(move.repository for move in moves):
             group = {move.target.reference.target: move for move in moves if move.repository == key}
             repository = next(iter(group.values())).target.repository
-            remover = TagRemover(repository, read_tags(repository, group))
+            remover = TagRemover(
+                repository, read_tags(repository, group), next(iter(group.values())).target.clients.warn
+            )
             removals = remover.plan(group)
             for removal in removals:
                 move = group[removal.tag]
@@ -476,6 +521,9 @@ class _Transaction:
             for move in looked_at
             if move.target.write is Write.STORED or move.target.after == move.digest
         ]
+        if moved:
+            # Registries may take an index only with all that is in it.
+            self._former_images.put_back()
         back = self._try(
             self._put_back, [move for move in moved if move.target.before], "could not be put back"
         )

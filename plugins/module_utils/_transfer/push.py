@@ -47,7 +47,7 @@ def push(context: ModuleContext) -> dict[str, t.Any]:
         include_foreign=params["foreign_layers"],
         mount_from=mount_from,
     )
-    return delivered([image], delivery)
+    return delivered([[image]], delivery)
 
 
 def _targets(reference: Reference, tags: t.Sequence[str]) -> list[Reference]:

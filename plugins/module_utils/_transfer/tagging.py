@@ -18,6 +18,7 @@ from .._registry.images import require
 from .._registry.placeholder import refuse_placeholder
 from .._registry.repository import Repository
 from .deliver import Image, send
+from .former_images import former_images_kept
 from .targets import (
     Sought,
     Target,
@@ -28,6 +29,7 @@ from .targets import (
     read_targets,
     targets_diff,
     targets_result,
+    warn_of_masked_names,
 )
 
 
@@ -81,6 +83,7 @@ def retag(
         note_before(target, descriptor)
     check_targets(str(source), image.digest, targets, expected_digest)
     refuse_placeholder(repository, str(source), image)
+    warn_of_masked_names(targets, image.digest)
     moving = [target for target in targets if target.before != image.digest]
     if moving and image.media_type in SCHEMA1_TYPES:
         raise Unsupported(
@@ -132,7 +135,8 @@ def _write(manifest: Manifest, targets: t.Sequence[Target], concurrency: int) ->
             return error
         return None
 
-    errors = [error for error in map_concurrent(put, targets, concurrency) if error]
+    with former_images_kept(targets):
+        errors = [error for error in map_concurrent(put, targets, concurrency) if error]
     if errors:
         look_after_failure(targets, errors[0], concurrency)
         raise errors[0]

@@ -220,6 +220,29 @@ def look_up(sought: t.Sequence[Sought], concurrency: int) -> list[Descriptor | N
     return found
 
 
+def masked_names(clients: RegistryClients, names: t.Iterable[object]) -> str | None:
+    """Return a sentence where results would show one of ``names``, images or digests, with a secret masked in it.
+
+    It names none of them: what is masked would show what the secret is.
+    """
+    if not clients.masks(str(name) for name in names):
+        return None
+    return (
+        "A password or token that the task uses occurs in the name or the digest of an image. Ansible masks it wherever it is"
+        " shown, so that results name other images: use another password or token."
+    )
+
+
+def warn_of_masked_names(targets: t.Sequence[Target], *digests: str) -> None:
+    """Warn where the result will not show ``targets``, what they were, and ``digests`` as they are."""
+    names: list[object] = [target.reference for target in targets]
+    sentence = targets and masked_names(
+        targets[0].clients, [*names, *(target.before for target in targets), *digests]
+    )
+    if sentence:
+        targets[0].clients.warn(sentence)
+
+
 def note_before(target: Target, found: Descriptor | None) -> None:
     """Note what ``target`` is before anything is written."""
     target.before = target.after = found.digest if found else None

@@ -180,7 +180,7 @@ def test_requests_for_a_tag_that_moves(connect: Connect, registry: Registry, kno
     image = f"{repository}@{ONE.digest}" if known == "source" else f"{repository}:source"
     expected = ONE.digest if known == "expected" else None
     retag(connect, registry.url, image, tags=["old"], expected_digest=expected)
-    assert methods(registry) == ["HEAD", "HEAD", "GET", "PUT"]
+    assert methods(registry) == ["HEAD", "HEAD", "GET", "GET", "PUT", "HEAD"]
     assert images.head(registry.url, repository, "old") == ONE.digest
 
 

@@ -10,7 +10,11 @@ import typing as t
 
 import pytest
 
-from ansible_collections.ocikit.registry.plugins.module_utils._errors import Refused, RegistryError
+from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
+    InvalidInput,
+    Refused,
+    RegistryError,
+)
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.placeholder import make_placeholder
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.targets import Sought, look_up
@@ -41,17 +45,18 @@ class Way:
         self._mover = mover
         self._folder = folder
         self.name = name
+        self.options: dict[str, t.Any] = {}
         self.repository = "c/d" if name in ("tag elsewhere", "copy", "promote elsewhere") else "a/b"
 
     def prepare(self, server: HostileRegistry) -> None:
         """Read what is pushed from disk, and forget the requests."""
         if self.name == "push":
-            self._mover.pull(server.url, "a/b:new", self._folder / "layout")
+            self._mover.pull(server.url, "a/b:new", self._folder / "layout", options=self.options)
         server.requests.clear()
 
     def run(self, server: HostileRegistry, retries: int = 2, **params: t.Any) -> Result:
         """Write the tag. ``if_digest`` and ``overwrite`` may be given where the module has them."""
-        clients, _client = self._connect(server.url, retries=retries)
+        clients, _client = self._connect(server.url, retries=retries, **self.options)
         target = f"{self.repository}:live"
         if self.name.startswith("tag"):
             return task(registry_tag, clients, image="a/b:new", to=[target], **params)
@@ -180,7 +185,30 @@ def test_a_hotfix_after_a_lost_answer_is_not_overwritten(way: Way) -> None:
             assert server.repository(way.repository).tags["live"] == OTHER.digest
 
 
-# Failures
+# Answers that are lost, and reads that lag
+
+
+def test_a_write_that_was_carried_out_although_its_answer_was_lost_is_told(way: Way) -> None:
+    """Reads show what was before for a while: the result must not say so."""
+    if way.name.startswith("promote"):
+        pytest.skip("a promotion takes the write back")
+    with seeded(way, drop_first=1, drop_on=PUT, drop_when="after", read_lag=2) as server:
+        way.prepare(server)
+        with pytest.raises(RegistryError) as caught:
+            way.run(server, retries=0)
+        assert caught.value.kind == "unreachable"
+        (target,) = caught.value.result["targets"]
+        assert target["digest"] == server.repository(way.repository).tags["live"] != TWO.digest
+        assert caught.value.result["changed"] is True
+
+
+def test_a_write_that_was_acknowledged_is_told_however_reads_lag(way: Way) -> None:
+    with seeded(way, read_lag=2) as server:
+        way.prepare(server)
+        result = way.run(server)
+        assert [one["digest"] for one in result["targets"]] == [
+            server.repository(way.repository).tags["live"]
+        ]
 
 
 def test_a_write_that_was_refused_is_looked_up_once(way: Way) -> None:
@@ -194,6 +222,53 @@ def test_a_write_that_was_refused_is_looked_up_once(way: Way) -> None:
         after = [request for request in server.requests if request.path.endswith("/live")]
         puts = [number for number, request in enumerate(after) if request.method == "PUT"]
         assert len(after) - 1 - puts[0] == 1
+
+
+# Registries that delete an image with its last tag
+
+
+TREE = images.index([TWO, OTHER])
+
+
+@pytest.mark.parametrize("old", [TWO, TREE], ids=["child of an index", "index"])
+def test_what_the_tag_had_stays_where_registries_drop_images_with_their_last_tag(
+    way: Way, events: t.Any, old: images.Image
+) -> None:
+    with seeded(way, old, last_tag="drop") as server:
+        if old is TWO:
+            server.add(way.repository, TREE, "tree")
+        way.prepare(server)
+        assert way.run(server)["changed"] is True
+        assert {TREE.digest, TWO.digest, OTHER.digest} <= set(server.repository(way.repository).manifests)
+        assert events.warnings == []
+
+
+def test_what_the_tag_had_and_cannot_be_put_back_is_warned_about(way: Way, events: t.Any) -> None:
+    with seeded(
+        way, last_tag="drop", fail_first=-1, fail_status=403, fail_on=f"PUT .*{TWO.digest}"
+    ) as server:
+        way.prepare(server)
+        assert way.run(server)["changed"] is True
+        (warning,) = events.warnings
+        assert f"/{way.repository}@{TWO.digest} is gone with its last tag" in warning
+
+
+def test_whether_the_old_image_stays_is_warned_about_where_it_cannot_be_looked_up(
+    way: Way, events: t.Any
+) -> None:
+    """The tag has moved, and that is what the task is about."""
+    with seeded(way) as server:
+        way.prepare(server)
+
+        def before(request: Request) -> None:
+            if request.method == "PUT" and request.path.endswith("/live"):
+                server.behaviour.fail_on = f"(HEAD|GET) .*{TWO.digest}"
+                server.behaviour.fail_first, server.behaviour.fail_status = -1, 403
+
+        server.before = before
+        assert way.run(server)["changed"] is True
+        (warning,) = events.warnings
+        assert f"It could not be looked up whether {TWO.digest} is still in" in warning
 
 
 # Looks
@@ -261,3 +336,25 @@ def test_an_image_that_inherited_the_label_of_a_placeholder_is_an_image(way: Way
         server.add("a/b", image, "new")
         way.prepare(server)
         assert way.run(server)["changed"] is True
+
+
+# Secrets
+
+
+@pytest.mark.parametrize("secret", ["live", ONE.digest[20:25], TWO.digest[20:25]], ids=["name", "new", "old"])
+def test_a_secret_that_is_part_of_a_name_or_digest_is_told(way: Way, events: t.Any, secret: str) -> None:
+    """Ansible masks it there. A promotion, whose result is used for lock files and undos, is refused."""
+    with seeded(way, auth="basic", user=("deployer", secret)) as server:
+        way.options = {"username": "deployer", "password": secret}
+        way.prepare(server)
+        if way.name.startswith("promote"):
+            with pytest.raises(
+                InvalidInput, match="use another password or token. Nothing was changed."
+            ) as caught:
+                way.run(server)
+            assert secret not in str(caught.value)
+            assert server.count(WRITES) == 0
+        elif way.name != "append" or secret != ONE.digest[20:25]:
+            assert way.run(server)["changed"] is True
+            (warning,) = events.warnings
+            assert "occurs in the name or the digest of an image" in warning and secret not in warning
