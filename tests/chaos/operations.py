@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ocikit.registry contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The six operations that chaos meets: what there is before each, how it is called, and what may have become of it."""
+"""The operations that chaos meets: what there is before each, how it is called, and what may have become of it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,13 @@ from ansible_collections.ocikit.registry.plugins.module_utils._registry.connecti
     RegistryClients,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
-from ansible_collections.ocikit.registry.plugins.module_utils._transfer.copy_images import copy_images
-from ansible_collections.ocikit.registry.plugins.module_utils._transfer.tagging import tag
-from ansible_collections.ocikit.registry.plugins.modules import registry_pull, registry_push
+from ansible_collections.ocikit.registry.plugins.modules import (
+    registry_copy,
+    registry_promote,
+    registry_pull,
+    registry_push,
+    registry_tag,
+)
 from ansible_collections.ocikit.registry.plugins.modules.registry_prune import ARGUMENT_SPEC as PRUNE_SPEC
 from ansible_collections.ocikit.registry.plugins.modules.registry_prune import prune
 from ansible_collections.ocikit.registry.plugins.modules.registry_rmtag import remove_tags
@@ -237,7 +241,7 @@ class Tagging(Operation):
 class Retag(Tagging):
     """Tags move to another image, in two repositories."""
 
-    function = staticmethod(tag)
+    module = registry_tag
 
     def prepare(self, chance: random.Random) -> dict[str, t.Any]:
         self.other = f"{self.name}-other"
@@ -250,9 +254,6 @@ class Retag(Tagging):
             "image": f"{self.host}/{self.name}:new",
             "tags": ["fresh", "latest"],
             "to": [stable, *chance.choice(([], [f"{self.host}/{self.other}:stable"]))],
-            "overwrite": True,
-            "expected_digest": None,
-            "if_digest": None,
         }
 
     def repositories(self) -> list[tuple[Plain, str]]:
@@ -263,6 +264,62 @@ class Retag(Tagging):
         if len(self.params["to"]) > 1:
             names.append(f"{self.other}:stable")
         return dict.fromkeys(names, self.image.digest)
+
+
+class Promote(Tagging):
+    """Tags of two repositories, new ones among them, move together or not at all."""
+
+    module = registry_promote
+
+    def prepare(self, chance: random.Random) -> dict[str, t.Any]:
+        self.other = f"{self.name}-other"
+        self.image = chance.choice((B, MULTI))
+        self.referrers = chance.random() < 0.5
+        for repository in (self.name, self.other):
+            self.place.plain.put(repository, A, "stable", "old")
+        self.place.plain.put(self.name, self.image, "new")
+        self.place.plain.put(self.name, SBOM)
+        self.place.plain.put(self.name, images.referrers_index([SBOM]), images.referrers_tag(B))
+        image = f"{self.host}/{self.name}:new"
+        known = {"if_digest": A.digest} if chance.random() < 0.5 else {}
+        return {
+            "images": [
+                {"image": image, "to": [f"{self.host}/{self.name}:fresh", f"{self.host}/{self.other}:fresh"]},
+                {"image": image, "to": [f"{self.host}/{self.other}:stable"], **known},
+                {"image": image, "to": [f"{self.host}/{self.name}:stable"]},
+            ],
+            "referrers": self.referrers,
+        }
+
+    def repositories(self) -> list[tuple[Plain, str]]:
+        return [(self.place.plain, self.name), (self.place.plain, self.other)]
+
+    def moves(self) -> Tags:
+        moves: Tags = {
+            f"{repository}:{tag}": self.image.digest
+            for repository in (self.name, self.other)
+            for tag in ("fresh", "stable")
+        }
+        if self.referrers:
+            moves[f"{self.other}:{images.referrers_tag(B)}"] = [SBOM.digest]
+        return moves
+
+    def check_between(self, now: Tags, error: RegistryError) -> None:
+        """All tags are what they were, but for those that the error names."""
+        listed = f"{self.other}:{images.referrers_tag(B)}"
+        for name in {*self.before, *now} - {listed}:
+            if now.get(name) == self.before.get(name):
+                continue
+            if f"{self.host}/{name} " not in str(error):
+                raise Wrong(
+                    f"{name} is {now.get(name)}, not {self.before.get(name)}, and the error does not tell"
+                )
+
+    def check_told(self, error: RegistryError, now: Tags) -> None:
+        for target in error.result.get("targets", ()):
+            name = target["image"].partition("/")[2]
+            if target["digest"] != now.get(name) and not target["message"]:
+                raise Wrong(f"the task says that {name} is {target['digest']}, and it is {now.get(name)}")
 
 
 class Push(Tagging):
@@ -293,7 +350,7 @@ class Push(Tagging):
 class Copy(Tagging):
     """Two images and what refers to them are copied: within a registry, to another one, or from there."""
 
-    function = staticmethod(copy_images)
+    module = registry_copy
 
     def prepare(self, chance: random.Random) -> dict[str, t.Any]:
         place = self.place
@@ -314,18 +371,7 @@ class Copy(Tagging):
             {"image": f"{here}:new", "to": f"{to}:stable"},
             {"image": f"{here}:multi", "to": f"{to}:multi"},
         ]
-        return {
-            "image": None,
-            "to": None,
-            "images": pairs,
-            "destination": None,
-            "platforms": [],
-            "overwrite": True,
-            "foreign_layers": False,
-            "expected_digest": None,
-            "referrers": self.referrers,
-            "signatures": False,
-        }
+        return {"images": pairs, "referrers": self.referrers}
 
     def repositories(self) -> list[tuple[Plain, str]]:
         return [(self.there, self.target)]
@@ -512,6 +558,7 @@ class Prune(Tagging):
 
 OPERATIONS: dict[str, type[Operation]] = {
     "retag": Retag,
+    "promote": Promote,
     "pull": Pull,
     "push": Push,
     "copy": Copy,

@@ -16,6 +16,7 @@ import pathlib
 import subprocess
 import sys
 import threading
+import types
 import typing as t
 
 import pytest
@@ -23,15 +24,13 @@ import pytest
 from ansible_collections.ocikit.registry.plugins.module_utils._deletion import polling
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import Refused, RegistryError
 from ansible_collections.ocikit.registry.plugins.module_utils._registry import fallback_tag as _fallback_tag
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
-from ansible_collections.ocikit.registry.plugins.modules.registry_promote import promote
-from ansible_collections.ocikit.registry.plugins.modules.registry_rmtag import remove_tags
-from ansible_collections.ocikit.registry.plugins.modules.registry_tag import tag
+from ansible_collections.ocikit.registry.plugins.modules import registry_promote, registry_rmtag, registry_tag
 from tests.chaos.proxy import Hold, Proxy
 from tests.chaos.state import Plain, check_held, read_local, whole, write_layout
 from tests.registries import Registry, images
 from tests.unit.copying import Mover
 from tests.unit.pruning import Pruner
+from tests.unit.task import task
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SECONDS = 30
@@ -112,18 +111,14 @@ class Modules:
         self._mover = mover
 
     def tag(self, way: Proxy, image: str, to: str, **params: t.Any) -> Result:
-        defaults = {"tags": [], "overwrite": True, "expected_digest": None, "if_digest": None}
-        return self._run(tag, way, {**defaults, "image": image, "to": [to], **params})
+        return self._run(registry_tag, way, image=image, to=[to], **params)
 
     def promote(self, way: Proxy, image: str, to: str) -> Result:
-        entry = {"image": image, "to": [to], "expected_digest": None, "if_digest": None}
-        return self._run(promote, way, {"images": [entry], "undo": None, "destination": None})
+        return self._run(registry_promote, way, images=[{"image": image, "to": [to]}])
 
     def rmtag(self, way: Proxy, repository: str, *tags: str) -> Result:
         # The way that takes longest; some registries know a shorter one.
-        return self._run(
-            remove_tags, way, {"image": repository, "tags": list(tags), "strategy": "placeholder"}
-        )
+        return self._run(registry_rmtag, way, image=repository, tags=list(tags), strategy="placeholder")
 
     def prune(self, way: Proxy, *repositories: str, **params: t.Any) -> Result:
         rules = VICTIM_RULES if repositories else []
@@ -137,9 +132,9 @@ class Modules:
     def copy(self, way: Proxy, image: str, to: str, **params: t.Any) -> Result:
         return self._mover.copy(way.url, image, to, **params)
 
-    def _run(self, function: t.Callable[[ModuleContext], Result], way: Proxy, params: Result) -> Result:
+    def _run(self, module: types.ModuleType, way: Proxy, **params: t.Any) -> Result:
         connection, _client = self._connect(way.url, retries=0)
-        return function(ModuleContext(params, False, connection))
+        return task(module, connection, **params)
 
 
 @pytest.fixture(name="modules")
