@@ -47,6 +47,16 @@ _REASONS = (
 )
 
 
+def wants_tls(body: bytes) -> bool:
+    """Tell whether a server answers plain HTTP because it speaks TLS: that is how servers written in Go say so."""
+    return b"client sent an http request to an https server" in body[:2000].lower()
+
+
+def tls_advice(option_prefix: str = "") -> str:
+    """Return what to do about a server for which wants_tls() is true."""
+    return f"it speaks TLS: write https:// in the option {option_prefix}registry, or set {option_prefix}plain_http to false"
+
+
 def fault(
     error: BaseException, method: str, url: str, connect_timeout: float | None = None, option_prefix: str = ""
 ) -> RegistryError:

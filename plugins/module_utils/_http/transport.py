@@ -23,7 +23,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from http.cookiejar import DefaultCookiePolicy
 
-from .._errors import ProtocolError, RateLimited, RegistryError, Unreachable, UnsafeTarget, printable
+from .._errors import (
+    ProtocolError,
+    RateLimited,
+    RegistryError,
+    TlsFailure,
+    Unreachable,
+    UnsafeTarget,
+    printable,
+)
 from .._oci.reference import Endpoint
 from .._oci.verified_reader import BytesReader
 from .._parallel import check_stopped, sleep
@@ -32,7 +40,7 @@ from .address_guard import AddressGuard
 from .auth import Answer, AskBase, Auth, Flow, TokenRequest
 from .connections import Connections
 from .credentials import Credentials
-from .faults import FAULTS, fault
+from .faults import FAULTS, fault, tls_advice, wants_tls
 from .origin import REDIRECTS, Origin, origin_of, safe_url
 from .proxies import check_proxy, environment_proxy, proxy_secrets
 from .tls import TlsContexts
@@ -427,6 +435,13 @@ class Transport:
             url = self._redirect(url, location, credentials)
             if origin_of(url) != self.origin:
                 break
+        if wants_tls(response.body):
+            raise TlsFailure(
+                f"{self.origin} answered HTTP {response.status} ({tls_advice(self._options.prefix)}).",
+                status=response.status,
+                method="GET",
+                url=safe_url(url),
+            )
         return response
 
     def _repeat(self, request: Request, method: str, url: str, authorization: str | None) -> _Exchanges:

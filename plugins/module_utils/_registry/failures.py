@@ -22,6 +22,7 @@ from .._errors import (
     Unauthorized,
     Unsupported,
 )
+from .._http.faults import tls_advice, wants_tls
 from .._http.origin import REDIRECTS, origin_of, safe_url
 from .._http.transport import Response
 
@@ -96,11 +97,8 @@ def _advice(
     """Return the kind of error that an answer is, and what to do."""
     status, prefix = response.status, response.option_prefix
     address = f"check the option {prefix}registry"
-    if "client sent an http request to an https server" in text.lower():
-        return (
-            TlsFailure,
-            f"it speaks TLS: write https:// in the option {prefix}registry, or set {prefix}plain_http to false",
-        )
+    if wants_tls(response.body):
+        return TlsFailure, tls_advice(prefix)
     if status == 401:
         return Unauthorized, _about_credentials(response, "it does not exist, or {} have no right to it")
     if status == 403:
