@@ -1,10 +1,7 @@
 # Copyright (c) 2026, ocikit.registry contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The action plugin of all modules of this collection: meta/runtime.yml leads the others here.
-
-It is named after one of them, as Ansible documents an action plugin by the module of its name.
-"""
+"""The action plugin of all modules of this collection: those of the others are links to this file."""
 
 from __future__ import annotations
 
