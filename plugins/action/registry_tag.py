@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ocikit.registry contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The action plugin of all modules of this collection: those of the others are links to this file."""
+"""Runs registry_tag in the worker process where a task targets the controller; all modules do this in the same way."""
 
 from __future__ import annotations
 
