@@ -93,6 +93,14 @@ options:
             type: bool
             default: false
             aliases: [untagged]
+          dangling:
+            description:
+              - Whether only tags match that the registry lists although their manifest is missing. Such a tag is deleted by its name.
+              - As such a tag may need any digest, no digest is deleted in a repository while one of them is kept.
+              - Rules without it match such tags by their names as well. Their age is unknown, and O(rules[].keep_last) does not
+                count them.
+            type: bool
+            default: false
       keep:
         description: Whether to keep the tags that match. No other rule deletes them then.
         type: bool
@@ -421,7 +429,7 @@ repositories:
       description: How many bytes become free when the registry collects its garbage, as far as known.
       type: int
     deleted_tags:
-      description: The tags that were deleted by this run.
+      description: The tags that were deleted by this run, and that the registry does not serve or list any more.
       type: list
       elements: str
     deleted_digests:
@@ -531,6 +539,7 @@ _MATCH_SPEC: dict[str, t.Any] = {
     "prereleases": {"type": "str", "choices": ["any", "none", "only"], "default": "any"},
     "labels": {"type": "dict"},
     "orphans": {"type": "bool", "default": False, "aliases": ["untagged"]},
+    "dangling": {"type": "bool", "default": False},
 }
 _RULE_SPEC: dict[str, t.Any] = {
     "name": {"type": "str"},

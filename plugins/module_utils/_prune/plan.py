@@ -36,9 +36,9 @@ PLAN_FORMAT = "ocikit.registry/prune-plan/1"
 
 
 class PlannedTag(t.NamedTuple):
-    """One tag of a plan: the digest it points to, None if that cannot be read, when its image was made, and why.
+    """One tag of a plan: the digest it points to, when its image was made, and why it stays or goes.
 
-    ``why`` is one line of ``rule``, None where no rule decided, and ``reason``. ``size`` is that of the image with all that it
+    Without a digest it cannot be read, or is ``dangling``: the registry lists it, and its manifest is missing. ``why`` is one line of ``rule``, None where no rule decided, and ``reason``. ``size`` is that of the image with all that it
     consists of, in bytes, as far as known.
     """
 
@@ -49,6 +49,7 @@ class PlannedTag(t.NamedTuple):
     rule: str | None
     reason: str
     size: int | None = None
+    dangling: bool = False
 
     @property
     def decided_by(self) -> str:
@@ -73,6 +74,7 @@ class PlannedTag(t.NamedTuple):
             verdict.rule,
             verdict.reason,
             _size(snapshot, verdict.digest) if verdict.digest else None,
+            verdict.tag in snapshot.dangling,
         )
 
     @classmethod
@@ -87,6 +89,7 @@ class PlannedTag(t.NamedTuple):
             # Plans of older releases have only the line.
             checked(data.get("reason", data["why"]), str),
             optional(lambda value: t.cast(int, checked(value, int)), data.get("size")),
+            checked(data.get("dangling", False), bool),
         )
 
 
@@ -129,6 +132,11 @@ class RepositoryPlan:
         names = sorted({**deleted, **kept}, key=lambda name: (-deleted[name], -kept[name], name))
         return [{"rule": name, "delete": deleted[name], "keep": kept[name]} for name in names]
 
+    @property
+    def dangling(self) -> set[str]:
+        """The tags that go whose manifest is missing."""
+        return {entry.tag for entry in self.delete if not entry.digest}
+
     def to_dict(self) -> dict[str, t.Any]:
         """Return the plan as results and plan files show it."""
         return {
@@ -144,8 +152,8 @@ class RepositoryPlan:
     def from_dict(cls, data: t.Mapping[str, t.Any]) -> RepositoryPlan:
         """Read a repository of a plan file. Raises ValueError, KeyError and TypeError."""
         delete = tuple(map(PlannedTag.from_dict, checked(data["delete"], list)))
-        if any(entry.digest is None for entry in delete):
-            raise ValueError("a tag that goes has a digest")
+        if any(entry.digest is None and not entry.dangling for entry in delete):
+            raise ValueError("a tag that goes has a digest, or is dangling")
         return cls(
             checked_registry(data["registry"]),
             checked_repository(data["repository"]),

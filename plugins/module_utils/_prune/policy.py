@@ -24,6 +24,7 @@ from .protection import Protection
 from .rules import Rule
 
 _UNREADABLE = "it cannot be read"
+_DANGLING = "its manifest is missing"
 _NO_SUBJECT = "its image is not in the repository"
 
 
@@ -53,10 +54,14 @@ class ManifestRecord(t.NamedTuple):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One repository as it was read. A tag that could not be read has the digest None."""
+    """One repository as it was read. A tag that could not be read has the digest None.
+
+    So has one that is ``dangling``: the registry lists it, and has no manifest of it. Either may need any digest.
+    """
 
     tags: t.Mapping[str, str | None]
     manifests: t.Mapping[str, ManifestRecord]
+    dangling: frozenset[str] = frozenset()
 
     @cached_property
     def children(self) -> dict[str, tuple[str, ...]]:
@@ -186,8 +191,8 @@ def make_plan(
         )
     plan.needed = snapshot.with_dependencies(protected.digests.keys() | plan.kept_digests)
     _judge_digest_tags(snapshot, plan, rules, protected, unfinished)
-    if all(digest is not None for digest in snapshot.tags.values()):
-        # A tag that cannot be read may need any digest.
+    if all(verdict.digest is not None for verdict in plan.kept):
+        # A tag that stays and cannot be read may need any digest.
         unneeded = snapshot.with_children({*unfinished, *plan.candidate_digests}) - plan.needed
         plan.digests = _deletion_order(snapshot, unneeded.intersection(snapshot.manifests))
         plan.bytes = _bytes_freed(snapshot, plan.digests)
@@ -246,8 +251,12 @@ def _judge_tags(
     judged = []
     for tag in tags:
         digest = snapshot.tags[tag]
+        if digest is None and tag in snapshot.dangling and tag not in protected.tags:
+            opinions[tag] += _opinions_on_dangling(tag, rules, delete_unknown_age)
+            continue
         if digest is None:
-            opinions[tag].append(_Opinion(False, None, _UNREADABLE))
+            reason = _DANGLING if tag in snapshot.dangling else _UNREADABLE
+            opinions[tag].append(_Opinion(False, None, protected.tags.get(tag, reason)))
             continue
         if tag in protected.tags:
             opinions[tag].append(_Opinion(False, None, protected.tags[tag]))
@@ -258,7 +267,7 @@ def _judge_tags(
     ages = {tag: known_age(snapshot.created(tag), now) for tag in judged}
     if delete_unknown_age:
         ages = {tag: math.inf if age is None else age for tag, age in ages.items()}
-    for rule in rules:
+    for rule in (rule for rule in rules if not rule.dangling):
         selected = []
         for tag in filter(rule.selects, judged):
             admitted = rule.admits_labels(snapshot.labels(tag))
@@ -273,6 +282,20 @@ def _judge_tags(
             if tag not in newest:
                 opinions[tag].append(_opinion(rule, tag, ages[tag]))
     return {tag: _prevailing(opinions[tag]) for tag in tags}
+
+
+def _opinions_on_dangling(
+    tag: str, rules: t.Sequence[Rule], delete_unknown_age: bool
+) -> t.Iterator[_Opinion]:
+    """Yield what rules say of a tag without a manifest. It has neither age nor labels, and ``keep_last`` does not count it."""
+    for rule in rules:
+        if not rule.selects(tag) or rule.labels:
+            continue
+        if rule.delete and rule.has_age_limits and not delete_unknown_age:
+            yield _Opinion(False, rule.name, f"{_DANGLING}, and its age is unknown")
+        elif rule.keep or rule.delete:
+            yield _Opinion(rule.delete, rule.name, _DANGLING)
+    yield _Opinion(None, None, _DANGLING)
 
 
 def _opinion(rule: Rule, tag: str, age: float | None) -> _Opinion:
@@ -363,6 +386,11 @@ def _judge_digest_tags(
     undecided = {
         tag: t.cast(str, subject_of_tag(tag)) for tag in sorted(snapshot.tags) if subject_of_tag(tag)
     }
+    for tag in [tag for tag in undecided if tag in snapshot.dangling and tag not in protected.tags]:
+        rule = next((rule for rule in rules if rule.dangling and rule.delete and rule.selects(tag)), None)
+        if rule:
+            plan.verdicts.append(Verdict(tag, None, None, True, _DANGLING, rule.name))
+            del undecided[tag]
     orphan_rule = next((rule.name for rule in rules if rule.orphans and rule.delete), None)
     candidates = {*unfinished, *plan.candidate_digests}
     settled = False
@@ -374,7 +402,7 @@ def _judge_digest_tags(
             digest = snapshot.tags[tag]
             why = protected.tags.get(tag)
             if digest is None:
-                why = _UNREADABLE
+                why = why or (_DANGLING if tag in snapshot.dangling else _UNREADABLE)
             elif digest in plan.needed or (subject in snapshot.manifests and subject not in unneeded):
                 why = why or f"it belongs to {subject}"
             elif subject not in snapshot.manifests and orphan_rule is None:

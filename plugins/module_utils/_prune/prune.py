@@ -212,11 +212,11 @@ class _Prune:
             self._pending.append(outcome.plan)
             return
         applier = PlanApplier(self._context.clients.repository_of(outcome.plan.reference), outcome)
-        applier.look()
+        applier.look(fetch=not self._context.check_mode)
         self._pending.append(applier.pending)
         if self._context.check_mode or not applier.has_work:
             return
-        entries = applier.read_originals()
+        entries = applier.originals
         if self._undo:
             self._undo.begin(outcome.plan.place, entries)
         elif not self._params["details"] and not fits([*self._previous, *entries]):

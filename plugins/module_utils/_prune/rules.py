@@ -39,6 +39,8 @@ class Rule:
     younger_than: float | None
     # A label with the pattern None may have any value.
     labels: t.Mapping[str, Patterns | None] = field(default_factory=dict)
+    # Whether it is about tags without a manifest only.
+    dangling: bool = False
 
     def version_of(self, tag: str) -> Version | None:
         """Return the tag as a version, or None where it is none for this rule."""
@@ -149,11 +151,20 @@ def _parse_rule(rule: t.Mapping[str, t.Any], position: int) -> Rule:
     if keep_last is not None and keep_last < 0:
         raise InvalidInput(f"The policy's {name} has a negative keep_last.")
     tags, version, labels = match.get("tags"), match.get("version"), match.get("labels") or {}
-    orphans = bool(match.get("orphans"))
-    selective = tags is not None or version is not None or bool(labels)
+    orphans, dangling = bool(match.get("orphans")), bool(match.get("dangling"))
+    selective = tags is not None or version is not None or bool(labels) or dangling
     if not selective and not orphans:
         raise InvalidInput(
-            f"The policy's {name} does not say what it matches: set tags, version, labels or orphans in match."
+            f"The policy's {name} does not say what it matches: set tags, version, labels, orphans or dangling in match."
+        )
+    for option in ("older_than", "younger_than", "keep_last"):
+        if dangling and rule.get(option) is not None:
+            raise InvalidInput(
+                f"The policy's {name} is about tags without a manifest, which have no age: leave {option} out."
+            )
+    if dangling and (labels or orphans):
+        raise InvalidInput(
+            f"The policy's {name} is about tags without a manifest: leave labels and orphans out, or write another rule."
         )
     everything = ["*"] if selective else []
     return Rule(
@@ -174,6 +185,7 @@ def _parse_rule(rule: t.Mapping[str, t.Any], position: int) -> Rule:
         older_than=_parse_age(rule, "older_than", name),
         younger_than=_parse_age(rule, "younger_than", name),
         labels={label: _parse_label(label, value, name) for label, value in labels.items()},
+        dangling=dangling,
     )
 
 

@@ -12,6 +12,7 @@ import os
 import stat
 import typing as t
 
+from .._deletion.tag_states import read_tags
 from .._errors import DigestMismatch, NotFound, ProtocolError, RegistryError, ServerFault
 from .._oci.content import Manifest
 from .._oci.digest_tags import subject_of_tag
@@ -87,8 +88,11 @@ def take_snapshot(
     page = repository.tags()
     if page is None:
         return None
-    found = repository.map(lambda tag: _digest(repository, tag), page.names)
-    tags = {tag: digest for tag, (exists, digest) in zip(page.names, found) if exists}
+    states = read_tags(repository, page.names)
+    for error in states.unreadable.values():
+        _raise_if_transient(error)
+    tags: dict[str, str | None] = {tag: descriptor.digest for tag, descriptor in states.found.items()}
+    tags.update(dict.fromkeys([*states.unreadable, *states.dangling]))
     reading = _Reading(repository, cache.known, labels)
     # What a signature is about may have lost its tags.
     subjects = filter(None, map(subject_of_tag, tags))
@@ -101,7 +105,11 @@ def take_snapshot(
     def readable(tag: str) -> bool:
         return tags[tag] in manifests and broken.isdisjoint((tags[tag], subject_of_tag(tag)))
 
-    return Snapshot({tag: digest if readable(tag) else None for tag, digest in tags.items()}, manifests)
+    return Snapshot(
+        {tag: digest if readable(tag) else None for tag, digest in sorted(tags.items())},
+        manifests,
+        states.dangling,
+    )
 
 
 class _Reading:
@@ -177,16 +185,6 @@ class _Reading:
             if error.status:
                 raise
         return None
-
-
-def _digest(repository: Repository, tag: str) -> tuple[bool, str | None]:
-    """Return whether a tag exists, and its digest if it can be read."""
-    try:
-        descriptor = repository.resolve(tag)
-    except (ProtocolError, ServerFault, DigestMismatch) as error:
-        _raise_if_transient(error)
-        return True, None
-    return descriptor is not None, descriptor.digest if descriptor else None
 
 
 def _raise_if_transient(error: RegistryError) -> None:

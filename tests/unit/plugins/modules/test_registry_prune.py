@@ -28,7 +28,6 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     ServerFault,
     Unsupported,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._prune import apply
 from ansible_collections.ocikit.registry.plugins.module_utils._prune.plan import PLAN_FORMAT
 from ansible_collections.ocikit.registry.plugins.module_utils._prune.undo import UNDO_FORMAT
 from ansible_collections.ocikit.registry.plugins.modules import registry_prune
@@ -276,6 +275,93 @@ class TestPolicy:
 def _delete_by_hand(registry: Registry, repository: str, digest: str) -> None:
     answer = requests.delete(f"{registry.url}/v2/{repository}/manifests/{digest}", timeout=10)
     assert answer.status_code == 202
+
+
+class TestDangling:
+    """Tags that a registry lists although their manifest is missing."""
+
+    GONE_DIGEST = images.digest(b"gone")
+    RULE: t.ClassVar[dict[str, t.Any]] = {"name": "broken", "match": {"dangling": True}, "delete": True}
+
+    @pytest.mark.parametrize("tag_delete", TAG_DELETE)
+    def test_a_rule_deletes_them_by_name_and_others_keep_all_digests(
+        self, pruned: Pruner, tag_delete: str
+    ) -> None:
+        with HostileRegistry(tag_delete=tag_delete) as server:
+            tags = add(server, "a/app")
+            tags["lost"] = self.GONE_DIGEST
+            params: dict[str, t.Any] = {**ALL, "check_mode": True}
+            (repository,) = pruned(server.url, "a/app", **params)["repositories"]
+            lost = {one["tag"]: one for one in repository["keep"]}["lost"]
+            assert (lost["dangling"], lost["digest"], lost["why"]) == (True, None, "its manifest is missing")
+            assert repository["digests"] == []
+
+            params = {"rules": [*RULES, self.RULE], "max_delete_percent": 90.0}
+            predicted = pruned(server.url, "a/app", check_mode=True, **params)
+            result = pruned(server.url, "a/app", **params)
+            assert result["diff"] == predicted["diff"]
+            (repository,) = result["repositories"]
+            assert "lost" in repository["deleted_tags"]
+            assert {one["tag"]: one["why"] for one in repository["delete"]}["lost"] == (
+                "broken: its manifest is missing"
+            )
+            assert_pruned(server.url, "a/app")
+
+    def test_rules_match_them_by_name_but_not_by_age(self, pruned: Pruner) -> None:
+        with HostileRegistry() as server:
+            tags = add(server, "a/app")
+            tags["b-lost"] = self.GONE_DIGEST
+            (repository,) = pruned(server.url, "a/app", check_mode=True, **ALL)["repositories"]
+            why = {one["tag"]: one["why"] for one in repository["keep"]}
+            assert why["b-lost"] == "old: its manifest is missing, and its age is unknown"
+            rules = [{"match": {"tags": ["b-l*"]}, "delete": True}]
+            (repository,) = pruned(server.url, "a/app", rules=rules)["repositories"]
+            assert repository["deleted_tags"] == ["b-lost"]
+
+    def test_one_that_appears_after_the_plan_keeps_all_digests(
+        self, pruned: Pruner, tmp_path: pathlib.Path
+    ) -> None:
+        with HostileRegistry() as server:
+            tags = add(server, "a/app")
+            pruned(server.url, "a/app", plan=tmp_path / "plan", **ALL)
+            tags["lost"] = self.GONE_DIGEST
+            with pytest.raises(
+                Refused, match="lost: its manifest is missing, and it may need any digest"
+            ) as caught:
+                pruned(server.url, apply_plan=tmp_path / "plan")
+            assert caught.value.result["repositories"][0]["deleted_digests"] == []
+            assert {image.digest for image in GONE} <= server.repositories["a/app"].manifests.keys()
+
+    def test_one_that_appears_while_digests_are_deleted_stops_that(self, pruned: Pruner) -> None:
+        with HostileRegistry() as server:
+            tags = add(server, "a/app")
+            meanwhile(server, DELETES, lambda: tags.update(lost=self.GONE_DIGEST), 4)
+            with pytest.raises(Refused, match="lost: its manifest is missing.*no more is deleted"):
+                pruned(server.url, "a/app", **ALL)
+            left = server.repositories["a/app"].manifests.keys()
+            assert 0 < len({image.digest for image in GONE} - left) < len(GONE)
+            assert_alive(server.url, "a/app")
+
+    def test_one_in_a_plan_that_was_pushed_since_is_left_alone(
+        self, pruned: Pruner, tmp_path: pathlib.Path
+    ) -> None:
+        with HostileRegistry() as server:
+            tags = add(server, "a/app")
+            tags["lost"] = self.GONE_DIGEST
+            pruned(server.url, "a/app", plan=tmp_path / "plan", rules=[self.RULE])
+            server.add("a/app", NEW, "lost")
+            with pytest.raises(Refused, match=f"lost: it points to {NEW.digest} now"):
+                pruned(server.url, apply_plan=tmp_path / "plan")
+            assert tags["lost"] == NEW.digest
+
+    @pytest.mark.parametrize(
+        "more", [{"older_than": "1d"}, {"keep_last": 3}, {"match": {"dangling": True, "orphans": True}}]
+    )
+    def test_a_rule_about_them_has_no_age(self, pruned: Pruner, more: dict[str, t.Any]) -> None:
+        with HostileRegistry() as server:
+            with pytest.raises(InvalidInput, match="broken is about tags without a manifest"):
+                pruned(server.url, "a/app", rules=[{**self.RULE, **more}])
+            assert server.requests == []
 
 
 class TestRepositories:
@@ -944,6 +1030,34 @@ class TestOtherRegistries:
             pruned(server.url, "a/app", undo=tmp_path / "undo", **ALL)
             assert_pruned(server.url, "a/app")
 
+    @pytest.mark.parametrize("digest_delete", ["keep-tags", "dangling"])
+    def test_tags_that_the_deletion_of_a_digest_leaves_are_deleted_by_their_names(
+        self, pruned: Pruner, digest_delete: str, tmp_path: pathlib.Path
+    ) -> None:
+        with HostileRegistry(digest_delete=digest_delete, tag_delete="202") as server:
+            tags = add(server, "a/app")
+            before = dict(tags)
+            (repository,) = pruned(server.url, "a/app", undo=tmp_path / "undo", **ALL)["repositories"]
+            assert_pruned(server.url, "a/app")
+            assert sorted(repository["deleted_tags"]) == sorted(VICTIMS)
+            pruned(server.url, restore=tmp_path / "undo")
+            assert tags == before
+
+    @pytest.mark.parametrize("digest_delete", ["keep-tags", "dangling"])
+    def test_where_tags_stay_whatever_is_done_they_are_named_and_lead_to_their_images(
+        self, pruned: Pruner, digest_delete: str
+    ) -> None:
+        with HostileRegistry(digest_delete=digest_delete, tag_delete="405") as server:
+            tags = add(server, "a/app")
+            before = dict(tags)
+            rules = [{"match": {"tags": ["b-4*"]}, "delete": True}]
+            with pytest.raises(RegistryError, match="nor b-4. by its name, so both stay") as caught:
+                pruned(server.url, "a/app", rules=rules)
+            (repository,) = caught.value.result["repositories"]
+            assert set(repository["deleted_tags"]) == before.keys() - tags.keys()
+            for tag, digest in tags.items():
+                assert images.head(server.url, "a/app", tag) == digest
+
     def test_a_deletion_that_fails_and_happens_is_told(self, pruned: Pruner) -> None:
         with HostileRegistry(drop_first=1, drop_on=f"DELETE .*{OLD.digest}", drop_when="after") as server:
             tags = add(server, "a/app")
@@ -1038,12 +1152,8 @@ class TestMeanwhile:
 
     @pytest.mark.parametrize("tag", ["again", "stable"])
     @pytest.mark.parametrize("kind", ["image", "index"])
-    def test_a_push_that_needs_a_victim(
-        self, pruned: Pruner, monkeypatch: pytest.MonkeyPatch, tag: str, kind: str
-    ) -> None:
-        """A new tag, and one that is kept and moved; seen at the next look at all tags."""
-        monkeypatch.setattr(apply, "_LOOK_EVERY", 1)
-        monkeypatch.setattr(apply, "_NEWS_EVERY", 1)
+    def test_a_push_that_needs_a_candidate(self, pruned: Pruner, tag: str, kind: str) -> None:
+        """A new tag, and one that is kept and moved."""
         with HostileRegistry() as server:
             add(server, "a/app")
             (planned,) = pruned(server.url, "a/app", check_mode=True, **ALL)["repositories"]
@@ -1055,6 +1165,47 @@ class TestMeanwhile:
                 pruned(server.url, "a/app", **ALL)
             assert images.head(server.url, "a/app", tag) == pushed.digest
             assert_complete(server.url, "a/app", pushed)
+
+    @pytest.mark.parametrize("tag", ["release", "stable"])
+    @pytest.mark.parametrize("status", [429, 503])
+    def test_a_candidate_that_is_tagged_while_its_deletion_waits_survives(
+        self, pruned: Pruner, tag: str, status: int
+    ) -> None:
+        with HostileRegistry(
+            fail_first=1, fail_on=f"DELETE .*{OLD.digest}", fail_status=status, retry_after="1"
+        ) as server:
+            add(server, "a/app")
+            meanwhile(server, f"^DELETE .*{OLD.digest}", lambda: server.add("a/app", OLD, tag))
+            with pytest.raises(Refused, match=f"{tag}: {tag} needs {OLD.digest} now") as caught:
+                pruned(server.url, "a/app", options={"retries": 2}, **ALL)
+            assert images.head(server.url, "a/app", tag) == OLD.digest
+            assert_complete(server.url, "a/app", OLD)
+            (repository,) = caught.value.result["repositories"]
+            assert OLD.digest not in repository["deleted_digests"]
+            # The others go on.
+            assert OLDEST.digest in repository["deleted_digests"]
+
+    def test_a_candidate_that_is_tagged_while_an_answer_is_lost_survives(self, pruned: Pruner) -> None:
+        with HostileRegistry(drop_first=1, drop_on=f"DELETE .*{OLD.digest}", drop_when="before") as server:
+            add(server, "a/app")
+            meanwhile(server, f"^DELETE .*{OLD.digest}", lambda: server.add("a/app", OLD, "release"))
+            with pytest.raises(Refused, match=f"release needs {OLD.digest} now"):
+                pruned(server.url, "a/app", options={"retries": 2}, **ALL)
+            assert_complete(server.url, "a/app", OLD)
+
+    def test_a_candidate_that_moves_while_its_deletion_waits_stays(self, pruned: Pruner) -> None:
+        """Its image goes all the same: nothing leads to it any more."""
+        pushed = aged("pushed meanwhile", 0)
+        with HostileRegistry(
+            fail_first=1, fail_on=f"DELETE .*{OLD.digest}", fail_status=429, retry_after="1"
+        ) as server:
+            tags = add(server, "a/app")
+            meanwhile(server, f"^DELETE .*{OLD.digest}", lambda: server.add("a/app", pushed, "b-40"))
+            with pytest.raises(Refused, match=f"b-40: it moved to {pushed.digest} while") as caught:
+                pruned(server.url, "a/app", options={"retries": 2}, **ALL)
+            assert tags["b-40"] == pushed.digest
+            (repository,) = caught.value.result["repositories"]
+            assert OLD.digest in repository["deleted_digests"] and "b-40" not in repository["deleted_tags"]
 
     @pytest.mark.parametrize("tag", ["again", "stable"])
     def test_what_came_too_late_is_put_back_even_after_a_failure(self, pruned: Pruner, tag: str) -> None:
