@@ -20,7 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from tests.registries import images
 
-from . import stored
+from . import der, stored
 from .instance import (
     BEGIN,
     IDENTITY,
@@ -30,6 +30,7 @@ from .instance import (
     Authority,
     Instance,
     authority,
+    certificate_der,
     certificate_pem,
     encode,
     new_key,
@@ -38,6 +39,12 @@ from .instance import (
 from .stored import Layer
 
 MAIL = "release@acme.example"
+_BASE64 = "base64 is standard base64 without blanks, as cosign writes it"
+_ONE_NAME = "a certificate of Fulcio has one name"
+_NAMES = "identities are e-mail addresses, URIs and user names"
+_LIBRARY = "the library sigstore refuses such certificates"
+_ISSUED = "an authority must have been valid when it issued the certificate"
+_TYPES = "artifacts and layers have the types that cosign gives them"
 OTHER_DIGEST = images.digest(b"another image")
 NOW_SIGNERS = {"begin": BEGIN, "end": BEGIN.replace(year=2035)}
 
@@ -234,6 +241,26 @@ def _keys(world: World) -> t.Iterator[Case]:
     for name, value in {"empty": "", "not base64": "%%%", "other bytes": encode(b"other")}.items():
         changed = dataclasses.replace(layer, annotations={"dev.cosignproject.cosign/signature": value})
         yield _of_key(world, f"signature is {name}", world.tagged(changed), False)
+    signature = stored.sign(key, layer.content)
+    for name, value in {
+        "has bytes behind it": encode(signature + b"x"),
+        "has a line break": encode(signature)[:20] + "\n" + encode(signature)[20:],
+        "has a blank": encode(signature) + " ",
+    }.items():
+        changed = dataclasses.replace(layer, annotations={"dev.cosignproject.cosign/signature": value})
+        yield _of_key(world, f"signature {name}", world.tagged(changed), False, stricter=_BASE64)
+    typed = dataclasses.replace(layer, media_type="application/octet-stream")
+    yield _of_key(world, "layer of another type", world.tagged(typed), False, stricter=_TYPES)
+    plain = stored.layers_image([layer], world.image, "application/vnd.example")
+    yield _of_key(
+        world,
+        "signature in a referrer of another type",
+        Signed(world.digest, referrers=[plain]),
+        False,
+        flags=["--experimental-oci11=true"],
+        releases=(2,),
+        stricter=_TYPES,
+    )
     raw = encode(_raw_form(stored.sign(key, layer.content)))
     changed = dataclasses.replace(layer, annotations={"dev.cosignproject.cosign/signature": raw})
     yield _of_key(
@@ -273,6 +300,13 @@ def _payloads(world: World) -> t.Iterator[Case]:
         stricter="the type says what the signature is for",
     )
     yield _of_key(world, "payload without an image", signed(stored.simple_payload(digest, image={})), False)
+    elsewhere = stored.simple_payload(digest, identity={"docker-reference": "evil.example/app"})
+    yield _of_key(world, "payload of another repository", signed(elsewhere), True)
+    yield _of_key(world, "payload with more keys", signed(stored.simple_payload(digest, more={"a": 1})), True)
+    number = signed(stored.simple_payload(digest, {"build": 42}))
+    yield _of_key(
+        world, "annotation that is a number", number, False, match={"build": "42"}, flags=["-a", "build=42"]
+    )
     yield _of_key(world, "payload is no JSON", signed(b"signed"), False)
     yield _of_key(world, "payload is a list", signed(b"[]"), False)
     twice = stored.simple_payload(OTHER_DIGEST).replace(
@@ -367,6 +401,29 @@ def _bundles(world: World) -> t.Iterator[Case]:
         bundle=True,
         stricter="a listing is a hint: the referrer's own manifest names another subject",
     )
+    for name, types, why in (
+        ("artifact", {"artifact_type": "application/vnd.example"}, ""),
+        ("layer", {"layer_type": "application/vnd.example"}, _TYPES),
+        (
+            "artifact of an older",
+            {"artifact_type": "application/vnd.dev.sigstore.bundle+json;version=0.2"},
+            "",
+        ),
+    ):
+        other_typed = stored.bundle_image(right, world.image, **types)
+        yield _of_key(
+            world,
+            f"bundle with {name} type",
+            Signed(world.digest, referrers=[other_typed]),
+            name != "layer",
+            bundle=True,
+            stricter=why,
+        )
+    spelled = {**right, "mediaType": "application/vnd.dev.sigstore.bundle+json;version=0.3"}
+    yield case("bundle with the other spelling of its version", spelled, True)
+    extended = copy.deepcopy(right)
+    extended["dsseEnvelope"]["more"] = 1
+    yield case("bundle with an unknown key", extended, False)
     bare = stored.bundle_image(right, world.image, predicate_type=None)
     yield _of_key(
         world, "bundle without annotations", Signed(world.digest, referrers=[bare]), True, bundle=True
@@ -440,6 +497,12 @@ def _logged_keys(world: World) -> t.Iterator[Case]:
 
     content = stored.bundle(key, payload, log=log)
     yield case("key and log, bundle", bundled(content), True, bundle=True)
+    unpromised = stored.bundle(key, payload, log=log, promise=False)
+    yield case("key and proof without a promise, bundle", world.referring(unpromised), True, bundle=True)
+    unproven = stored.bundle(key, payload, log=log, proof=False)
+    yield case("key and promise without a proof, bundle", world.referring(unproven), False, bundle=True)
+    oldest = world.referring(_of_version_one(unproven))
+    yield case("key and promise without a proof, bundle 0.1", oldest, False, bundle=True)
     yield case("key without log, bundle", bundled(stored.bundle(key, payload)), False, bundle=True)
     for name, changed in _changed_entries(
         content, stored.bundle(key, stored.statement(OTHER_DIGEST), log=log)
@@ -574,6 +637,92 @@ def _identities(world: World) -> t.Iterator[Case]:
             )
     for form, bundle, signed in _forms(world, instance.signer(issuer=None, old_issuer=ISSUER)):
         yield _of_identity(world, f"issuer in the old extension, {form}", signed, root, True, bundle=bundle)
+    other_mail = "other@acme.example"
+    user = x509.OtherName(
+        x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.7"), der.encode(0x0C, b"jane!acme.example")
+    )
+    for name, own, asked, passes, stricter in (
+        ("first of two names", [MAIL, other_mail], MAIL, False, _ONE_NAME),
+        ("second of two names", [other_mail, MAIL], MAIL, False, _ONE_NAME),
+        ("dns name", [x509.DNSName("ci.acme.example")], "ci.acme.example", False, _NAMES),
+        ("user name", [user], "jane!acme.example", True, ""),
+    ):
+        for form, bundle, signed in _forms(world, instance.signer(identity=own)):
+            yield _of_identity(
+                world,
+                f"{name}, {form}",
+                signed,
+                root,
+                passes,
+                bundle=bundle,
+                identity=asked,
+                stricter=stricter,
+            )
+    for form, bundle, signed in _forms(world, instance.signer(critical=False)):
+        yield _of_identity(
+            world, f"name that is not critical, {form}", signed, root, False, bundle=bundle, stricter=_LIBRARY
+        )
+    odd = (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4.5.6"), b"x"), True)
+    for form, bundle, signed in _forms(world, instance.signer(extensions=[odd])):
+        yield _of_identity(world, f"unknown critical extension, {form}", signed, root, False, bundle=bundle)
+    for kind, own_key in other_kinds().items():
+        for form, bundle, signed in _forms(world, instance.signer(key=own_key)):
+            yield _of_identity(
+                world,
+                f"certificate with {kind}, {form}",
+                signed,
+                root,
+                kind[0] == "p",
+                bundle=bundle,
+                stricter="" if kind[0] == "p" else _LIBRARY,
+            )
+    trusted = instance.trusted_root()
+    others = world.other.trusted_root()
+    both = world.file(
+        "both-roots.json",
+        json.dumps(
+            {
+                name: others[name] + value if isinstance(value, list) else value
+                for name, value in trusted.items()
+            }
+        ),
+    )
+    for form, bundle, signed in _forms(world, signer):
+        yield _of_identity(world, f"second of two roots, {form}", signed, both, True, bundle=bundle)
+    late = authority("late fulcio", instance.root, begin=SIGNED, usages=[ExtendedKeyUsageOID.CODE_SIGNING])
+    chain = [{"rawBytes": encode(certificate_der(one))} for one in late.chain]
+    late_root = json.loads(json.dumps(trusted))
+    late_root["certificateAuthorities"][0]["certChain"]["certificates"] = chain
+    late_file = world.file("late.json", json.dumps(late_root))
+    for form, bundle, signed in _forms(world, instance.signer(by=late), moment=SIGNED + MINUTES):
+        yield _of_identity(
+            world,
+            f"authority that is younger than the certificate, {form}",
+            signed,
+            late_file,
+            False,
+            bundle=bundle,
+            stricter=_ISSUED,
+        )
+    layer = stored.signature_layer(None, world.digest, signer=signer, log=instance.log)
+    alien = "".join(map(certificate_pem, world.other.fulcio.chain))
+    chained = dataclasses.replace(
+        layer, annotations={**layer.annotations, "dev.sigstore.cosign/chain": alien}
+    )
+    yield _of_identity(world, "chain of another authority, tag", world.tagged(chained), root, True)
+    two = {
+        **layer.annotations,
+        "dev.sigstore.cosign/certificate": layer.annotations["dev.sigstore.cosign/certificate"] * 2,
+    }
+    doubled = dataclasses.replace(layer, annotations=two)
+    yield _of_identity(
+        world,
+        "certificate twice, tag",
+        world.tagged(doubled),
+        root,
+        False,
+        stricter="there is one certificate",
+    )
     theft = dataclasses.replace(signer, key=world.wrong)
     for form, bundle, signed in _forms(world, theft):
         yield _of_identity(world, f"certificate of somebody else, {form}", signed, root, False, bundle=bundle)
@@ -631,6 +780,15 @@ def _times(world: World) -> t.Iterator[Case]:
         False,
         bundle=True,
     )
+    unproven = stored.bundle(
+        None, stored.statement(world.digest), signer=signer, log=instance.log, proof=False
+    )
+    for name, content, passes in (
+        ("promise without a proof, bundle", unproven, False),
+        ("promise without a proof, bundle 0.1", _of_version_one(unproven), False),
+        ("promise and proof, bundle 0.1", _of_version_one(_proven(world, signer)), False),
+    ):
+        yield _of_identity(world, name, world.referring(content), root, passes, bundle=True)
     for form, bundle, signed in _forms(world, signer, stamps=instance):
         yield _of_identity(world, f"log and timestamp, {form}", signed, root, True, bundle=bundle)
     for form, bundle, signed in _forms(world, signer, stamps=world.other):
@@ -667,6 +825,20 @@ def _times(world: World) -> t.Iterator[Case]:
             )
 
 
+def _proven(world: World, signer: t.Any) -> dict[str, t.Any]:
+    return stored.bundle(None, stored.statement(world.digest), signer=signer, log=world.instance.log)
+
+
+def _of_version_one(content: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return a bundle in the oldest form, which has a chain of certificates."""
+    changed = copy.deepcopy(content)
+    material = changed["verificationMaterial"]
+    changed["mediaType"] = "application/vnd.dev.sigstore.bundle+json;version=0.1"
+    if "certificate" in material:
+        material["x509CertificateChain"] = {"certificates": [material.pop("certificate")]}
+    return changed
+
+
 def _private_pki(world: World) -> t.Iterator[Case]:
     instance = world.instance
     roots = world.file("pki.pem", certificate_pem(world.pki.certificate))
@@ -690,9 +862,10 @@ def _private_pki(world: World) -> t.Iterator[Case]:
             ".*",
         ]
         command += ["--insecure-ignore-tlog=true", "--insecure-ignore-sct=true", "--new-bundle-format=false"]
-        inner = world.file("inner.pem", certificate_pem(world.pki_inner.certificate))
-        if signer.authority is not world.pki and options.pop("given", True):
-            command += ["--ca-intermediates", inner]
+        inner = [one for one in signer.authority.chain if one != world.pki.certificate]
+        if options.pop("given", True) and inner:
+            path = f"inner-{name.replace(' ', '-')[:40]}.pem"
+            command += ["--ca-intermediates", world.file(path, "".join(map(certificate_pem, inner)))]
         layer = stored.signature_layer(None, world.digest, signer=signer)
         entry = {"certificate_authority": authorities, "identity": identity}
         return Case(
@@ -729,9 +902,40 @@ def _private_pki(world: World) -> t.Iterator[Case]:
     deep = authority("too deep", world.pki_inner)
     yield case("private pki, longer than the authority allows", signer(deep), False)
     lapsed = authority("lapsed", world.pki, end=SIGNED)
-    yield case("private pki, intermediate expired", signer(lapsed), False)
+    yield case(
+        "private pki, intermediate expired",
+        signer(lapsed),
+        False,
+        stricter="all certificates must be valid now",
+    )
     theft = dataclasses.replace(signer(world.pki), key=world.wrong)
     yield case("private pki, certificate of somebody else", theft, False)
+    odd = (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4.5.6"), b"x"), True)
+    yield case("private pki, unknown critical extension", signer(world.pki, extensions=[odd]), False)
+    unused = signer(world.pki, usage=None)
+    yield case(
+        "private pki, no extended key usage", unused, False, stricter="certificates are for code signing"
+    )
+    servers = authority("for servers", world.pki, usages=[ExtendedKeyUsageOID.SERVER_AUTH])
+    yield case("private pki, intermediate for servers", signer(servers), False)
+    coders = authority("for code", world.pki, usages=[ExtendedKeyUsageOID.CODE_SIGNING])
+    yield case("private pki, intermediate for code", signer(coders), True)
+    constraint = x509.NameConstraints([x509.RFC822Name("other.example")], None)
+    narrow = authority("narrow", world.pki, extensions=[(constraint, True)])
+    yield case("private pki, name that the authority may not issue", signer(narrow), False)
+    constraint = x509.NameConstraints([x509.RFC822Name("acme.example")], None)
+    wide = authority("wide", world.pki, extensions=[(constraint, True)])
+    yield case("private pki, name that the authority may issue", signer(wide), True)
+    young = authority("young", world.pki, begin=SIGNED)
+    yield case(
+        "private pki, authority that is younger than the certificate", signer(young), False, stricter=_ISSUED
+    )
+    future = authority("future", world.pki, begin=BEGIN.replace(year=2034))
+    yield case("private pki, authority that is not valid yet", signer(future), False)
+    also = signer(world.pki, extensions=[(x509.BasicConstraints(True, None), True)])
+    yield case("private pki, an authority that signs", also, True)
+    two = signer(world.pki, identity=["other@acme.example", MAIL])
+    yield case("private pki, second of two names", two, True)
     rsa_key = signer(world.pki, key=other_kinds()["rsa"])
     yield case("private pki, rsa", rsa_key, True)
     named = signer(world.pki, identity=x509.UniformResourceIdentifier("https://ci.acme.example/release"))
@@ -797,6 +1001,14 @@ def _attestations(world: World) -> t.Iterator[Case]:
             match={"buildDefinition.buildType": "https://other.example/*"},
             stricter="cosign is not asked for the content here: it takes policies in CUE or Rego",
         )
+    both = json.loads(stored.attestation_layer(key, payload).content)
+    both["signatures"].insert(
+        0, json.loads(stored.attestation_layer(world.wrong, payload).content)["signatures"][0]
+    )
+    doubly = Layer(json.dumps(both).encode(), stored.DSSE, {"dev.cosignproject.cosign/signature": ""})
+    yield case("attestation by two, tag", Signed(digest, attestations=[doubly]), True)
+    plain = stored.attestation_layer(key, payload, payload_type="application/json")
+    yield case("attestation of another payload type, tag", Signed(digest, attestations=[plain]), False)
     signature = Signed(world.digest, signatures=[stored.signature_layer(key, digest)])
     yield case("attestation, but there is a signature, tag", signature, False)
     changed = stored.attestation_layer(key, alien)

@@ -106,6 +106,7 @@ def authority(
     path_length: int | None = None,
     is_authority: bool = True,
     usages: t.Sequence[x509.ObjectIdentifier] = (),
+    extensions: t.Sequence[tuple[x509.ExtensionType, bool]] = (),
 ) -> Authority:
     """Return an authority that signs itself, or that ``parent`` signs."""
     key = new_key(f"authority {name}")
@@ -128,6 +129,8 @@ def authority(
     )
     if usages:
         builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+    for extension, is_critical in extensions:
+        builder = builder.add_extension(extension, critical=is_critical)
     above = parent.key if parent else key
     builder = builder.add_extension(
         x509.AuthorityKeyIdentifier.from_issuer_public_key(above.public_key()), critical=False
@@ -179,26 +182,22 @@ class Instance:
 
     def signer(
         self,
-        identity: x509.GeneralName | str = IDENTITY,
+        identity: x509.GeneralName | str | t.Sequence[x509.GeneralName | str] = IDENTITY,
         issuer: str | None = ISSUER,
         begin: datetime.datetime = SIGNED - MINUTES,
         end: datetime.datetime = SIGNED + 9 * MINUTES,
         by: Authority | None = None,
-        usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.CODE_SIGNING,
+        usage: x509.ObjectIdentifier | None = ExtendedKeyUsageOID.CODE_SIGNING,
         sct: t.Literal["right", "missing", "other log", "other time"] = "right",
         key: t.Any = None,
         old_issuer: str | None = None,
         critical: bool = True,
+        extensions: t.Sequence[tuple[x509.ExtensionType, bool]] = (),
     ) -> Signer:
-        """Return a certificate as Fulcio issues it, with the promise of the certificate log, and its key.
-
-        ``identity`` is an e-mail address if it has an @ and no slash, else a URI.
-        """
+        """Return a certificate as Fulcio issues it, with the promise of the certificate log, and its key."""
         by = by or self.fulcio
         key = key or ec.generate_private_key(ec.SECP256R1())
-        if isinstance(identity, str):
-            is_mail = "@" in identity and "/" not in identity
-            identity = (x509.RFC822Name if is_mail else x509.UniformResourceIdentifier)(identity)
+        identities = [identity] if isinstance(identity, (str, x509.GeneralName)) else identity
         builder = (
             x509.CertificateBuilder()
             .subject_name(x509.Name([]))
@@ -208,13 +207,16 @@ class Instance:
             .not_valid_before(begin)
             .not_valid_after(end)
             .add_extension(_usage(digital_signature=True), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(by.key.public_key()), critical=False
             )
-            .add_extension(x509.SubjectAlternativeName([identity]), critical=critical)
+            .add_extension(x509.SubjectAlternativeName(map(_name, identities)), critical=critical)
         )
+        if usage:
+            builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+        for extension, is_critical in extensions:
+            builder = builder.add_extension(extension, critical=is_critical)
         if issuer is not None:
             value = der.encode(0x0C, issuer.encode())
             builder = builder.add_extension(x509.UnrecognizedExtension(_ISSUER_OID, value), critical=False)
@@ -274,6 +276,14 @@ class Instance:
             "timestampAuthorities": [chain("https://tsa.example.com", self.stamper.chain)],
             **fields,
         }
+
+
+def _name(identity: x509.GeneralName | str) -> x509.GeneralName:
+    """Return an identity as certificates have it: an e-mail address if it has an @ and no slash, else a URI."""
+    if isinstance(identity, x509.GeneralName):
+        return identity
+    is_mail = "@" in identity and "/" not in identity
+    return (x509.RFC822Name if is_mail else x509.UniformResourceIdentifier)(identity)
 
 
 def _promise_of_certificate(

@@ -257,7 +257,11 @@ def layers_image(
 
 
 def bundle_image(
-    content: t.Mapping[str, t.Any] | bytes, subject: images.Image, predicate_type: str | None = SIGN_PREDICATE
+    content: t.Mapping[str, t.Any] | bytes,
+    subject: images.Image,
+    predicate_type: str | None = SIGN_PREDICATE,
+    artifact_type: str = BUNDLE,
+    layer_type: str = BUNDLE,
 ) -> images.Image:
     """Return the referrer with a bundle, as cosign 3 makes it."""
     raw = content if isinstance(content, bytes) else json.dumps(content, separators=(",", ":")).encode()
@@ -267,4 +271,4 @@ def bundle_image(
     }
     if predicate_type:
         annotations["dev.sigstore.bundle.predicateType"] = predicate_type
-    return images.artifact(BUNDLE, raw, BUNDLE, subject=subject, annotations=annotations)
+    return images.artifact(artifact_type, raw, layer_type, subject=subject, annotations=annotations)

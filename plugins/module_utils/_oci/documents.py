@@ -59,6 +59,16 @@ class Keys:
         known = ((key, self._objects[key], value) for key, value in data.items() if key in self._objects)
         return {key: inner.select(value) if inner else value for key, inner, value in known}
 
+    def refuse_others(self, data: t.Any, document: str) -> None:
+        """Raise ProtocolError where ``data`` has a key that is not known, as readers do that take known ones only."""
+        for entry in data if isinstance(data, list) else [data]:
+            for key, value in entry.items() if isinstance(entry, dict) else ():
+                if key not in self._objects:
+                    raise ProtocolError(f"The {document} has the unknown key {printable(key, 40)!r}.")
+                inner = self._objects[key]
+                if inner:
+                    inner.refuse_others(value, document)
+
 
 def _fold(key: str) -> str:
     """Fold ``key`` as Go compares keys: letter by letter, the Kelvin sign and the long s included."""

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
+import re
 import typing as t
 from dataclasses import dataclass, field
 
@@ -32,19 +34,18 @@ _CERTIFICATE = "dev.sigstore.cosign/certificate"
 _CHAIN = "dev.sigstore.cosign/chain"
 _LOG_ENTRY = "dev.sigstore.cosign/bundle"
 _TIMESTAMP = "dev.sigstore.cosign/rfc3161timestamp"
-# The form that everything else is brought into: it may have a promise of the log without a proof.
+# The form that signatures of cosign 2 are brought into: it may have a promise of the log without a proof.
 _OLDEST_BUNDLE = "application/vnd.dev.sigstore.bundle+json;version=0.1"
+# Cosign stores no older ones, and takes none.
 _BUNDLE_TYPES = (
-    _OLDEST_BUNDLE,
-    "application/vnd.dev.sigstore.bundle+json;version=0.2",
-    "application/vnd.dev.sigstore.bundle+json;version=0.3",
     "application/vnd.dev.sigstore.bundle.v0.3+json",
+    "application/vnd.dev.sigstore.bundle+json;version=0.3",
 )
 _BUNDLE = Keys(
     *("mediaType", "messageSignature"),
     dsseEnvelope=ENVELOPE,
     verificationMaterial=Keys(
-        "publicKey",
+        publicKey=Keys("hint"),
         certificate=Keys("rawBytes"),
         x509CertificateChain=Keys(certificates=Keys("rawBytes")),
         tlogEntries=Keys(
@@ -61,6 +62,7 @@ _PROMISE = Keys("SignedEntryTimestamp", Payload=Keys("body", "integratedTime", "
 _LOG_BODY = Keys("kind", "apiVersion", "spec")
 _MOST_CERTIFICATES = 16
 _MOST_ENTRIES = 16
+_MOST_HASHES = 64
 _PEM_BEGIN = "-----BEGIN CERTIFICATE-----"
 _PEM_END = "-----END CERTIFICATE-----"
 
@@ -93,10 +95,17 @@ class Evidence:
     envelope: Envelope | None = None
     bundle: t.Mapping[str, t.Any] = field(default_factory=dict)
 
+    @property
+    def needs_proof(self) -> bool:
+        """Whether log entries must have a proof of inclusion. Those of cosign 2 have nothing but the log's promise."""
+        return self.bundle.get("mediaType") != _OLDEST_BUNDLE
+
 
 def read_bundle(raw: bytes) -> Evidence:
     """Read a Sigstore bundle with a DSSE envelope, as cosign 3 stores it (cosign's BUNDLE_SPEC.md). Raises ProtocolError."""
     data = parse_json_object(raw, "bundle", _BUNDLE)
+    _BUNDLE.refuse_others(data, "bundle")
+    _check_text(data)
     if data.get("mediaType") not in _BUNDLE_TYPES:
         raise ProtocolError(f"The bundle has the unknown type {printable(data.get('mediaType'), 100)!r}.")
     if "dsseEnvelope" not in data or "messageSignature" in data:
@@ -146,6 +155,8 @@ def read_attestation_layer(raw: bytes, annotations: t.Mapping[str, str]) -> Evid
 
 
 def _read_material(data: t.Mapping[str, t.Any]) -> Material:
+    if sum(name in data for name in ("certificate", "x509CertificateChain", "publicKey")) != 1:
+        raise ProtocolError("The bundle names no signer, or several.")
     certificates: list[t.Any] = []
     if "certificate" in data:
         certificates.append(data["certificate"])
@@ -153,17 +164,60 @@ def _read_material(data: t.Mapping[str, t.Any]) -> Material:
         chain = as_object(data["x509CertificateChain"], "certificate chain")
         certificates += _list(chain.get("certificates"), "certificate chain", _MOST_CERTIFICATES)
     entries = _list(data.get("tlogEntries"), "list of log entries", _MOST_ENTRIES)
+    hint = as_object(data.get("publicKey", {}), "public key").get("hint", "")
+    if not isinstance(hint, str):
+        raise ProtocolError("The hint at the public key is not text.")
     stamps = as_object(data.get("timestampVerificationData") or {}, "timestamps")
     return Material(
         tuple(
             decode(as_object(entry, "certificate").get("rawBytes"), "certificate") for entry in certificates
         ),
-        tuple(as_object(entry, "log entry") for entry in entries),
+        tuple(_read_entry(entry) for entry in entries),
         tuple(
             decode(as_object(entry, "timestamp").get("signedTimestamp"), "timestamp")
             for entry in _list(stamps.get("rfc3161Timestamps"), "list of timestamps", _MOST_ENTRIES)
         ),
     )
+
+
+def _read_entry(value: t.Any) -> dict[str, t.Any]:
+    """Return a log entry whose parts have the form that they should. One with a promise has the time of that."""
+    entry = as_object(value, "log entry")
+    decode(as_object(entry.get("logId"), "log").get("keyId"), "ID of the log")
+    decode(entry.get("canonicalizedBody"), "body of the log entry")
+    _check_numbers(entry, "logIndex", "integratedTime")
+    if "inclusionPromise" in entry:
+        promise = as_object(entry["inclusionPromise"], "promise of the log")
+        decode(promise.get("signedEntryTimestamp"), "promise of the log")
+        if entry.get("integratedTime", "0") == "0":
+            raise ProtocolError("The log entry has a promise, but no time.")
+    if "inclusionProof" in entry:
+        proof = as_object(entry["inclusionProof"], "proof of the log")
+        _check_numbers(proof, "logIndex", "treeSize")
+        for part in [proof.get("rootHash"), *_list(proof.get("hashes"), "list of hashes", _MOST_HASHES)]:
+            decode(part, "proof of the log")
+        _check_checkpoint(as_object(proof.get("checkpoint"), "checkpoint").get("envelope"))
+    return entry
+
+
+def _check_numbers(data: t.Mapping[str, t.Any], *names: str) -> None:
+    """Raise ProtocolError unless what ``names`` name are numbers as bundles write them, where they are there."""
+    for name in names:
+        number = data.get(name, "0")
+        if not isinstance(number, str) or not re.match(r"(?:0|[1-9][0-9]{0,18})\Z", number):
+            raise ProtocolError(f"The log entry has no valid {name}.")
+
+
+def _check_checkpoint(text: t.Any) -> None:
+    """Raise ProtocolError unless ``text`` has the form of a signed checkpoint (C2SP, "signed-note")."""
+    note, blank, signatures = text.partition("\n\n") if isinstance(text, str) else ("", "", "")
+    lines = signatures.split("\n")
+    if not blank or len(note.split("\n")) < 3 or lines.pop() or not lines:
+        raise ProtocolError("The checkpoint of the log cannot be read.")
+    decode(note.split("\n")[2], "checkpoint of the log")
+    for line in lines:
+        found = re.match("\u2014 \\S+ (\\S+)\\Z", line)
+        decode(found.group(1) if found else None, "signature of the checkpoint")
 
 
 def _read_annotations(annotations: t.Mapping[str, str]) -> Material:
@@ -225,16 +279,27 @@ def _as_bundle(material: Material, content: t.Mapping[str, t.Any]) -> dict[str, 
 def _read_pem(text: str, name: str) -> list[bytes]:
     """Return the DER form of the certificates in ``text``. Raises ProtocolError, which calls it ``name``."""
     certificates: list[bytes] = []
-    for block in text.split(_PEM_BEGIN)[1:]:
-        body, end, _rest = block.partition(_PEM_END)
-        if not end or len(certificates) == _MOST_CERTIFICATES:
+    before, *blocks = text.split(_PEM_BEGIN)
+    for block in blocks:
+        body, end, rest = block.partition(f"\n{_PEM_END}")
+        if not end or rest.strip() or len(certificates) == _MOST_CERTIFICATES:
             raise ProtocolError(f"The {name} cannot be read.")
         certificates.append(decode("".join(body.split()), name))
+    if before.strip() or (text.strip() and not blocks):
+        raise ProtocolError(f"The {name} is not PEM.")
     return certificates
 
 
 def _annotation(text: str, name: str, keys: Keys) -> dict[str, t.Any]:
     return parse_json_object(text.encode("utf-8", "replace"), name, keys)
+
+
+def _check_text(data: t.Any) -> None:
+    """Raise ProtocolError for text that UTF-8 has no form for, as half a surrogate pair, which Python reads from JSON."""
+    try:
+        json.dumps(data, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise ProtocolError("The bundle holds text that is no Unicode.") from None
 
 
 def _encode(raw: bytes) -> str:

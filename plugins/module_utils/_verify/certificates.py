@@ -55,10 +55,15 @@ def read_authorities(value: t.Any, option: str) -> list[Certificate]:
 def load_certificate(raw: bytes) -> Certificate:
     """Return the certificate that ``raw``, DER, holds. Raises ProtocolError."""
     from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
 
     try:
-        return x509.load_der_x509_certificate(raw)
-    except ValueError as error:
+        certificate = x509.load_der_x509_certificate(raw)
+        # The library looks at these when they are first asked for.
+        certificate.public_key()
+        list(certificate.extensions)
+        return certificate
+    except (ValueError, UnsupportedAlgorithm, x509.UnsupportedGeneralNameType) as error:
         raise ProtocolError(f"its certificate cannot be read: {printable(error, 200)}") from None
 
 

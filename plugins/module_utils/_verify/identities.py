@@ -46,17 +46,23 @@ class Name:
 
 @dataclass(frozen=True)
 class Identity:
-    """Who must have signed. ``issuer`` is the one of the token that the certificate was given for, None for any."""
+    """Who must have signed. ``issuer`` is the one of the token that the certificate was given for, None for any.
+
+    ``alone`` requires that the certificate has no other name, as those of Fulcio.
+    """
 
     name: Name
     issuer: Name | None
+    alone: bool = False
 
     def __str__(self) -> str:
         return f"{self.name.text}{f' of {self.issuer.text}' if self.issuer else ''}"
 
     def check(self, certificate: Certificate) -> None:
         """Raise ProtocolError unless the certificate is that of this identity."""
-        names = subject_names(certificate)
+        names, count = subject_names(certificate)
+        if self.alone and count != 1:
+            raise ProtocolError(f"its certificate has {count} names")
         if not any(map(self.name.match, names)):
             shown = printable(", ".join(names), 300) or "nobody"
             raise ProtocolError(f"it was made by {shown}")
@@ -66,21 +72,21 @@ class Identity:
                 raise ProtocolError(f"its identity is vouched for by {printable(issuer, 200)}")
 
 
-def subject_names(certificate: Certificate) -> list[str]:
-    """Return the e-mail addresses, URIs and Fulcio's user names among the subject alternative names."""
+def subject_names(certificate: Certificate) -> tuple[list[str], int]:
+    """Return the e-mail addresses, URIs and Fulcio's user names among the subject alternative names, and how many these are."""
     from cryptography import x509
 
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (x509.ExtensionNotFound, x509.UnsupportedGeneralNameType, ValueError):
-        return []
+        return [], 0
     found: list[str] = []
     for name in names:
         if isinstance(name, (x509.RFC822Name, x509.UniformResourceIdentifier)):
             found.append(name.value)
         elif isinstance(name, x509.OtherName) and name.type_id.dotted_string == _USER_NAME:
             found += [text for text in [_der_text(name.value)] if text is not None]
-    return found
+    return found, len(list(names))
 
 
 def token_issuer(certificate: Certificate) -> str | None:

@@ -114,16 +114,17 @@ def read_statement(envelope: Envelope) -> Claim:
     return Claim(valid, predicate_type, data.get("predicate"), annotations)
 
 
-def decode(value: t.Any, name: str, limit: int | None = None) -> bytes:
-    """Return what ``value`` is in base64. Raises ProtocolError, which calls it ``name``."""
+def decode(value: t.Any, name: str) -> bytes:
+    """Return what ``value`` is in base64, in the one form that it has. Raises ProtocolError, which calls it ``name``."""
     try:
         if not isinstance(value, str):
             raise TypeError
         raw = base64.b64decode(value.encode("ascii"), validate=True)
     except (TypeError, ValueError, binascii.Error):
         raise ProtocolError(f"The {name} is not base64.") from None
-    if limit is not None and len(raw) > limit:
-        raise ProtocolError(f"The {name} has {len(raw)} bytes.")
+    # Python reads what stands behind the padding, and bits that belong to no byte.
+    if base64.b64encode(raw).decode() != value:
+        raise ProtocolError(f"The {name} is not base64.")
     return raw
 
 

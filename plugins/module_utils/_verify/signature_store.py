@@ -14,6 +14,7 @@ from .._oci.digest_tags import cosign_tag_names
 from .._oci.signature_types import (
     BUNDLE_PREDICATE_TYPE,
     BUNDLE_PREFIX,
+    COSIGN_SIGNATURE,
     DSSE_ENVELOPE,
     SIGN_PREDICATE,
     SIMPLE_SIGNING,
@@ -28,6 +29,7 @@ from .listed_referrers import MAX_REFERRERS, read_listed
 MAX_SIGNATURES = 100
 _SIGNATURE_LIMIT = 1 << 20
 _ATTESTATION_LIMIT = 16 << 20
+REFERRER = "referrer"
 _SUFFIXES = {"signatures": ".sig", "attestations": ".att"}
 _LAYER_TYPES = {"signatures": SIMPLE_SIGNING, "attestations": DSSE_ENVELOPE}
 
@@ -79,7 +81,7 @@ class StoredSignatures:
         found = []
         for referrer in read_listed(self._repository, self._digest, likely):
             if referrer.manifest and not self._is_other(referrer.manifest):
-                found += self._layers(referrer.manifest, "referrer")
+                found += self._layers(referrer.manifest, REFERRER)
         return found
 
     def _is_other(self, referrer: Descriptor | Manifest) -> bool:
@@ -91,10 +93,11 @@ class StoredSignatures:
 
     def _layers(self, manifest: Manifest, place: str) -> list[tuple[str, Descriptor]]:
         """Return the layers of ``manifest`` that hold signatures, with what messages call them."""
+        types = [_LAYER_TYPES[self._kind]] if place != REFERRER or _is_of_cosign_2(manifest) else []
         return [
             (f"{layer.digest[:19]} ({place})", layer)
             for layer in manifest.layers
-            if layer.media_type == _LAYER_TYPES[self._kind] or layer.media_type.startswith(BUNDLE_PREFIX)
+            if layer.media_type in types or layer.media_type.startswith(BUNDLE_PREFIX)
         ]
 
     def _read_all(
@@ -117,6 +120,11 @@ class StoredSignatures:
             return Stored(name, _evidence(raw, layer))
         except UNREADABLE as error:
             return Stored(name, None, _sentence(error))
+
+
+def _is_of_cosign_2(referrer: Manifest) -> bool:
+    """Tell whether a referrer is one of cosign's OCI 1.1 mode, which has signatures only."""
+    return referrer.artifact_type == COSIGN_SIGNATURE
 
 
 def _evidence(raw: bytes, layer: Descriptor) -> Evidence:

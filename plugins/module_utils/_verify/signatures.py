@@ -75,7 +75,9 @@ class SignatureRequirement:
             named = printable(", ".join(sorted(claim.digests)), 200) or "no image"
             raise ProtocolError(f"it is about {named}")
         self.signer.verify(evidence)
-        said = claim.annotations if self.kind == "signatures" else claim.predicate
+        said: t.Any = claim.predicate
+        if self.kind == "signatures":
+            said = {name: text for name, text in claim.annotations.items() if isinstance(text, str)}
         for path, pattern in self.match.items():
             values = list(_values(said, path.split(".")))
             if not values:

@@ -57,7 +57,8 @@ def read_signer(entry: t.Mapping[str, t.Any], option: str) -> Signer:
     if not entry.get("identity"):
         raise InvalidInput(f"{option}: certificate_authority needs identity.")
     issuer = Name(entry["issuer"], f"{option}.issuer") if entry.get("issuer") else None
-    identity = Identity(Name(entry["identity"], f"{option}.identity"), issuer)
+    alone = "certificate_authority" not in ways
+    identity = Identity(Name(entry["identity"], f"{option}.identity"), issuer, alone)
     if "certificate_authority" in ways:
         authorities = read_authorities(entry["certificate_authority"], f"{option}.certificate_authority")
         return AuthoritySigner(authorities, identity, _LogPolicy(trust, log or OPTIONAL, option))
@@ -153,5 +154,6 @@ class AuthoritySigner:
             raise ProtocolError("it was not made with the key of its certificate")
         now = datetime.datetime.now(datetime.timezone.utc)
         proven = self._log.verify(evidence, certificate) + self._log.timestamps(evidence)
-        for moment in proven or [now]:
+        # Who issued the certificate must have had the right to do so then, too.
+        for moment in [*(proven or [now]), certificate.not_valid_before_utc]:
             check_chain(certificate, intermediates, self._authorities, moment)

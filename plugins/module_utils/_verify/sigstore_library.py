@@ -20,6 +20,7 @@ import typing as t
 from .._errors import InvalidInput, LibraryMissing, ProtocolError, RegistryError, printable
 from .._oci.documents import Keys, parse_json_object
 from .bundles import Evidence
+from .certificates import check_chain, load_certificate
 from .identities import Identity
 from .keys import PublicKey, read_text, require_cryptography
 
@@ -95,6 +96,10 @@ def verify_identity(evidence: Evidence, trust: Trust, identity: Identity, log: s
     with _refusing():
         moments = _log_moments(evidence) if with_entry else []
         root = trust.at(moments + _timestamp_moments(evidence))
+        certificate, *_others = map(load_certificate, evidence.material.certificates)
+        # The library asks whether the authority was valid at the time of signing, but not when it issued the certificate.
+        authorities = root.get_fulcio_certs()
+        check_chain(certificate, authorities, authorities, certificate.not_valid_before_utc)
         _verify_with(root, evidence, _Policy(identity), with_entry)
 
 
@@ -109,7 +114,7 @@ def verify_log_entries(
         root = trust.at(_log_moments(evidence))
         moments = []
         for data in evidence.material.entries:
-            entry = _entry(data)
+            entry = _entry(data, evidence.needs_proof)
             entry._verify(root.rekor_keyring(_verifying()))
             _check_body(entry._inner.canonicalized_body, evidence, signer)
             if entry._inner.inclusion_promise and entry._inner.integrated_time:
@@ -139,8 +144,10 @@ def _verify_with(root: t.Any, evidence: Evidence, policy: t.Any, with_entry: boo
         if not any(key.verifies(evidence.message, signature) for signature in evidence.signatures):
             raise ProtocolError("it was not made with the key of its certificate")
         return
-    proven = "inclusionProof" in evidence.material.entries[0]
-    bundle = Bundle.from_json(json.dumps(evidence.bundle)) if proven else _bundle(evidence, with_entry=True)
+    is_proven = evidence.needs_proof or "inclusionProof" in evidence.material.entries[0]
+    bundle = (
+        Bundle.from_json(json.dumps(evidence.bundle)) if is_proven else _bundle(evidence, with_entry=True)
+    )
     if evidence.envelope is None:
         verifier.verify_artifact(evidence.signed, bundle, policy)
     else:
@@ -165,7 +172,7 @@ def _bundle(evidence: Evidence, with_entry: bool) -> t.Any:
     bundle._signing_certificate = models.load_der_x509_certificate(evidence.material.certificates[0])
     if with_entry:
         (data,) = evidence.material.entries
-        bundle._log_entry = _entry(data)
+        bundle._log_entry = _entry(data, needs_proof=False)
     else:
         bundle._log_entry = t.cast("t.Any", _NoEntry)
     return bundle
@@ -183,8 +190,13 @@ class _NoEntry:
         """There is nothing to verify."""
 
 
-def _entry(data: t.Mapping[str, t.Any]) -> t.Any:
-    """Return a log entry of the library. One without a proof of inclusion is verified by the log's promise."""
+def _entry(data: t.Mapping[str, t.Any], needs_proof: bool) -> t.Any:
+    """Return a log entry of the library. One without a proof of inclusion is verified by the log's promise.
+
+    Raises ProtocolError for an entry without a proof that ``needs_proof``.
+    """
+    if needs_proof and "inclusionProof" not in data:
+        raise ProtocolError("its log entry has no proof")
     from sigstore import models
 
     class PromisedEntry(models.TransparencyLogEntry):
