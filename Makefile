@@ -14,10 +14,10 @@ demo: ## show the collection at work on a real registry (or on yours: REGISTRY_U
 test: ## run every check and test
 	@tests/run all
 
-test-all: ## the same, and the tests that meet a registry against distribution 3 and zot too (needs Go)
+test-all: ## the same, and the tests that meet a registry against other registries too (needs Go)
 	@tests/run all other-registries
 
-test-registries: ## those tests against distribution 3 and zot alone
+test-registries: ## those tests against other registries alone
 	@tests/run other-registries
 
 lint: test-lint ## format, types, YAML, shell and action groups

@@ -11,6 +11,7 @@ import pathlib
 import re
 import tarfile
 import typing as t
+import urllib.parse
 
 import requests
 
@@ -62,7 +63,12 @@ class Plain:
         for part in whole(thing):
             for blob in part.blobs:
                 url = f"{self._base}/{repository}/blobs/uploads/"
-                self._good(self._session.post(url, params={"mount": blob, "from": self.STORE}), 201)
+                answer = self._session.post(url, params={"mount": blob, "from": self.STORE})
+                if answer.status_code == 202:
+                    # No mount: the blob is sent.
+                    place = urllib.parse.urljoin(url, answer.headers["Location"])
+                    answer = self._session.put(place, params={"digest": blob}, data=part.blobs[blob])
+                self._good(answer, 201)
         for part in [*list(whole(thing))[:0:-1], thing]:
             for reference in (tags or [part.digest]) if part is thing else [part.digest]:
                 url = f"{self._base}/{repository}/manifests/{reference}"

@@ -35,6 +35,10 @@ class Source(t.NamedTuple):
 DISTRIBUTION3 = Source("distribution", "github.com/distribution/distribution/v3", "v3.1.1", "cmd/registry")
 # The module proxy refuses the names that later versions have. Without tags it is zot's "minimal" build.
 ZOT = Source("zot", "github.com/project-zot/zot", "v1.4.3", "cmd/zot", "containers_image_openpgp")
+GO_CONTAINERREGISTRY = Source(
+    "go-containerregistry", "github.com/google/go-containerregistry", "v0.20.6", "cmd/registry"
+)
+OLAREG = Source("olareg", "github.com/olareg/olareg", "v0.1.2", "cmd/olareg")
 # Clients that sign: the one writes tags by default, the other referrers.
 COSIGN2 = Source("cosign", "github.com/sigstore/cosign/v2", "v2.6.5", "cmd/cosign")
 COSIGN3 = Source("cosign", "github.com/sigstore/cosign/v3", "v3.1.3", "cmd/cosign")
@@ -111,5 +115,5 @@ def _go(source: Source, command: list[str], environment: dict[str, str], folder:
 
 
 if __name__ == "__main__":
-    for each in (DISTRIBUTION3, ZOT):
+    for each in (DISTRIBUTION3, ZOT, GO_CONTAINERREGISTRY, OLAREG):
         print(find_built(each), file=sys.stdout)

@@ -14,7 +14,7 @@ import typing as t
 import requests
 
 from .binary import find_registry
-from .built import DISTRIBUTION3, ZOT, find_built
+from .built import DISTRIBUTION3, GO_CONTAINERREGISTRY, OLAREG, ZOT, find_built
 
 if t.TYPE_CHECKING:
     from .server import Registry
@@ -35,17 +35,23 @@ class Kind:
     environment: dict[str, str] = {}
     # What collects garbage, as PROGRAM COMMAND CONFIG; nothing where the server has no such command.
     garbage_command: tuple[str, ...] = ()
+    # Whether requests are logged to standard error, with all else.
+    one_log = False
 
     def program(self, cache_dir: os.PathLike[str] | str) -> str:
-        """Return the path of what runs as ``PROGRAM serve CONFIG``.
+        """Return the path of the server.
 
         :raises ToolMissing: when it cannot be had.
         """
         raise NotImplementedError
 
+    def arguments(self, registry: Registry) -> list[str]:
+        """Return the arguments that give what ``registry`` was asked for."""
+        return ["serve", registry.path("config.yml")]
+
     def config(self, registry: Registry) -> dict[str, t.Any]:
-        """Return the configuration that gives what ``registry`` was asked for."""
-        raise NotImplementedError
+        """Return the configuration file with what ``registry`` was asked for; empty for what takes arguments only."""
+        return {}
 
     def request(self, line: str) -> Request | None:
         """Return the request that a line of the log tells of."""
@@ -197,7 +203,85 @@ class Zot(Kind):
         return f"instance={registry.instance}" in pathlib.Path(registry.log).read_text(encoding="utf-8")
 
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (Distribution2(), Distribution3(), Zot())}
+class GoContainerregistry(Kind):
+    """The registry of go-containerregistry, which is in its tests and many others. It takes a port, and nothing else."""
+
+    name = "ggcr"
+    lacks = (
+        "users",
+        "tls",
+        "client_ca",
+        "readonly",
+        "prefix",
+        "proxy_of",
+        "catalog_max",
+        "redirect_to",
+        "schema1",
+        "token",
+        "storage",
+        "forbids_deletion",
+    )
+    one_log = True
+    # The line of a request that succeeds has no status.
+    _line = re.compile(r" (?P<method>[A-Z]+) (?P<uri>/\S+)(?: (?P<status>\d{3}) [A-Z_]+ .*)?$")
+    _success = {"DELETE": 202, "PATCH": 202, "POST": 202, "PUT": 201}
+
+    def program(self, cache_dir: os.PathLike[str] | str) -> str:
+        return find_built(GO_CONTAINERREGISTRY, cache_dir)
+
+    def arguments(self, registry: Registry) -> list[str]:
+        return ["-port", str(registry.port)]
+
+    def request(self, line: str) -> Request | None:
+        found = self._line.search(line.rstrip())
+        if not found:
+            return None
+        status = int(found["status"] or self._success.get(found["method"], 200))
+        return (found["method"], found["uri"], status)
+
+    def is_instance(self, registry: Registry, answer: requests.Response) -> bool:
+        return f"instance={registry.instance}" in pathlib.Path(registry.log).read_text(encoding="utf-8")
+
+
+class Olareg(Kind):
+    """olareg, which keeps repositories as image layouts."""
+
+    name = "olareg"
+    lacks = ("users", "client_ca", "prefix", "proxy_of", "catalog_max", "redirect_to", "schema1", "token")
+    one_log = True
+    _line = re.compile(
+        r'msg=ServeHTTP .*?method=(?P<method>[A-Z]+) url="?(?P<uri>[^" ]+)"? status=(?P<status>\d{3})'
+    )
+
+    def program(self, cache_dir: os.PathLike[str] | str) -> str:
+        return find_built(OLAREG, cache_dir)
+
+    def arguments(self, registry: Registry) -> list[str]:
+        host, _separator, port = registry.host.rpartition(":")
+        arguments = ["serve", "--addr", host, "--port", port, "--verbosity", "trace", "--gc-frequency", "-1s"]
+        if registry.storage is None:
+            arguments += ["--store-type", "mem"]
+        else:
+            arguments += ["--dir", os.path.abspath(registry.storage)]
+        if registry.readonly:
+            arguments.append("--store-ro")
+        if registry.delete:
+            arguments += ["--api-delete", "--api-blob-delete"]
+        if registry.tls:
+            arguments += ["--tls-cert", registry.path("server.pem"), "--tls-key", registry.path("server.key")]
+        return arguments
+
+    def request(self, line: str) -> Request | None:
+        found = self._line.search(line)
+        return (found["method"], found["uri"], int(found["status"])) if found else None
+
+    def is_instance(self, registry: Registry, answer: requests.Response) -> bool:
+        return f"instance={registry.instance}" in pathlib.Path(registry.log).read_text(encoding="utf-8")
+
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind for kind in (Distribution2(), Distribution3(), Zot(), GoContainerregistry(), Olareg())
+}
 
 
 def chosen_kind() -> str:

@@ -47,8 +47,8 @@ class Registry:
 
     Start it from the main thread: the kernel ends the server when the thread that started it ends.
 
-    :param kind: ``distribution2`` (Debian's ``docker-registry``, distribution 2.8), ``distribution3`` or ``zot``;
-        without it, the value of ``OCIKIT_TEST_REGISTRY``, or the first. See `kinds`.
+    :param kind: ``distribution2`` (Debian's ``docker-registry``, distribution 2.8), ``distribution3``, ``zot``,
+        ``ggcr`` (that of go-containerregistry) or ``olareg``; without it, the value of ``OCIKIT_TEST_REGISTRY``, or the first. See `kinds`.
     :param delete: allow deletion (the server's own default is no).
     :param users: names and passwords; the server then asks for Basic authentication.
     :param tls: speak HTTPS with a certificate of a CA of its own, see ``ca``.
@@ -119,6 +119,11 @@ class Registry:
         self.instance = secrets.token_hex(8)
         self._process: subprocess.Popen[bytes] | None = None
         self._directory: tempfile.TemporaryDirectory[str] | None = None
+
+    @property
+    def forbids_deletion(self) -> bool:
+        """Whether no deletion is to be allowed, which is an option that some servers do not have."""
+        return not self.delete
 
     def __enter__(self) -> Registry:
         return self.start()
@@ -218,18 +223,19 @@ class Registry:
         self.port = self._fixed_port or _free_port()
         self.host = f"127.0.0.1:{self.port}"
         self.url = f"{'https' if self.tls else 'http'}://{self.host}{self.prefix}"
-        config = self.path("config.yml")
         # JSON is YAML too.
-        pathlib.Path(config).write_text(json.dumps(self.kind.config(self), indent=1), encoding="utf-8")
+        pathlib.Path(self.path("config.yml")).write_text(
+            json.dumps(self.kind.config(self), indent=1), encoding="utf-8"
+        )
         # The server takes REGISTRY_* variables as configuration, and we hand out variables of such names.
         environment = {k: v for k, v in os.environ.items() if not k.startswith("REGISTRY_")}
         environment.update(self.kind.environment)
         with open(self.log, "ab") as log, open(self.error_log, "wb") as error_log:
             self._process = subprocess.Popen(
-                [program, "serve", config],
+                [program, *self.kind.arguments(self)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
-                stderr=error_log,
+                stderr=log if self.kind.one_log else error_log,
                 env=environment,
                 # Ctrl-C is for the command that uses the registry; it may still need it to end well.
                 start_new_session=True,

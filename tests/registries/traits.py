@@ -5,26 +5,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import typing as t
 
 import requests
 
 from . import images
-from .server import Registry
+from .server import OptionMissing, Registry
 
 NOTHING = "sha256:" + "0" * 64
 TRAITS = {
     "405": "say 405 where deletion is switched off",
     "artifact_type": "list referrers with the artifact type of their manifest",
+    "catalog": "list its repositories",
     "change_type": "let a tag move from an image to an index",
     "delete_tag": "delete a tag by its name",
     "digest_tags": "delete the tags of a digest along with it",
     "docker": "take the media types of Docker",
     "foreign_layers": "take an image with a layer that is elsewhere",
+    "head_json": "answer a HEAD of what it does not have with the type of its errors",
     "keep_untagged": "keep an image that has lost its last tag",
+    "missing_repository": "answer 404 to the list of tags of a repository that it does not have",
     "own_blobs": "show a blob in those repositories alone that have it",
+    "readonly_405": "say 405 where nothing can be written",
     "referrers": "have the referrers API",
+    "subject": "say that it lists what is pushed with a subject",
     "tag_pages": "give tags in pages",
     "whole_indexes": "refuse an index with an entry that it does not have",
 }
@@ -32,11 +38,13 @@ TRAITS = {
 
 @functools.lru_cache(maxsize=None)
 def traits() -> frozenset[str]:
-    """Return those of `TRAITS` that the chosen kind of registry has; two are started to be asked."""
-    with Registry() as registry, Registry(delete=False) as closed:
+    """Return those of `TRAITS` that the chosen kind of registry has; three are started to be asked."""
+    with Registry() as registry:
         found = {name for name, has in PROBES.items() if has(registry)}
-        if _delete(closed, NOTHING) == 405:
-            found.add("405")
+    for name, closed in (("405", Registry(delete=False)), ("readonly_405", Registry(readonly=True))):
+        with contextlib.suppress(OptionMissing), closed:
+            if _delete(closed, NOTHING) == 405:
+                found.add(name)
     return frozenset(found)
 
 
@@ -62,6 +70,10 @@ def _artifact_type(registry: Registry) -> bool:
     return answer.status_code == 404 or [one["artifactType"] for one in answer.json()["manifests"]] == [
         "application/vnd.example.signature"
     ]
+
+
+def _catalog(registry: Registry) -> bool:
+    return requests.get(f"{registry.url}/v2/_catalog", timeout=30).status_code == 200
 
 
 def _change_type(registry: Registry) -> bool:
@@ -96,11 +108,20 @@ def _foreign_layers(registry: Registry) -> bool:
     )
 
 
+def _head_json(registry: Registry) -> bool:
+    answer = requests.head(f"{registry.url}/v2/traits/app/manifests/absent", timeout=30)
+    return answer.headers.get("Content-Type", "").startswith("application/json")
+
+
 def _keep_untagged(registry: Registry) -> bool:
     first = _image("tagged")
     for image in (first, _image("untagged")):
         images.push(registry.url, "traits/app", image, "keep")
     return images.head(registry.url, "traits/app", first.digest) is not None
+
+
+def _missing_repository(registry: Registry) -> bool:
+    return requests.get(f"{registry.url}/v2/traits/none/tags/list", timeout=30).status_code == 404
 
 
 def _own_blobs(registry: Registry) -> bool:
@@ -114,6 +135,18 @@ def _own_blobs(registry: Registry) -> bool:
 def _referrers(registry: Registry) -> bool:
     images.push(registry.url, "traits/app", _image("referrers"))
     return requests.get(f"{registry.url}/v2/traits/app/referrers/{NOTHING}", timeout=30).status_code == 200
+
+
+def _subject(registry: Registry) -> bool:
+    signature = images.artifact("application/vnd.example.signature", subject=_image("subject"))
+    images.push(registry.url, "traits/app", signature)
+    answer = requests.put(
+        f"{registry.url}/v2/traits/app/manifests/{signature.digest}",
+        data=signature.raw,
+        headers={"Content-Type": signature.media_type},
+        timeout=30,
+    )
+    return "OCI-Subject" in answer.headers
 
 
 def _tag_pages(registry: Registry) -> bool:
@@ -136,14 +169,18 @@ def _whole_indexes(registry: Registry) -> bool:
 
 PROBES: dict[str, t.Callable[[Registry], bool]] = {
     "artifact_type": _artifact_type,
+    "catalog": _catalog,
     "change_type": _change_type,
     "delete_tag": _delete_tag,
     "digest_tags": _digest_tags,
     "docker": _docker,
     "foreign_layers": _foreign_layers,
+    "head_json": _head_json,
     "keep_untagged": _keep_untagged,
+    "missing_repository": _missing_repository,
     "own_blobs": _own_blobs,
     "referrers": _referrers,
+    "subject": _subject,
     "tag_pages": _tag_pages,
     "whole_indexes": _whole_indexes,
 }

@@ -380,6 +380,7 @@ def test_a_tag_that_is_pushed_before_its_removal_stays(
     assert plain.tags("rm/early") == {"1": TWO.digest, "1.0": ONE.digest, "2": TWO.digest}
 
 
+@pytest.mark.registry_does("digest_tags")
 def test_a_tag_that_is_pushed_while_it_is_a_placeholder_stays(
     modules: Modules, ways: tuple[Proxy, Proxy], plain: Plain
 ) -> None:
@@ -398,6 +399,7 @@ def test_a_tag_that_is_pushed_while_it_is_a_placeholder_stays(
     plain.check_whole("rm/late", ONE, TWO)
 
 
+@pytest.mark.registry_does("digest_tags")
 def test_between_the_last_look_and_the_removal_a_push_loses_its_tag_and_nothing_else(
     modules: Modules, ways: tuple[Proxy, Proxy], plain: Plain
 ) -> None:
@@ -415,6 +417,7 @@ def test_between_the_last_look_and_the_removal_a_push_loses_its_tag_and_nothing_
     plain.check_whole("rm/window", ONE, TWO)
 
 
+@pytest.mark.registry_does("digest_tags")
 def test_no_tag_is_made_of_one_that_is_being_removed(
     modules: Modules, ways: tuple[Proxy, Proxy], plain: Plain
 ) -> None:
@@ -439,6 +442,7 @@ def test_no_tag_is_made_of_one_that_is_being_removed(
     plain.check_whole("rm/source", ONE)
 
 
+@pytest.mark.registry_does("digest_tags")
 def test_two_removals_of_the_same_tag(modules: Modules, ways: tuple[Proxy, Proxy], plain: Plain) -> None:
     first, second = ways
     plain.put("rm/both", ONE, "1", "1.0")
@@ -523,6 +527,7 @@ def test_an_index_pushed_while_its_part_is_deleted_stays_whole(
     plain.check_whole("prune/index", INDEX, THREE)
 
 
+@pytest.mark.registry_does("digest_tags")
 def test_a_kept_tag_that_goes_with_a_victim_is_told(
     modules: Modules, ways: tuple[Proxy, Proxy], plain: Plain, events: t.Any
 ) -> None:
@@ -581,6 +586,7 @@ def test_two_prunes_with_one_undo_file(
 # Referrers
 
 
+@pytest.mark.registry_does_not("subject")
 def test_two_referrers_pushed_at_once_are_both_listed(
     modules: Modules, ways: tuple[Proxy, Proxy], plain: Plain, tmp_path: pathlib.Path
 ) -> None:

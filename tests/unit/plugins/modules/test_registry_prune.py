@@ -381,6 +381,7 @@ class TestRepositories:
             for repository in ("a/one", "a/three"):
                 assert_pruned(server.url, repository)
 
+    @pytest.mark.registry_does("digest_tags")
     @pytest.mark.parametrize(
         "limits, part",
         [
@@ -511,6 +512,7 @@ class TestRepositories:
             manifests = sum(len(one.raw) for one in (INDEX_OLD, CHILD, COMMON))
             assert repository["keep"][-1]["size"] == sum(blobs.values()) + manifests
 
+    @pytest.mark.registry_does("catalog")
     def test_patterns(self, pruned: Pruner) -> None:
         with Registry() as server:
             for repository in ("team/one", "team/two", "team/sub/three", "other/one"):

@@ -20,7 +20,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._registry.client i
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
 from ansible_collections.ocikit.registry.plugins.modules import registry_rmrepo
 from tests.hostile import HostileRegistry
-from tests.registries import Registry, images, stored
+from tests.registries import Registry, images, stored, traits
 from tests.unit.task import task
 
 Connect = t.Callable[..., t.Tuple[RegistryClients, RegistryClient]]
@@ -115,7 +115,12 @@ def test_everything_goes_and_nothing_else(connect: Connect, registry: Registry) 
         tag: image.digest for tag, image in tagged().items()
     }
     assert all(one["deleted"] for one in [*result["tags"], *result["manifests"]])
-    assert deletions(registry.requests()) == [one["digest"] for one in result["manifests"]]
+    deleted = [name for name in deletions(registry.requests()) if ":" in name]
+    if "digest_tags" in traits():
+        assert deleted == [one["digest"] for one in result["manifests"]]
+    else:
+        # The first with a tag is deleted again once its tags are.
+        assert set(deleted) == {one["digest"] for one in result["manifests"]}
     assert images.tags(registry.url, "all/app") == []
     assert not [digest for digest in everything() if images.head(registry.url, "all/app", digest)]
     assert images.state(registry.url, "all/app-2") == before
@@ -199,8 +204,13 @@ def test_digests_must_be_digests(connect: Connect, registry: Registry) -> None:
         remove(connect, registry.url, "a/b", digests=["1.2"])
 
 
-@pytest.mark.registry_does("405")
-@pytest.mark.parametrize("options", [{"delete": False}, {"readonly": True}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({"delete": False}, marks=pytest.mark.registry_does("405")),
+        pytest.param({"readonly": True}, marks=pytest.mark.registry_does("readonly_405")),
+    ],
+)
 def test_deletion_that_is_not_allowed_changes_nothing(
     connect: Connect, tmp_path: t.Any, options: dict[str, t.Any]
 ) -> None:

@@ -195,8 +195,13 @@ def test_the_placeholder_is_of_the_family_of_the_image(
 # Registries that cannot, or fail
 
 
-@pytest.mark.registry_does("405")
-@pytest.mark.parametrize("options", [{"delete": False}, {"readonly": True}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({"delete": False}, marks=pytest.mark.registry_does("405")),
+        pytest.param({"readonly": True}, marks=pytest.mark.registry_does("readonly_405")),
+    ],
+)
 def test_deletion_that_is_not_allowed_changes_nothing(
     connect: Connect, tmp_path: pathlib.Path, options: dict[str, t.Any]
 ) -> None:

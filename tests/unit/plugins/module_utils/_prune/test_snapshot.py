@@ -64,6 +64,7 @@ def changed(image: images.Image, **fields: t.Any) -> images.Image:
     return dataclasses.replace(image, raw=json.dumps({**image.manifest, **fields}).encode())
 
 
+@pytest.mark.registry_does("missing_repository")
 def test_an_unknown_repository_has_no_facts(connect: Connect, registry: Registry) -> None:
     _connection, client = connect(registry.url)
     assert (

@@ -102,6 +102,7 @@ def test_copy_between_registries(mover: Mover, registry: Registry, name: str) ->
         assert registry.requests() == [("HEAD", f"/v2/copy/{name}/manifests/1", 200)]
 
 
+@pytest.mark.registry_does_not("subject")
 def test_a_subject_gets_its_fallback_tag_where_the_registry_keeps_no_referrers(
     mover: Mover, registry: Registry, tmp_path: pathlib.Path
 ) -> None:

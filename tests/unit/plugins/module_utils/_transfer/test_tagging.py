@@ -144,6 +144,7 @@ def test_many_targets_at_once(connect: Connect, registry: Registry) -> None:
 # Requests
 
 
+@pytest.mark.registry_does("head_json")
 def test_requests_for_a_new_tag(connect: Connect, registry: Registry) -> None:
     images.push(registry.url, "count/new", ONE, "source")
     registry.clear_requests()
@@ -151,6 +152,7 @@ def test_requests_for_a_new_tag(connect: Connect, registry: Registry) -> None:
     assert methods(registry) == ["HEAD"] * 3 + ["GET"] + ["PUT"] * 2
 
 
+@pytest.mark.registry_does("head_json")
 @pytest.mark.parametrize("condition", [{"overwrite": False}, {"if_digest": "absent"}])
 def test_requests_for_a_new_tag_with_a_condition(
     connect: Connect, registry: Registry, condition: dict[str, t.Any]
@@ -184,6 +186,7 @@ def test_requests_for_a_tag_that_moves(connect: Connect, registry: Registry, kno
     assert images.head(registry.url, repository, "old") == ONE.digest
 
 
+@pytest.mark.registry_does("head_json")
 @pytest.mark.parametrize("known", [False, True])
 def test_check_mode_only_looks(connect: Connect, registry: Registry, known: bool) -> None:
     images.push(registry.url, "check/app", ONE, "source")
