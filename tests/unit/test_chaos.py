@@ -184,12 +184,14 @@ def test_an_error_that_is_not_clear_is_found(
     def fail(_task: object) -> dict[str, t.Any]:
         raise error
 
-    monkeypatch.setattr(Retag, "function", staticmethod(fail))
+    monkeypatch.setattr(Retag, "module", None)
+    monkeypatch.setattr(Retag, "function", staticmethod(fail), raising=False)
     with pytest.raises(Violation, match=found):
         run(place, "retag", 11, abs(hash(request.node.name)), FOUL)
 
 
 def test_success_without_a_change_is_found(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Retag, "function", staticmethod(lambda _task: {"changed": True}))
+    monkeypatch.setattr(Retag, "module", None)
+    monkeypatch.setattr(Retag, "function", staticmethod(lambda _task: {"changed": True}), raising=False)
     with pytest.raises(Violation, match="instead of"):
         run(place, "retag", 12, 0, FOUL)
