@@ -414,7 +414,10 @@ class Rmtag(Tagging):
             if one["method"] and f"{self.name}:{one['tag']}" in now:
                 raise Wrong(f"the task says that it removed {one['tag']}, which is there")
         for name in self.wanted():
-            if f"{name.rpartition(':')[2]} (" in str(error) and now.get(name) == self.before[name]:
+            if (
+                f"{name.rpartition(':')[2]} ({self.before[name]})" in str(error)
+                and now.get(name) == self.before[name]
+            ):
                 raise Wrong(f"the task says that {name} is lost, which is there")
 
 
