@@ -20,6 +20,8 @@ Result = t.TypeVar("Result")
 # How long an interrupted task waits for what its threads are doing, in seconds: a request that is sent is soon answered.
 _GRACE = 2.0
 _SIGNAL_PAUSE = 0.5
+# The seconds before each look of poll().
+_PAUSES = (0, 0.5, 1, 2)
 
 _here = threading.local()
 
@@ -104,6 +106,13 @@ class Claim(t.Generic[Result]):
             self._drop()
             lost = error is None or isinstance(error, GeneratorExit)
             self._future.set_exception(Stopped() if lost else t.cast(BaseException, error))
+
+
+def poll() -> t.Iterator[None]:
+    """Yield for each look at whether something has happened, after growing pauses; 3.5 seconds in all."""
+    for pause in _PAUSES:
+        sleep(pause)
+        yield
 
 
 class SingleFlight(t.Generic[Key, Result]):

@@ -16,7 +16,7 @@ import tempfile
 import typing as t
 from unittest import mock
 
-from ansible_collections.ocikit.registry.plugins.module_utils._deletion import polling
+from ansible_collections.ocikit.registry.plugins.module_utils import _parallel
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import RegistryError
 from ansible_collections.ocikit.registry.plugins.module_utils._http import transport as _transport
 from ansible_collections.ocikit.registry.plugins.module_utils._registry import fallback_tag as _fallback_tag
@@ -56,7 +56,7 @@ def hurried() -> t.Iterator[None]:
     with contextlib.ExitStack() as stack:
         stack.enter_context(mock.patch.object(_transport, "_FIRST_PAUSE", 0.001))
         stack.enter_context(mock.patch.object(_fallback_tag, "_PAUSE", 0.001))
-        stack.enter_context(mock.patch.object(polling, "_PAUSES", (0, 0.01, 0.02)))
+        stack.enter_context(mock.patch.object(_parallel, "_PAUSES", (0, 0.01, 0.02)))
         yield
 
 

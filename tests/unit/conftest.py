@@ -13,7 +13,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.ocikit.registry.plugins.module_utils._deletion import polling
+from ansible_collections.ocikit.registry.plugins.module_utils import _parallel
 from ansible_collections.ocikit.registry.plugins.module_utils._http import transport as _transport
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import (
@@ -133,7 +133,7 @@ def connect(
     Retries, and looks at what may lag behind, pause for milliseconds only.
     """
     monkeypatch.setattr(_transport, "_FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(polling, "_PAUSES", (0, 0.001, 0.001, 0.01))
+    monkeypatch.setattr(_parallel, "_PAUSES", (0, 0.001, 0.001, 0.01))
     clients: list[RegistryClient] = []
 
     def make(url: str, **options: t.Any) -> tuple[RegistryClients, RegistryClient]:

@@ -21,7 +21,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.ocikit.registry.plugins.module_utils._deletion import polling
+from ansible_collections.ocikit.registry.plugins.module_utils import _parallel
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import Refused, RegistryError
 from ansible_collections.ocikit.registry.plugins.module_utils._registry import fallback_tag as _fallback_tag
 from ansible_collections.ocikit.registry.plugins.modules import registry_promote, registry_rmtag, registry_tag
@@ -48,7 +48,7 @@ VICTIM_RULES = [{"match": {"tags": ["old-*"]}, "delete": True}]
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(polling, "_PAUSES", (0, 0.01))
+    monkeypatch.setattr(_parallel, "_PAUSES", (0, 0.01))
     monkeypatch.setattr(_fallback_tag, "_PAUSE", 0.001)
 
 

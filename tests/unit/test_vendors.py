@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.ocikit.registry.plugins.module_utils._deletion import polling
+from ansible_collections.ocikit.registry.plugins.module_utils import _parallel
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     Denied,
     NotFound,
@@ -31,7 +31,7 @@ READING, WRITING = OPERATIONS[:7], OPERATIONS[7:]
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(polling, "_PAUSES", (0, 0.001, 0.001, 0.001))
+    monkeypatch.setattr(_parallel, "_PAUSES", (0, 0.001, 0.001, 0.001))
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

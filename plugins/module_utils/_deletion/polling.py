@@ -10,19 +10,9 @@ import typing as t
 
 from .._errors import RegistryError, Unsupported
 from .._oci.reference import is_tag
-from .._parallel import sleep
+from .._parallel import poll
 from .._registry.repository import Repository
 from .removal import TagMoved, TagRemoval
-
-# The seconds before each look.
-_PAUSES = (0, 0.5, 1, 2)
-
-
-def poll() -> t.Iterator[None]:
-    """Yield for each look at whether something has happened, after growing pauses; 3.5 seconds in all."""
-    for pause in _PAUSES:
-        sleep(pause)
-        yield
 
 
 def poll_for(repository: Repository, tag: str, digest: str, at_once: bool = True) -> bool:

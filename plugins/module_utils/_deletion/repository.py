@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from .._errors import RegistryError, Unsupported
 from .._oci.content import Manifest
 from .._oci.graph import parents_first, walk
+from .._parallel import poll
 from .._registry.repository import Repository
 from .digest import DigestDeleter, check_deletable
-from .polling import poll, wait_until_gone
+from .polling import wait_until_gone
 from .removal import TagRemoval
 from .tag_states import TagStates, read_tags
 from .tags import TagRemover

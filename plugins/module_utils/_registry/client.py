@@ -35,6 +35,7 @@ from .._oci.content import (
 )
 from .._oci.documents import MANIFEST, parse_json_object
 from .._oci.reference import Endpoint, is_digest, is_repository, is_tag
+from .._parallel import poll
 from .failures import check_not_web_page, failure, is_absence, stands_for_web_page
 from .listings import Listing, Page
 
@@ -194,11 +195,13 @@ class RegistryClient:
         if response.status not in (200, 201, 202):
             raise failure(response, f"{repository}{_suffix(reference)} cannot be written")
         stored = response.headers.get("Docker-Content-Digest")
-        if not is_digest(stored):
+        for _look in poll() if not is_digest(stored) else ():
+            # Reads may lag behind writes.
             descriptor = self.resolve(repository, reference)
             stored = descriptor.digest if descriptor else None
-        # A registry may use sha256 for what it was sent by sha512.
-        if stored is None or stored != digest_of(manifest.raw, stored):
+            if _is_digest_of(stored, manifest):
+                break
+        if not _is_digest_of(stored, manifest):
             raise DigestMismatch(
                 f"The registry stored {stored or 'nothing'} under {repository}{_suffix(reference)}, not {manifest.digest}."
             )
@@ -479,6 +482,11 @@ def _described(response: Response, reference: str) -> Descriptor | None:
     if response.content_type not in MANIFEST_TYPES:
         return None
     return Descriptor(response.content_type, t.cast(str, digest), length)
+
+
+def _is_digest_of(digest: str | None, manifest: Manifest) -> bool:
+    """Tell whether ``digest`` is that of ``manifest``: a registry may use sha256 for what it was sent by sha512."""
+    return digest is not None and digest == digest_of(manifest.raw, digest)
 
 
 def _suffix(reference: str) -> str:

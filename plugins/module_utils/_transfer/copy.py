@@ -124,18 +124,18 @@ class _Graph:
 
         That is the source of the first manifest that leads to it, whichever thread came first.
         """
-        found: dict[str, Descriptor] = {}
+        blobs: dict[str, Descriptor] = {}
         sources.update(self._root_sources)
         for digest in (digest for level in levels for digest in level):
             for successor in self._successors(digest):
                 sources.setdefault(successor.digest, sources[digest])
                 if not successor.is_manifest:
-                    found.setdefault(successor.digest, successor)
-            if len(found) > MAX_BLOBS:
+                    blobs.setdefault(successor.digest, successor)
+            if len(blobs) > MAX_BLOBS:
                 raise ProtocolError(
                     f"The images have more than {MAX_BLOBS} blobs: copy fewer of them at a time."
                 )
-        return list(found.values())
+        return list(blobs.values())
 
     def by_depth(self, levels: t.Iterable[list[str]]) -> list[list[Manifest]]:
         """Arrange the manifests so that each stands below all that need it, also where it is a root itself."""
@@ -193,7 +193,7 @@ def select(
     if not platforms:
         return root
     picker = ImagePicker(source, root, name, concurrency)
-    picked = {one.image.digest: one.image for one in map(picker.pick, platforms)}
+    picked = {choice.image.digest: choice.image for choice in map(picker.pick, platforms)}
     if len(picked) == 1:
         (image,) = picked.values()
         return root if image.digest == root.digest else source.fetch_manifest(image)

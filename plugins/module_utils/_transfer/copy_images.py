@@ -85,12 +85,12 @@ def _read_copy(
 def _look_up(copy: Copy, platforms: t.Sequence[Platform]) -> list[Image]:
     """Look an image up, and return what is to be delivered of it to each repository."""
     source, params, repository = copy.source, copy.params, copy.clients.repository_of(copy.source)
-    found = require(
+    descriptor = require(
         source, repository.resolve(source.target), params["expected_digest"], "nothing was changed"
     )
-    root: Descriptor | Manifest = found
+    root: Descriptor | Manifest = descriptor
     if platforms:
-        root = select(repository, repository.fetch_manifest(found), platforms, str(source))
+        root = select(repository, repository.fetch_manifest(descriptor), platforms, str(source))
     refuse_placeholder(repository, str(source), root)
     by_repository: dict[str, list[Target]] = {}
     for target in copy.targets:
@@ -111,6 +111,6 @@ def _look_up(copy: Copy, platforms: t.Sequence[Platform]) -> list[Image]:
         functools.lru_cache(maxsize=None)(find_along) if params["referrers"] or params["signatures"] else None
     )
     return [
-        Image(str(source), root, found.digest, targets, repository, along)
+        Image(str(source), root, descriptor.digest, targets, repository, along)
         for targets in by_repository.values()
     ]

@@ -101,8 +101,8 @@ def deliver(
     """
     targets = [target for image in images for target in image.targets]
     sought = [Sought(target.repository, target.reference, target.is_conditional) for target in targets]
-    for target, found in zip(targets, look_up(sought, _concurrency(images))):
-        note_before(target, found)
+    for target, descriptor in zip(targets, look_up(sought, _concurrency(images))):
+        note_before(target, descriptor)
     for image in images:
         check_targets(image.name, image.digest, image.targets)
     warn_of_masked_names(targets, *(image.digest for image in images))
@@ -249,7 +249,7 @@ def _unlisted(store: Repository, work: CopyPlan, referrers: t.Iterable[str]) -> 
         if manifest.digest in work.existing and manifest.digest in referrers and manifest.subject
     ]
     listed = {
-        subject: {one.digest for one in find_referrers(store, subject).descriptors}
+        subject: {descriptor.digest for descriptor in find_referrers(store, subject).descriptors}
         for subject in {subject for _digest, subject in existing}
     }
     return {digest for digest, subject in existing if digest not in listed[subject]}
@@ -258,8 +258,8 @@ def _unlisted(store: Repository, work: CopyPlan, referrers: t.Iterable[str]) -> 
 def _drop_right_names(store: Repository, names: dict[str, list[str]], referrers: t.Iterable[str]) -> None:
     """Leave out the names of referrers that point to them already."""
     for digest in referrers:
-        found = [(name, store.resolve(name)) for name in names[digest]]
-        names[digest] = [name for name, descriptor in found if not descriptor or descriptor.digest != digest]
+        tags = [(name, store.resolve(name)) for name in names[digest]]
+        names[digest] = [name for name, descriptor in tags if not descriptor or descriptor.digest != digest]
 
 
 def delivered(named: t.Sequence[t.Sequence[Image]], delivery: Delivery) -> dict[str, t.Any]:

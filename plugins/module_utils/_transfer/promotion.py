@@ -13,13 +13,12 @@ import time
 import typing as t
 from dataclasses import dataclass, replace
 
-from .._deletion.polling import poll
 from .._deletion.tag_states import read_tags
 from .._deletion.tags import TagRemover
 from .._errors import InvalidInput, NotFound, ProtocolError, Refused, RegistryError, Unsupported
 from .._oci.content import SCHEMA1_TYPES, Descriptor, Manifest
 from .._oci.reference import Reference, check_digest
-from .._parallel import map_concurrent
+from .._parallel import map_concurrent, poll
 from .._registry.connection import RegistryClients
 from .._registry.context import ModuleContext
 from .._registry.images import require
@@ -68,7 +67,7 @@ class Source:
 class Move:
     """One tag and the digest that it is to have, None where it is to be gone; and what became of it.
 
-    ``source`` is the image that it gets. ``found`` is what the tag was at ``looked_at``, in seconds of time.monotonic().
+    ``source`` is the image that it gets. ``descriptor_before`` is what the tag was at ``looked_at``, in seconds of time.monotonic().
     ``trouble`` says why it could not be put back after a failure.
     """
 
@@ -76,7 +75,7 @@ class Move:
     digest: str | None = None
     source: Source | None = None
     expected_digest: str | None = None
-    found: Descriptor | None = None
+    descriptor_before: Descriptor | None = None
     looked_at: float = 0.0
     rolled_back: bool = False
     trouble: str | None = None
@@ -90,10 +89,10 @@ class Move:
     def repository(self) -> tuple[str, str]:
         return self.target.reference.registry, self.target.reference.repository
 
-    def note_before(self, found: Descriptor | None) -> None:
+    def note_before(self, descriptor: Descriptor | None) -> None:
         """Note what the tag is before anything is written."""
-        note_before(self.target, found)
-        self.found = found
+        note_before(self.target, descriptor)
+        self.descriptor_before = descriptor
         self.looked_at = time.monotonic()
 
     def to_dict(self) -> dict[str, t.Any]:
@@ -212,12 +211,12 @@ def _look_up(
     The first source is among the targets, as a registry that has served one HEAD is believed when it says 404 to others.
     """
     first = sources[0]
-    found = look_up(
+    descriptors = look_up(
         [first.sought, *(Sought(move.target.repository, move.target.reference) for move in moves)],
         concurrency,
     )
-    first.descriptor = found[0]
-    for move, descriptor in zip(moves, found[1:]):
+    first.descriptor = descriptors[0]
+    for move, descriptor in zip(moves, descriptors[1:]):
         move.note_before(descriptor)
     certain = {
         id(move.source)
@@ -266,7 +265,7 @@ def _problems(move: Move) -> t.Iterator[RegistryError]:
     for image, descriptor in (
         (
             (source.reference, source.descriptor),
-            (move.target.reference, move.found),
+            (move.target.reference, move.descriptor_before),
         )
         if move.due
         else ()
@@ -304,8 +303,8 @@ def read_undo(clients: RegistryClients, entries: t.Sequence[t.Mapping[str, t.Any
         moves.append(Move(Target(clients, reference), before))
     check_unique(move.target.reference for move in moves)
     sought = [Sought(move.target.repository, move.target.reference) for move in moves]
-    for move, found in zip(moves, look_up(sought, clients.concurrency)):
-        move.note_before(found)
+    for move, descriptor in zip(moves, look_up(sought, clients.concurrency)):
+        move.note_before(descriptor)
     problems: list[RegistryError] = []
     for move, digest in zip(moves, given):
         if move.target.before not in (digest, move.digest):
@@ -320,11 +319,11 @@ def read_undo(clients: RegistryClients, entries: t.Sequence[t.Mapping[str, t.Any
         for move in moves
         if move.due and move.digest
     ]
-    for one, found in zip(back, look_up(back, clients.concurrency)):
-        if found is None:
+    for image, descriptor in zip(back, look_up(back, clients.concurrency)):
+        if descriptor is None:
             problems.append(
                 NotFound(
-                    f"The registry does not have {one.reference} any more: nothing was changed.", status=404
+                    f"The registry does not have {image.reference} any more: nothing was changed.", status=404
                 )
             )
     _raise_all(problems)

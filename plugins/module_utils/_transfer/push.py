@@ -32,15 +32,15 @@ def push(context: ModuleContext) -> dict[str, t.Any]:
     mount_from = [_mountable(clients, reference, name) for name in params["mount_from"]]
     platforms = [Platform.parse(platform) for platform in params["platforms"]]
     source = open_source(params["src"], read_unpacked_size(params))
-    found = source.image(params["name"])
-    manifest = select(source, source.fetch_manifest(found), platforms, params["src"])
+    descriptor = source.image(params["name"])
+    manifest = select(source, source.fetch_manifest(descriptor), platforms, params["src"])
     if reference.digest and reference.digest != manifest.digest:
         raise InvalidInput(
             f"{reference} cannot be written: the image in {params['src']} has the digest {manifest.digest}."
         )
     name = params["src"] if params["name"] is None else f"{params['name']} in {params['src']}"
     refuse_placeholder(source, name, manifest)
-    image = Image(name, manifest, found.digest, targets, source, holds=source.holds)
+    image = Image(name, manifest, descriptor.digest, targets, source, holds=source.holds)
     delivery = deliver(
         [image],
         check_mode=context.check_mode,

@@ -74,7 +74,7 @@ def retag(
     looked_up = look_up(
         [
             Sought(repository, source),
-            *(Sought(one.repository, one.reference, one.is_conditional) for one in targets),
+            *(Sought(target.repository, target.reference, target.is_conditional) for target in targets),
         ],
         clients.concurrency,
     )

@@ -10,11 +10,10 @@ import enum
 import typing as t
 from dataclasses import dataclass
 
-from .._deletion.polling import poll
 from .._errors import DigestMismatch, InvalidInput, Refused, RegistryError, ServerFault, Unreachable
 from .._oci.content import Descriptor, Manifest, digest_diff
 from .._oci.reference import Reference, check_digest
-from .._parallel import map_concurrent
+from .._parallel import map_concurrent, poll
 from .._registry.client import Pushed
 from .._registry.connection import RegistryClients
 from .._registry.images import check_expected
@@ -64,8 +63,8 @@ class Target:
 
     def look(self) -> str | None:
         """Return the digest that the target has now, None where it certainly does not exist."""
-        found = self.repository.resolve(self.reference.target)
-        return found.digest if found else None
+        descriptor = self.repository.resolve(self.reference.target)
+        return descriptor.digest if descriptor else None
 
     def put(self, manifest: Manifest, guard: Guard | None = None) -> Pushed:
         """Let the target be ``manifest``; its condition, or ``guard``, is checked right before each time that it is sent."""
@@ -202,8 +201,10 @@ def look_up(sought: t.Sequence[Sought], concurrency: int) -> list[Descriptor | N
     A HEAD for each. Some registries answer every HEAD with 404: where one has served no HEAD by then, a GET confirms what
     is ``certain`` to be absent.
     """
-    found = map_concurrent(
-        lambda one: one.repository.resolve(one.reference.target, trust_absence=True), sought, concurrency
+    descriptors = map_concurrent(
+        lambda image: image.repository.resolve(image.reference.target, trust_absence=True),
+        sought,
+        concurrency,
     )
 
     def confirm(number: int) -> Descriptor | None:
@@ -212,12 +213,12 @@ def look_up(sought: t.Sequence[Sought], concurrency: int) -> list[Descriptor | N
 
     doubtful = [
         number
-        for number, one in enumerate(sought)
-        if found[number] is None and one.certain and not one.repository.client.serves_head
+        for number, image in enumerate(sought)
+        if descriptors[number] is None and image.certain and not image.repository.client.serves_head
     ]
     for number, descriptor in zip(doubtful, map_concurrent(confirm, doubtful, concurrency)):
-        found[number] = descriptor
-    return found
+        descriptors[number] = descriptor
+    return descriptors
 
 
 def masked_names(clients: RegistryClients, names: t.Iterable[object]) -> str | None:
@@ -243,9 +244,9 @@ def warn_of_masked_names(targets: t.Sequence[Target], *digests: str) -> None:
         targets[0].clients.warn(sentence)
 
 
-def note_before(target: Target, found: Descriptor | None) -> None:
+def note_before(target: Target, descriptor: Descriptor | None) -> None:
     """Note what ``target`` is before anything is written."""
-    target.before = target.after = found.digest if found else None
+    target.before = target.after = descriptor.digest if descriptor else None
 
 
 def check_targets(

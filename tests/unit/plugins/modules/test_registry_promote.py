@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.ocikit.registry.plugins.module_utils._deletion import polling
+from ansible_collections.ocikit.registry.plugins.module_utils import _parallel
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     InvalidInput,
     NotFound,
@@ -32,7 +32,7 @@ OLD, NEW, OTHER = (images.image({"file": name}) for name in ("old", "new", "othe
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(polling, "_PAUSES", (0, 0.01))
+    monkeypatch.setattr(_parallel, "_PAUSES", (0, 0.01))
 
 
 def run(

@@ -18,7 +18,7 @@ import pytest
 import requests
 import yaml
 
-from ansible_collections.ocikit.registry.plugins.module_utils._deletion import polling
+from ansible_collections.ocikit.registry.plugins.module_utils import _parallel
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     Denied,
     InvalidInput,
@@ -71,7 +71,7 @@ TAG_DELETE = ["202", "400"]
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(polling, "_PAUSES", (0, 0.01))
+    monkeypatch.setattr(_parallel, "_PAUSES", (0, 0.01))
 
 
 @pytest.fixture

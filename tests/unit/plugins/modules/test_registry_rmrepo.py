@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.ocikit.registry.plugins.module_utils._deletion import polling
+from ansible_collections.ocikit.registry.plugins.module_utils import _parallel
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     InvalidInput,
     RegistryError,
@@ -90,7 +90,7 @@ def remove(
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(polling, "_PAUSES", (0, 0.01))
+    monkeypatch.setattr(_parallel, "_PAUSES", (0, 0.01))
 
 
 def deletions(requests: t.Iterable[tuple[str, str, int]]) -> list[str]:

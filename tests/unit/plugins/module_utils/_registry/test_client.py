@@ -200,6 +200,15 @@ def test_a_put_is_checked(connect: t.Any, behaviour: dict[str, t.Any], requests:
         assert methods(server) == requests and server.repositories["a/b"].tags == {"x": IMAGE.digest}
 
 
+@pytest.mark.parametrize("header", ["missing", "missing-put"])
+def test_a_put_is_checked_where_reads_lag_behind_writes(connect: t.Any, header: str) -> None:
+    with HostileRegistry(digest_header=header, read_lag=2) as server:
+        server.add("a/b", IMAGE)
+        server.add("a/b", images.image({"file": "before"}), "x")
+        _connection, client = connect(server.url)
+        assert client.put_manifest("a/b", "x", MANIFEST).digest == IMAGE.digest
+
+
 @pytest.mark.parametrize(
     "behaviour", [{"digest_header": "wrong-put"}, {"manifest_put": "ignored", "digest_header": "missing"}]
 )

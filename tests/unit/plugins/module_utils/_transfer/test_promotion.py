@@ -205,6 +205,21 @@ def test_what_a_tag_had_stays_and_comes_back_with_an_undo(connect: Connect) -> N
         assert set(server.repository("a/b").manifests) == {one.digest for one in (NEW, TREE, OLD, OTHER)}
 
 
+def test_a_promotion_can_be_undone_whatever_the_registry_deletes(
+    connect: Connect, registry: Registry
+) -> None:
+    index = images.index([OTHER, images.image({"file": "part"}, architecture="arm64")])
+    images.push(registry.url, "undo/app", index, "live")
+    images.push(registry.url, "undo/new", images.index([NEW]), "1")
+    before = images.state(registry.url, "undo/app")
+    pairs = [{"image": "undo/new:1", "to": ["undo/app:live", "undo/app:fresh"]}]
+    result = promote(connect, registry.url, images=pairs)
+    promote(connect, registry.url, undo=result["previous"])
+    assert images.state(registry.url, "undo/app") == before
+    for part in (index, *index.children):
+        assert images.get_manifest(registry.url, "undo/app", part.digest)[0] == part.raw
+
+
 def test_a_roll_back_finds_what_the_tag_had(connect: Connect) -> None:
     with dropping(fail_first=-1, fail_on="PUT .*/child$", fail_status=403) as server:
         pairs = [{"image": "a/b:new", "to": ["a/b:tree", "a/b:child"]}]
