@@ -10,8 +10,7 @@ import datetime
 import sys
 import time
 
-from .operations import OPERATIONS
-from .runs import Figures, Violation, places, run
+from .runs import OPERATIONS, Figures, Violation, places, run
 
 
 def main() -> int:

@@ -1,11 +1,10 @@
 # Copyright (c) 2026, ocikit.registry contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The operations that chaos meets: what there is before each, how it is called, and what may have become of it."""
+"""What moves images and tags in chaos: what there is before each operation, how it is called, what may have become of it."""
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import json
 import pathlib
@@ -19,7 +18,6 @@ from ansible_collections.ocikit.registry.plugins.module_utils._registry.connecti
     Events,
     RegistryClients,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
 from ansible_collections.ocikit.registry.plugins.modules import (
     registry_copy,
     registry_promote,
@@ -27,14 +25,11 @@ from ansible_collections.ocikit.registry.plugins.modules import (
     registry_push,
     registry_tag,
 )
-from ansible_collections.ocikit.registry.plugins.modules.registry_prune import ARGUMENT_SPEC as PRUNE_SPEC
-from ansible_collections.ocikit.registry.plugins.modules.registry_prune import prune
-from ansible_collections.ocikit.registry.plugins.modules.registry_rmtag import remove_tags
 from tests.registries import images
 from tests.unit.task import task
 
 from .proxy import Proxy
-from .state import Plain, Tags, Wrong, check_held, digest, read_local, whole, write_archive, write_layout
+from .state import Plain, Tags, Wrong, check_held, read_local, whole, write_archive, write_layout
 
 Result = t.Dict[str, t.Any]
 REMOVED = "ocikit.registry.removed"
@@ -70,6 +65,7 @@ SBOM = sbom(B)
 OLDEST, SHARED, TWIN, NEWER, NEWEST = (old(name, n) for n, name in enumerate(("1", "2", "3", "4", "5"), 1))
 CHILD, COMMON, FRESH = old("child"), old("common"), old("fresh")
 INDEX_OLD, INDEX_NEW = images.index([CHILD, COMMON]), images.index([COMMON, FRESH])
+OUTER = images.index([INDEX_NEW, CHILD])
 SBOM_OLD, SBOM_NEW = sbom(OLDEST), sbom(NEWEST)
 SIGNED_OLD, SIGNED_NEW = signature("oldest"), signature("newest")
 VICTIMS = {
@@ -96,7 +92,7 @@ RULES = [
 
 EVERY = {
     part.digest: part
-    for thing in (A, B, C, MULTI, SBOM, SBOM_OLD, SBOM_NEW, *VICTIMS.values(), *KEPT.values())
+    for thing in (A, B, C, MULTI, SBOM, SBOM_OLD, SBOM_NEW, OUTER, *VICTIMS.values(), *KEPT.values())
     for part in whole(thing)
 }
 # Not sorted by digest: the same order each time.
@@ -117,8 +113,9 @@ class Place:
 class Operation:
     """One run of an operation. ``name`` is a repository, and a folder, of its own; ``chance`` chooses among its forms."""
 
-    function: t.Callable[[ModuleContext], Result]
-    module: types.ModuleType | None = None
+    module: types.ModuleType
+    # Whether success changes anything.
+    changes = True
 
     def __init__(self, place: Place, name: str, chance: random.Random) -> None:
         self.place = place
@@ -165,9 +162,7 @@ class Operation:
         more = {"read_timeout": 5.0, "auth_file": "/dev/null", **self.options}
         connection = RegistryClients({**defaults, "registry": self.place.proxy.url, **more}, Events())
         try:
-            if self.module:
-                return task(self.module, connection, **self.params)
-            return type(self).function(ModuleContext({**self.params, "registry": None}, False, connection))
+            return task(self.module, connection, **self.params)
         finally:
             connection.default()._transport.close()
 
@@ -383,44 +378,6 @@ class Copy(Tagging):
         return moves
 
 
-class Rmtag(Tagging):
-    """Two tags are removed; each has another tag with the same digest, or none."""
-
-    function = staticmethod(remove_tags)
-    NAMED = ("1", "2")
-
-    def prepare(self, chance: random.Random) -> dict[str, t.Any]:
-        self.place.plain.put(self.name, A, "1", "1.0", "latest")
-        self.place.plain.put(self.name, C, "2")
-        self.place.plain.put(self.name, MULTI, "3")
-        return {"image": f"{self.host}/{self.name}", "tags": list(self.NAMED), "strategy": "auto"}
-
-    def wanted(self) -> Tags:
-        gone = {f"{self.name}:{one}" for one in self.NAMED}
-        return {name: found for name, found in self.before.items() if name not in gone}
-
-    def check_between(self, now: Tags, error: RegistryError) -> None:
-        """A tag that was to go may point to the placeholder, if the error names it and the placeholder its digest."""
-        told = {}
-        for name, found in now.items():
-            stands_for = None if found in EVERY else self.placeholder(self.place.plain, self.name, found)
-            short, was = name.rpartition(":")[2], self.before.get(name)
-            if stands_for is not None and stands_for.get(short) == was and f"{short} ({was})" in str(error):
-                told[name] = was
-        each_old_or_new(self.before, self.wanted(), {**now, **told})
-
-    def check_told(self, error: RegistryError, now: Tags) -> None:
-        for one in error.result.get("removed", ()):
-            if one["method"] and f"{self.name}:{one['tag']}" in now:
-                raise Wrong(f"the task says that it removed {one['tag']}, which is there")
-        for name in self.wanted():
-            if (
-                f"{name.rpartition(':')[2]} ({self.before[name]})" in str(error)
-                and now.get(name) == self.before[name]
-            ):
-                raise Wrong(f"the task says that {name} is lost, which is there")
-
-
 class Pull(Operation):
     """An image is pulled to a place that is empty, or holds an older one."""
 
@@ -462,109 +419,3 @@ class Pull(Operation):
 
     def check_between(self, now: dict[str, str], error: RegistryError) -> None:
         raise Wrong(f"{self.dest.name} lists {now}")
-
-
-class Prune(Tagging):
-    """Tags and what nothing else needs are deleted: at once, with an undo file, or by a plan made before."""
-
-    function = staticmethod(prune)
-
-    def prepare(self, chance: random.Random) -> dict[str, t.Any]:
-        for thing in (SBOM_OLD, SBOM_NEW):
-            self.place.plain.put(self.name, thing)
-        for name, thing in {**VICTIMS, **KEPT}.items():
-            self.place.plain.put(self.name, thing, name)
-        self.form = chance.choice(("at once", "undo", "plan"))
-        self.undo = self.folder / "undo"
-        plan = str(self.folder / "plan")
-        self.params = {
-            **{name: option.get("default") for name, option in PRUNE_SPEC.items()},
-            "repositories": [f"{self.host}/{self.name}"],
-            "rules": RULES,
-            "max_delete_percent": 90.0,
-            "plan": plan if self.form == "plan" else None,
-            "undo": str(self.undo) if self.form == "undo" else None,
-        }
-        if self.form != "plan":
-            return self.params
-        self.act()
-        return {**self.params, "repositories": [], "rules": [], "plan": None, "apply_plan": plan}
-
-    def wanted(self) -> Tags:
-        gone = {f"{self.name}:{one}" for one in VICTIMS}
-        return {name: found for name, found in self.before.items() if name not in gone}
-
-    def check_between(self, now: Tags, error: RegistryError) -> None:
-        """Victims are there or gone; the tag of an image that stays may point to a placeholder."""
-        told = {}
-        for name, found in now.items():
-            if isinstance(found, str) and found not in EVERY:
-                stands_for = self.placeholder(self.place.plain, self.name, found) or {}
-                if (
-                    stands_for.get(name.rpartition(":")[2]) == self.before.get(name)
-                    and name not in self.wanted()
-                ):
-                    told[name] = self.before[name]
-        each_old_or_new(self.before, self.wanted(), {**now, **told})
-
-    def left_out(self, result: Result) -> Tags | None:
-        """What cannot be read is kept, and no digest is deleted then: an image may have lost all its tags."""
-        (repository,) = result["repositories"]
-        kept = {one["tag"]: one["digest"] for one in repository["keep"] if one["why"] == "it cannot be read"}
-        if kept and repository["deleted_digests"]:
-            raise Wrong("digests were deleted although something could not be read")
-        left = {name: found for name, found in self.before.items() if name.rpartition(":")[2] in kept}
-        return left or None
-
-    def check_told(self, error: RegistryError, now: Tags) -> None:
-        for one in error.result.get("repositories", ()):
-            there = [name for name in one["deleted_tags"] if f"{self.name}:{name}" in now]
-            there += [name for name in one["deleted_digests"] if self.place.plain.manifest(self.name, name)]
-            if there:
-                raise Wrong(f"the task says that it deleted {', '.join(there)}, which is there")
-        if self.form == "undo":
-            self._check_undo()
-
-    def check_recovered(self) -> None:
-        """Without a plan or an undo file, what has no tag is not found again."""
-        left = [one.digest for one in GONE if self.place.plain.manifest(self.name, one.digest)]
-        if left and self.form != "at once":
-            raise Wrong(f"{', '.join(left)} should be gone")
-        if self.form != "undo":
-            return
-        self._check_undo()
-        self.params = {
-            **self.params,
-            "repositories": [],
-            "rules": [],
-            "undo": None,
-            "restore": str(self.undo),
-        }
-        try:
-            self.act()
-        except RegistryError as error:
-            raise Wrong(f"what undo holds does not bring everything back: {error}") from error
-        if self.look() != self.before:
-            raise Wrong("what undo holds does not bring everything back")
-
-    def _check_undo(self) -> None:
-        """Whatever is gone can be put back."""
-        images_there = json.loads(self.undo.read_bytes())["images"] if self.undo.exists() else []
-        held = {one["digest"]: base64.b64decode(one["manifest"]) for one in images_there}
-        for name, raw in held.items():
-            if digest(raw) != name:
-                raise Wrong(f"the undo file has other bytes for {name}")
-        for one in GONE:
-            if one.digest not in held and not self.place.plain.manifest(self.name, one.digest):
-                raise Wrong(f"{one.digest} is gone, and not in the undo file")
-
-
-OPERATIONS: dict[str, type[Operation]] = {
-    "retag": Retag,
-    "promote": Promote,
-    "pull": Pull,
-    "push": Push,
-    "copy": Copy,
-    "rmtag": Rmtag,
-    "prune": Prune,
-}

@@ -22,10 +22,27 @@ from ansible_collections.ocikit.registry.plugins.module_utils._http import trans
 from ansible_collections.ocikit.registry.plugins.module_utils._registry import fallback_tag as _fallback_tag
 from tests.registries import Registry
 
-from .operations import KNOWN, OPERATIONS, Operation, Place
+from . import contents
+from .contents import Append, PullArchive, PushArchive, Verify
+from .operations import KNOWN, Copy, Operation, Place, Promote, Pull, Push, Retag
 from .proxy import FAULTS, Fault, Proxy, Seen, Weather
+from .removals import Prune, Rmrepo, Rmtag
 from .state import Plain, Wrong
 
+OPERATIONS: dict[str, type[Operation]] = {
+    "retag": Retag,
+    "promote": Promote,
+    "pull": Pull,
+    "pull-archive": PullArchive,
+    "push": Push,
+    "push-archive": PushArchive,
+    "append": Append,
+    "copy": Copy,
+    "verify": Verify,
+    "rmtag": Rmtag,
+    "rmrepo": Rmrepo,
+    "prune": Prune,
+}
 RUN_SECONDS = 120
 # What a message must not hold: the inside of Python, and lines.
 UNCLEAR = re.compile(r"Traceback|object at 0x|HTTPConnection|<class|\bNone\b|[\r\n]")
@@ -94,7 +111,7 @@ def run(
     foul = weather or weather_of(name, chance)
     place.proxy.forget()
     operation = OPERATIONS[kind](place, name, chance)
-    place.proxy.forget(foul, KNOWN)
+    place.proxy.forget(foul, [*KNOWN, *contents.KNOWN])
     error, result = _act(operation)
     proxy = place.proxy
     outcome = Run(
@@ -110,7 +127,7 @@ def run(
     try:
         if error is None:
             left = operation.left_out(result)
-            if not (result["changed"] or left):
+            if operation.changes and not (result["changed"] or left):
                 raise Wrong("the task says that nothing has changed")
             outcome.state = "right" if left is None else "in between"
             _check_done(operation, left or {})

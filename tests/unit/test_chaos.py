@@ -11,9 +11,9 @@ import pytest
 import requests
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import RegistryError, Unreachable
-from tests.chaos.operations import OPERATIONS, A, C, Operation, Place, Pull, Retag
+from tests.chaos.operations import A, C, Operation, Place, Pull, Retag
 from tests.chaos.proxy import FAULTS, Fault, Seen, Weather
-from tests.chaos.runs import STATES, Figures, Violation, places, run
+from tests.chaos.runs import OPERATIONS, STATES, Figures, Violation, places, run
 from tests.chaos.state import Wrong
 
 RUNS = 5
@@ -181,17 +181,15 @@ def test_an_error_that_is_not_clear_is_found(
     error: Exception,
     found: str,
 ) -> None:
-    def fail(_task: object) -> dict[str, t.Any]:
+    def fail(_operation: object) -> dict[str, t.Any]:
         raise error
 
-    monkeypatch.setattr(Retag, "module", None)
-    monkeypatch.setattr(Retag, "function", staticmethod(fail), raising=False)
+    monkeypatch.setattr(Retag, "act", fail)
     with pytest.raises(Violation, match=found):
         run(place, "retag", 11, abs(hash(request.node.name)), FOUL)
 
 
 def test_success_without_a_change_is_found(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Retag, "module", None)
-    monkeypatch.setattr(Retag, "function", staticmethod(lambda _task: {"changed": True}), raising=False)
+    monkeypatch.setattr(Retag, "act", lambda _operation: {"changed": True})
     with pytest.raises(Violation, match="instead of"):
         run(place, "retag", 12, 0, FOUL)
