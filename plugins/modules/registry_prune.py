@@ -241,6 +241,11 @@ options:
       - A run that was stopped half-way leaves its part unfinished. The next one also deletes what has lost its last tag by
         then.
     type: path
+  undo_days:
+    description:
+      - Number of days after which a finished run is removed from the file of O(undo). By default all runs are kept, and the file
+        grows with each.
+    type: int
   restore:
     description:
       - Put back what this file of O(undo) holds, as far as the registry still has the blobs, which is until its garbage
@@ -584,6 +589,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "plan": {"type": "path"},
     "apply_plan": {"type": "path"},
     "undo": {"type": "path"},
+    "undo_days": {"type": "int"},
     "restore": {"type": "path"},
     "restore_run": {"type": TEXT},
     "cache_dir": {"type": "path"},

@@ -213,8 +213,7 @@ def many_tags(table: Table, tags: int, place: pathlib.Path) -> None:
             max_delete_percent=100,
             _ansible_check_mode=True,
         )
-        (planned,) = result["repositories"]
-        found = f"{len(planned['delete'])} tags and {len(planned['digests'])} digests to delete"
+        found = "{delete} tags and {digests} digests to delete".format(**result["totals"])
         table.add("plan a prune of them", TAGS_LIMIT, own, found)
 
 

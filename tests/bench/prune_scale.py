@@ -158,7 +158,7 @@ def push_meanwhile(host: str, repository: str, old: list[images.Image], done: t.
 
 def run(url: str, **params: t.Any) -> tuple[dict[str, t.Any], float, int]:
     """Run the module in a process of its own. Return its result, the seconds, and its largest memory in MiB."""
-    output, seconds, memory = measure(start(url, **params))
+    output, seconds, memory = measure(start(url, details=True, **params))
     return json.loads(output), seconds, round(memory)
 
 
@@ -196,9 +196,12 @@ def one_large(registry: Registry, tags: int, count: int, place: str) -> None:
         result, seconds, memory = run(registry.url, repositories=[repository], rules=RULES, plan=plan, **more)
         assert not result.get("failed"), result["msg"]
         (planned,) = result["repositories"]
-        going, victims = set(planned["digests"]), {one["tag"] for one in planned["delete"]}
+        going, candidates = set(planned["digests"]), {one["tag"] for one in planned["delete"]}
         show(
-            f"plan, {name} cache", seconds, memory, f"{len(victims)} tags and {len(going)} digests to delete"
+            f"plan, {name} cache",
+            seconds,
+            memory,
+            f"{len(candidates)} tags and {len(going)} digests to delete",
         )
 
     old = [
@@ -230,7 +233,7 @@ def one_large(registry: Registry, tags: int, count: int, place: str) -> None:
     )
     assert applied["error"] is None, applied["error"]
 
-    survivors = {tag: image.digest for tag, image in content.tags.items() if tag not in victims}
+    survivors = {tag: image.digest for tag, image in content.tags.items() if tag not in candidates}
     needed = {
         one.digest: one.digest
         for tag in survivors
@@ -241,17 +244,17 @@ def one_large(registry: Registry, tags: int, count: int, place: str) -> None:
     for wanted in (survivors, needed, pushed):
         found = dict(zip(wanted, parallel(wire.digest, wanted)))
         lost.update({name: digest for name, digest in wanted.items() if found[name] != digest})
-    left = [tag for tag, found in zip(victims, parallel(wire.digest, victims)) if found]
+    left = [tag for tag, found in zip(candidates, parallel(wire.digest, candidates)) if found]
     seconds = time.monotonic() - begun
     checked = len(survivors) + len(needed) + len(pushed)
     show(
         "checked by digest",
         seconds,
         0,
-        f"{checked} references, {len(lost)} lost; {len(left)} of the victims left",
+        f"{checked} references, {len(lost)} lost; {len(left)} of the candidates left",
     )
     assert not lost, lost
-    assert set(left) == victims - set(applied["deleted_tags"])
+    assert set(left) == candidates - set(applied["deleted_tags"])
 
     result, seconds, memory = run(registry.url, apply_plan=plan)
     show("apply again", seconds, memory, f"changed: {result['changed']}")

@@ -68,7 +68,7 @@ INDEX_OLD, INDEX_NEW = images.index([CHILD, COMMON]), images.index([COMMON, FRES
 OUTER = images.index([INDEX_NEW, CHILD])
 SBOM_OLD, SBOM_NEW = sbom(OLDEST), sbom(NEWEST)
 SIGNED_OLD, SIGNED_NEW = signature("oldest"), signature("newest")
-VICTIMS = {
+CANDIDATES = {
     "b-1": OLDEST,
     "b-2": SHARED,
     "b-3": TWIN,
@@ -84,7 +84,7 @@ KEPT = {
     images.referrers_tag(NEWEST): images.referrers_index([SBOM_NEW]),
     images.referrers_tag(NEWEST) + ".sig": SIGNED_NEW,
 }
-GONE = [OLDEST, TWIN, INDEX_OLD, CHILD, SBOM_OLD, SIGNED_OLD, VICTIMS[images.referrers_tag(OLDEST)]]
+GONE = [OLDEST, TWIN, INDEX_OLD, CHILD, SBOM_OLD, SIGNED_OLD, CANDIDATES[images.referrers_tag(OLDEST)]]
 RULES = [
     {"match": {"tags": ["b-*"]}, "delete": True, "keep_last": 2},
     {"match": {"tags": ["m-*"]}, "delete": True},
@@ -92,7 +92,7 @@ RULES = [
 
 EVERY = {
     part.digest: part
-    for thing in (A, B, C, MULTI, SBOM, SBOM_OLD, SBOM_NEW, OUTER, *VICTIMS.values(), *KEPT.values())
+    for thing in (A, B, C, MULTI, SBOM, SBOM_OLD, SBOM_NEW, OUTER, *CANDIDATES.values(), *KEPT.values())
     for part in whole(thing)
 }
 # Not sorted by digest: the same order each time.

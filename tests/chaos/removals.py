@@ -19,6 +19,7 @@ from ansible_collections.ocikit.registry.plugins.modules import (
 from tests.registries import images
 
 from .operations import (
+    CANDIDATES,
     EVERY,
     GONE,
     KEPT,
@@ -29,7 +30,6 @@ from .operations import (
     SBOM_NEW,
     SBOM_OLD,
     SIGNED_OLD,
-    VICTIMS,
     A,
     B,
     C,
@@ -156,7 +156,7 @@ class Prune(Tagging):
     def prepare(self, chance: random.Random) -> dict[str, t.Any]:
         for thing in (SBOM_OLD, SBOM_NEW):
             self.place.plain.put(self.name, thing)
-        for name, thing in {**VICTIMS, **KEPT}.items():
+        for name, thing in {**CANDIDATES, **KEPT}.items():
             self.place.plain.put(self.name, thing, name)
         self.form = chance.choice(("at once", "undo", "plan"))
         self.undo = self.folder / "undo"
@@ -175,7 +175,7 @@ class Prune(Tagging):
         return {"max_delete_percent": 90.0, "apply_plan": plan}
 
     def wanted(self) -> Tags:
-        gone = {f"{self.name}:{one}" for one in VICTIMS}
+        gone = {f"{self.name}:{one}" for one in CANDIDATES}
         return {name: found for name, found in self.before.items() if name not in gone}
 
     def check_between(self, now: Tags, error: RegistryError) -> None:

@@ -48,7 +48,7 @@ SBOM_OLD, SBOM_NEW = sbom(OLDEST), sbom(NEWER)
 FALLBACK_OLD, FALLBACK_NEW = images.referrers_index([SBOM_OLD]), images.referrers_index([SBOM_NEW])
 SIGNATURES = {name: signature(name) for name in ("oldest", "newer", "child", "common")}
 
-VICTIMS: dict[str, images.Image] = {
+CANDIDATES: dict[str, images.Image] = {
     "b-40": OLD,
     "b-41": TWIN,
     "b-50": SHARED,
@@ -85,10 +85,10 @@ ALL: dict[str, t.Any] = {"rules": RULES, "max_delete_percent": 90.0}
 
 
 def seed(url: str, repository: str) -> None:
-    """Push VICTIMS and KEPT."""
+    """Push CANDIDATES and KEPT."""
     for referrer in (SBOM_OLD, SBOM_NEW):
         images.push(url, repository, referrer)
-    for tag, image in {**VICTIMS, **KEPT}.items():
+    for tag, image in {**CANDIDATES, **KEPT}.items():
         images.push(url, repository, image, tag)
 
 
@@ -96,7 +96,7 @@ def add(server: HostileRegistry, repository: str, fallback: bool = True) -> dict
     """Like seed(), without requests. Returns the tags, which change with the server's."""
     for referrer in (SBOM_OLD, SBOM_NEW):
         server.add(repository, referrer)
-    for tag, image in {**VICTIMS, **KEPT}.items():
+    for tag, image in {**CANDIDATES, **KEPT}.items():
         if fallback or image not in (FALLBACK_OLD, FALLBACK_NEW):
             server.add(repository, image, tag)
     return server.repositories[repository].tags

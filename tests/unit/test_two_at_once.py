@@ -43,7 +43,7 @@ SBOMS = [
     images.artifact("application/vnd.example.sbom", name.encode(), "text/plain", subject=ONE)
     for name in ("a", "b")
 ]
-VICTIM_RULES = [{"match": {"tags": ["old-*"]}, "delete": True}]
+CANDIDATE_RULES = [{"match": {"tags": ["old-*"]}, "delete": True}]
 
 
 @pytest.fixture(autouse=True)
@@ -121,7 +121,7 @@ class Modules:
         return self._run(registry_rmtag, way, image=repository, tags=list(tags), strategy="placeholder")
 
     def prune(self, way: Proxy, *repositories: str, **params: t.Any) -> Result:
-        rules = VICTIM_RULES if repositories else []
+        rules = CANDIDATE_RULES if repositories else []
         return Pruner(self._connect)(
             way.url, *repositories, **{"rules": rules, "max_delete_percent": 100.0, **params}
         )
@@ -481,7 +481,7 @@ def test_what_moves_between_plan_and_apply_stays(
 
 
 @pytest.mark.parametrize("request_held", ["^HEAD .*/manifests/old-1", "^DELETE .*/manifests/sha256"])
-def test_a_victim_that_moves_while_it_is_pruned_stays(
+def test_a_candidate_that_moves_while_it_is_pruned_stays(
     modules: Modules, ways: tuple[Proxy, Proxy], plain: Plain, request_held: str, tmp_path: pathlib.Path
 ) -> None:
     first, second = ways
@@ -528,7 +528,7 @@ def test_an_index_pushed_while_its_part_is_deleted_stays_whole(
 
 
 @pytest.mark.registry_does("digest_tags")
-def test_a_kept_tag_that_goes_with_a_victim_is_told(
+def test_a_kept_tag_that_goes_with_a_candidate_is_told(
     modules: Modules, ways: tuple[Proxy, Proxy], plain: Plain, events: t.Any
 ) -> None:
     """What docs/prune.md says: no registry deletes on a condition. That something is missing can be seen afterwards."""

@@ -67,6 +67,10 @@ def check_options(params: t.Mapping[str, t.Any]) -> None:
         raise InvalidInput(
             f"With {other} nothing is deleted, so there is nothing to undo: leave {name('undo')} out."
         )
+    if params["undo_days"] is not None and (params["undo_days"] < 1 or not params["undo"]):
+        raise InvalidInput(
+            f"{name('undo_days')} is {params['undo_days']}: set it to 1 or more, and {name('undo')} to a file."
+        )
     if params["restore_run"] and not params["restore"]:
         raise InvalidInput(
             f"{name('restore_run')} chooses a run of the file that {name('restore')} names: set both."

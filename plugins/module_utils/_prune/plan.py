@@ -124,6 +124,14 @@ class RepositoryPlan:
         """The tags that go, each with the digest that it has to point to."""
         return {entry.tag: entry.digest for entry in self.delete if entry.digest}
 
+    def names(self) -> t.Iterator[str]:
+        """Yield all names and digests that a result shows of the plan."""
+        yield str(self)
+        yield from self.digests
+        for entry in (*self.delete, *self.keep):
+            yield entry.tag
+            yield entry.digest or ""
+
     @property
     def totals(self) -> list[dict[str, t.Any]]:
         """How many tags each rule, or reason where no rule decided, deletes and keeps; what deletes most comes first."""

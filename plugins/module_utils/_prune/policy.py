@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from .._oci.content import SCHEMA1_TYPES
-from .._oci.digest_tags import subject_of_tag
+from .._oci.digest_tags import fallback_tag, subject_of_tag
 from .._oci.graph import closure, parents_first
 from .._oci.quantities import known_age
 from .._oci.tag_versions import version_key
@@ -69,6 +69,27 @@ class Snapshot:
         return {digest: manifest.children for digest, manifest in self.manifests.items() if manifest.children}
 
     @cached_property
+    def own_children(self) -> dict[str, list[str]]:
+        """What is deleted along with each index: its children; of a list of referrers, those whose own subject is the image."""
+        own = {digest: [*children] for digest, children in self.children.items()}
+        for tag, digest in self.tags.items():
+            subject = subject_of_tag(tag)
+            if subject and digest in own and tag == fallback_tag(subject):
+                # A listing is a hint: others have put into it what they like.
+                referrers = self.referrers.get(subject, ())
+                own[digest] = [child for child in own[digest] if child in referrers]
+        return own
+
+    @cached_property
+    def referrers(self) -> dict[str, set[str]]:
+        """The manifests whose subject is each digest."""
+        referrers: dict[str, set[str]] = {}
+        for digest, manifest in self.manifests.items():
+            if manifest.subject:
+                referrers.setdefault(manifest.subject, set()).add(digest)
+        return referrers
+
+    @cached_property
     def dependencies(self) -> dict[str, list[str]]:
         """What has to stay with each digest: its children, its subject, and what refers to it."""
         dependencies = {digest: [*manifest.children] for digest, manifest in self.manifests.items()}
@@ -96,6 +117,10 @@ class Snapshot:
     def with_children(self, digests: t.Iterable[str]) -> set[str]:
         """Return ``digests`` with the children of indexes, and theirs."""
         return closure(digests, self.children)
+
+    def with_own_children(self, digests: t.Iterable[str]) -> set[str]:
+        """Return ``digests`` with what is deleted along with them."""
+        return closure(digests, self.own_children)
 
     def with_dependencies(self, digests: t.Iterable[str]) -> set[str]:
         """Return ``digests`` with all that has to stay with them."""
@@ -193,7 +218,7 @@ def make_plan(
     _judge_digest_tags(snapshot, plan, rules, protected, unfinished)
     if all(verdict.digest is not None for verdict in plan.kept):
         # A tag that stays and cannot be read may need any digest.
-        unneeded = snapshot.with_children({*unfinished, *plan.candidate_digests}) - plan.needed
+        unneeded = snapshot.with_own_children({*unfinished, *plan.candidate_digests}) - plan.needed
         plan.digests = _deletion_order(snapshot, unneeded.intersection(snapshot.manifests))
         plan.bytes = _bytes_freed(snapshot, plan.digests)
     _spare_schema1(snapshot, plan)
@@ -397,7 +422,7 @@ def _judge_digest_tags(
     while not settled:
         settled = True
         digests = candidates.union(digest for digest in map(snapshot.tags.get, undecided) if digest)
-        unneeded = snapshot.with_children(digests) - plan.needed
+        unneeded = snapshot.with_own_children(digests) - plan.needed
         for tag, subject in list(undecided.items()):
             digest = snapshot.tags[tag]
             why = protected.tags.get(tag)

@@ -11,6 +11,7 @@ import typing as t
 
 from .._errors import InvalidInput, Refused, RegistryError
 from .._oci.reference import Reference
+from .._registry.connection import masked_names
 from .._registry.context import ModuleContext
 from .apply import Outcome, PlanApplier
 from .documents import encode_document, write_document
@@ -54,18 +55,24 @@ class _Prune:
         self._context = context
         self._params = context.params
         self._now = time.time()
-        self._undo = UndoFile(self._params["undo"]) if self._params["undo"] else None
+        self._undo = (
+            UndoFile(self._params["undo"], self._params["undo_days"]) if self._params["undo"] else None
+        )
         self._outcomes: list[Outcome] = []
         self._policies: list[_PolicyOutcome] = []
         # What is left to be done of the plans, for the diff, and what undoes it where there is no undo file.
         self._pending: list[RepositoryPlan] = []
         self._previous: list[UndoEntry] = []
+        self._warned_of_masks = False
+        # Whether that is left out, as a result has no room for it.
+        self._previous_is_cut = False
 
     def run(self) -> dict[str, t.Any]:
         if self._params["apply_plan"]:
             self._outcomes = [Outcome(plan) for plan in read_plans(self._params["apply_plan"])]
         else:
             self._plan()
+        self._warn_of_masked_names(name for outcome in self._outcomes for name in outcome.plan.names())
         changed = self._write_plan() if self._params["plan"] else self._apply()
         result = self._result(changed, details=self._params["details"])
         wants_report = self._params["report"] and not self._context.check_mode
@@ -82,6 +89,7 @@ class _Prune:
 
     def _result(self, changed: bool, details: bool) -> dict[str, t.Any]:
         result = prune_result(changed, self._outcomes, diff_of(self._pending), self._previous, details)
+        result["truncated"] = result["truncated"] or self._previous_is_cut
         if self._params["policies"]:
             result["policies"] = [policy.to_dict() for policy in self._policies]
         if self._undo and self._undo.has_entries:
@@ -219,12 +227,17 @@ class _Prune:
         entries = applier.originals
         if self._undo:
             self._undo.begin(outcome.plan.place, entries)
-        elif not self._params["details"] and not fits([*self._previous, *entries]):
+        else:
+            self._warn_of_masked_names(entry.manifest for entry in entries)
+        if not self._undo and not (
+            self._previous_is_cut or self._params["details"] or fits([*self._previous, *entries])
+        ):
             self._warn_of_size(outcome.plan)
+            self._previous, self._previous_is_cut = [], True
         try:
             applier.run()
         finally:
-            if outcome.changed and not self._undo:
+            if outcome.changed and not self._undo and not self._previous_is_cut:
                 self._previous += entries
             self._warn_of_vanished(outcome.plan, applier.vanished)
 
@@ -240,6 +253,16 @@ class _Prune:
                 left = undo.unfinished(plan.place) if self._params["apply_plan"] else []
                 undo.finish(plan.place, before=handled.issuperset(left))
         undo.close()
+
+    def _warn_of_masked_names(self, names: t.Iterable[str]) -> None:
+        """Warn, once, where the result would not show ``names`` as they are; files do."""
+        sentence = None if self._warned_of_masks else masked_names(self._context.clients, names)
+        if sentence:
+            self._warned_of_masks = True
+            undo = option_names(self._params)("undo")
+            self._context.warn(
+                f"{sentence} Plan, report and undo files have the right names: set {undo} to a file."
+            )
 
     def _warn_of_size(self, plan: RepositoryPlan) -> None:
         self._context.warn(

@@ -52,9 +52,15 @@ class Catalogs:
         return list(dict.fromkeys(references))
 
     def _read(self, policy: Policy) -> tuple[list[Reference], list[_Pattern]]:
-        patterns = [self._pattern(entry, policy.option) for entry in policy.entries if is_pattern(entry)]
-        names = [entry for entry in policy.entries if not is_pattern(entry)]
-        return [self._context.clients.repository(entry) for entry in names], patterns
+        references, patterns = [], []
+        # In their order: credentials without a registry belong to the one that is named first.
+        for entry in policy.entries:
+            if is_pattern(entry):
+                patterns.append(self._pattern(entry, policy.option))
+            else:
+                references.append(self._context.clients.repository(entry))
+                self._context.clients.client(references[-1])
+        return references, patterns
 
     def _pattern(self, entry: str, option: str) -> _Pattern:
         """Read a pattern such as ``team/*``, or ``registry.example.com/team/*`` with its registry."""

@@ -130,11 +130,17 @@ class UndoFile:
     Tasks at the same time may share a file: each writes its own run, and leaves those of the others as they are.
     """
 
-    def __init__(self, path: str) -> None:
-        """Read the file, if it exists. Raises InvalidInput where ``path`` is a file of another kind."""
+    def __init__(self, path: str, days: int | None = None) -> None:
+        """Read the file, if it exists. Runs that finished more than ``days`` ago are dropped when it is written.
+
+        Raises InvalidInput where ``path`` is a file of another kind.
+        """
         self._path = path
         self._runs = self._read()
-        self._run = Run(f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(3)}")
+        now = time.time()
+        self._run = Run(f"{_started(now)}-{secrets.token_hex(3)}")
+        # The names of runs begin with their times, so that they can be compared.
+        self._oldest = None if days is None else _started(now - days * 86400)
         self._done: set[Place] = set()
 
     @property
@@ -183,8 +189,17 @@ class UndoFile:
             self._runs = [run for run in self._read() if run.name != self._run.name]
             for run in self._runs:
                 run.pending -= self._done
+            self._runs = [run for run in self._runs if not self._is_outdated(run)]
             runs = [*self._runs, self._run] if self._run.entries else self._runs
             write_all(file, encode_document(UNDO_FORMAT, _document(runs)))
+
+    def _is_outdated(self, run: Run) -> bool:
+        dated = run.name[:1].isdigit()
+        return self._oldest is not None and dated and run.finished and run.name < self._oldest
+
+
+def _started(time_of_run: float) -> str:
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(time_of_run))
 
 
 def read_runs(path: str) -> list[Run]:

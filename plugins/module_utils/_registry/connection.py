@@ -230,6 +230,19 @@ class RegistryClients:
         self._events.warn(printable(self._events.secrets.mask(text)))
 
 
+def masked_names(clients: RegistryClients, names: t.Iterable[object]) -> str | None:
+    """Return a sentence where results would show one of ``names``, images or digests, with a secret masked in it.
+
+    It names none of them: what is masked would show what the secret is.
+    """
+    if not clients.masks(str(name) for name in names):
+        return None
+    return (
+        "A password or token that the task uses occurs in the name or the digest of an image. Ansible masks it wherever it is"
+        " shown, so that results name other images: use another password or token."
+    )
+
+
 def _given(options: t.Mapping[str, t.Any], secrets: Secrets) -> Credentials:
     """Read the credentials among the options, and check what goes together."""
     registry = options["registry"] or ""

@@ -19,7 +19,7 @@ from .._errors import InvalidInput, NotFound, ProtocolError, Refused, RegistryEr
 from .._oci.content import SCHEMA1_TYPES, Descriptor, Manifest
 from .._oci.reference import Reference, check_digest
 from .._parallel import map_concurrent, poll
-from .._registry.connection import RegistryClients
+from .._registry.connection import RegistryClients, masked_names
 from .._registry.context import ModuleContext
 from .._registry.images import require
 from .._registry.placeholder import refuse_placeholder
@@ -36,7 +36,6 @@ from .targets import (
     check_unique,
     condition,
     look_up,
-    masked_names,
     note_before,
     targets_diff,
 )

@@ -15,7 +15,7 @@ from .._oci.content import Descriptor, Manifest, digest_diff
 from .._oci.reference import Reference, check_digest
 from .._parallel import map_concurrent, poll
 from .._registry.client import Pushed
-from .._registry.connection import RegistryClients
+from .._registry.connection import RegistryClients, masked_names
 from .._registry.images import check_expected
 from .._registry.repository import AlreadyStored, Guard, Repository
 
@@ -219,19 +219,6 @@ def look_up(sought: t.Sequence[Sought], concurrency: int) -> list[Descriptor | N
     for number, descriptor in zip(doubtful, map_concurrent(confirm, doubtful, concurrency)):
         descriptors[number] = descriptor
     return descriptors
-
-
-def masked_names(clients: RegistryClients, names: t.Iterable[object]) -> str | None:
-    """Return a sentence where results would show one of ``names``, images or digests, with a secret masked in it.
-
-    It names none of them: what is masked would show what the secret is.
-    """
-    if not clients.masks(str(name) for name in names):
-        return None
-    return (
-        "A password or token that the task uses occurs in the name or the digest of an image. Ansible masks it wherever it is"
-        " shown, so that results name other images: use another password or token."
-    )
 
 
 def warn_of_masked_names(targets: t.Sequence[Target], *digests: str) -> None:

@@ -37,6 +37,7 @@ from tests.unit.conftest import RecordedEvents
 from tests.unit.copying import writes
 from tests.unit.pruning import (
     ALL,
+    CANDIDATES,
     CHILD,
     COMMON,
     DELETE_ALL,
@@ -51,7 +52,6 @@ from tests.unit.pruning import (
     SBOM_NEW,
     SBOM_OLD,
     SHARED,
-    VICTIMS,
     Pruner,
     add,
     aged,
@@ -104,14 +104,14 @@ class TestPolicy:
         registry.clear_requests()
         predicted = pruned(registry.url, "all/app", check_mode=True, **ALL)
         assert writes(registry) == []
-        assert images.state(registry.url, "all/app") == digests({**VICTIMS, **KEPT})
+        assert images.state(registry.url, "all/app") == digests({**CANDIDATES, **KEPT})
 
         registry.clear_requests()
         result = pruned(registry.url, "all/app", **ALL)
         assert_pruned(registry.url, "all/app")
         assert images.state(registry.url, "all/app-2") == before
         (repository,) = result["repositories"]
-        assert names(repository["delete"]) == set(repository["deleted_tags"]) == set(VICTIMS)
+        assert names(repository["delete"]) == set(repository["deleted_tags"]) == set(CANDIDATES)
         assert names(repository["keep"]) == set(KEPT)
         assert (
             set(repository["digests"]) == set(repository["deleted_digests"]) == {one.digest for one in GONE}
@@ -136,7 +136,7 @@ class TestPolicy:
             asked = [(request.method, request.path) for request in server.requests]
             assert len(asked) == len(set(asked))
 
-    def test_facts_come_first(self, pruned: Pruner) -> None:
+    def test_everything_is_read_before_anything_is_deleted(self, pruned: Pruner) -> None:
         with HostileRegistry() as server:
             for repository in ("a/one", "a/two"):
                 add(server, repository)
@@ -146,9 +146,10 @@ class TestPolicy:
                 read = {
                     one.path for one in server.requests[:first] if one.path.startswith(f"/v2/{repository}/")
                 }
-                wanted = {f"/v2/{repository}/manifests/{name}" for name in [*VICTIMS, *KEPT]}
+                wanted = {f"/v2/{repository}/manifests/{name}" for name in [*CANDIDATES, *KEPT]}
                 wanted |= {
-                    f"/v2/{repository}/manifests/{one.digest}" for one in [*VICTIMS.values(), *KEPT.values()]
+                    f"/v2/{repository}/manifests/{one.digest}"
+                    for one in [*CANDIDATES.values(), *KEPT.values()]
                 }
                 assert wanted <= read
 
@@ -407,7 +408,7 @@ class TestRepositories:
                 pruned(registry.url, "limit/app", check_mode=check_mode, rules=RULES, **limits)
             assert caught.value.result["changed"] is False
             assert caught.value.result["diff"] == {"before": "", "after": ""}
-            assert names(caught.value.result["repositories"][0]["delete"]) == set(VICTIMS)
+            assert names(caught.value.result["repositories"][0]["delete"]) == set(CANDIDATES)
         assert writes(registry) == []
         with pytest.raises(Refused, match=part):
             pruned(registry.url, "limit/app", rules=RULES, plan=tmp_path / "plan", **limits)
@@ -512,6 +513,18 @@ class TestRepositories:
             manifests = sum(len(one.raw) for one in (INDEX_OLD, CHILD, COMMON))
             assert repository["keep"][-1]["size"] == sum(blobs.values()) + manifests
 
+    def test_a_secret_in_a_name_is_warned_about_before_anything_is_deleted(
+        self, pruned: Pruner, events: RecordedEvents
+    ) -> None:
+        with HostileRegistry() as server:
+            add(server, "a/sesame")
+            seen: list[int] = []
+            meanwhile(server, WRITES, lambda: seen.append(len(events.warnings)))
+            pruned(server.url, "a/sesame", options={"username": "me", "password": "sesame"}, **ALL)
+            assert seen == [1]
+            assert "occurs in the name or the digest of an image" in events.warnings[0]
+            assert "set undo to a file" in events.warnings[0]
+
     @pytest.mark.registry_does("catalog")
     def test_patterns(self, pruned: Pruner) -> None:
         with Registry() as server:
@@ -611,7 +624,7 @@ class TestRepositories:
         asked = [
             (method, uri.rpartition("/")[2].partition("?")[0]) for method, uri, _status in registry.requests()
         ]
-        assert sorted(asked) == sorted([("GET", "list"), *(("HEAD", tag) for tag in {**VICTIMS, **KEPT})])
+        assert sorted(asked) == sorted([("GET", "list"), *(("HEAD", tag) for tag in {**CANDIDATES, **KEPT})])
 
 
 class TestPolicies:
@@ -871,7 +884,7 @@ class TestPlanFile:
         (planned,), (repository,) = json.loads(content)["repositories"], result["repositories"]
         assert predicted["changed"] is result["changed"] is True
         assert predicted["diff"] == result["diff"] == first["diff"]
-        assert set(repository["deleted_tags"]) == names(planned["delete"]) == set(VICTIMS)
+        assert set(repository["deleted_tags"]) == names(planned["delete"]) == set(CANDIDATES)
         assert set(repository["deleted_digests"]) == set(planned["digests"])
         assert set(images.tags(registry.url, "plan/app")) == {*KEPT, "b-400"}
         assert_alive(registry.url, "plan/app")
@@ -929,7 +942,7 @@ class TestPlanFile:
         # The name was planned to go, and a sibling is no reason to keep it.
         assert "b-90" not in images.tags(registry.url, repository)
 
-    def test_a_victim_that_was_taken_off_the_file_stays(
+    def test_a_candidate_that_was_taken_off_the_file_stays(
         self, pruned: Pruner, registry: Registry, tmp_path: pathlib.Path
     ) -> None:
         seed(registry.url, "edited/app")
@@ -942,7 +955,7 @@ class TestPlanFile:
         plan.write_text(json.dumps(document))
         with pytest.raises(Refused, match="n-90 needs"):
             pruned(registry.url, apply_plan=plan)
-        assert_complete(registry.url, "edited/app", VICTIMS["n-90"])
+        assert_complete(registry.url, "edited/app", CANDIDATES["n-90"])
         assert_alive(registry.url, "edited/app")
 
 
@@ -953,7 +966,7 @@ class TestOtherRegistries:
             add(server, "a/app")
             (repository,) = pruned(server.url, "a/app", **ALL)["repositories"]
             assert_pruned(server.url, "a/app")
-            assert sorted(repository["deleted_tags"]) == sorted(VICTIMS)
+            assert sorted(repository["deleted_tags"]) == sorted(CANDIDATES)
             assert sorted(repository["deleted_digests"]) == sorted(image.digest for image in GONE)
             # No placeholder was needed.
             assert server.count("^PUT ") == 0
@@ -1022,8 +1035,8 @@ class TestOtherRegistries:
             with pytest.raises(ServerFault if how == "500" else Unsupported) as caught:
                 pruned(server.url, "a/app", undo=tmp_path / "undo", **ALL)
             (repository,) = caught.value.result["repositories"]
-            assert caught.value.result["changed"] is (tags != digests({**VICTIMS, **KEPT}))
-            assert set(repository["deleted_tags"]) == VICTIMS.keys() - tags.keys()
+            assert caught.value.result["changed"] is (tags != digests({**CANDIDATES, **KEPT}))
+            assert set(repository["deleted_tags"]) == CANDIDATES.keys() - tags.keys()
             left = server.repositories["a/app"].manifests
             assert set(repository["deleted_digests"]) == {image.digest for image in GONE} - left.keys()
             assert repository["error"]
@@ -1041,7 +1054,7 @@ class TestOtherRegistries:
             before = dict(tags)
             (repository,) = pruned(server.url, "a/app", undo=tmp_path / "undo", **ALL)["repositories"]
             assert_pruned(server.url, "a/app")
-            assert sorted(repository["deleted_tags"]) == sorted(VICTIMS)
+            assert sorted(repository["deleted_tags"]) == sorted(CANDIDATES)
             pruned(server.url, restore=tmp_path / "undo")
             assert tags == before
 
@@ -1068,7 +1081,7 @@ class TestOtherRegistries:
             (repository,) = caught.value.result["repositories"]
             assert "b-40" in repository["deleted_tags"]
             assert OLD.digest in repository["deleted_digests"]
-            assert set(repository["deleted_tags"]) == VICTIMS.keys() - tags.keys()
+            assert set(repository["deleted_tags"]) == CANDIDATES.keys() - tags.keys()
 
     def test_a_deletion_that_does_not_happen_is_told(self, pruned: Pruner) -> None:
         with HostileRegistry(digest_delete="ignored") as server:
@@ -1078,12 +1091,12 @@ class TestOtherRegistries:
             (repository,) = caught.value.result["repositories"]
             assert repository["deleted_digests"] == []
             # Tags go by their names where they do not go with their images.
-            assert set(repository["deleted_tags"]) == set(VICTIMS)
+            assert set(repository["deleted_tags"]) == set(CANDIDATES)
             assert server.state("a/app") == digests(KEPT)
 
     @pytest.mark.parametrize("broken", ["b-1", "b-90"])
     def test_a_tag_that_cannot_be_read_keeps_all_digests(self, pruned: Pruner, broken: str) -> None:
-        image = {**VICTIMS, **KEPT}[broken]
+        image = {**CANDIDATES, **KEPT}[broken]
         with HostileRegistry(
             fail_first=-1, fail_on=f"GET .*/manifests/{image.digest}", fail_status=500
         ) as server:
@@ -1132,14 +1145,14 @@ class TestMeanwhile:
 
     @pytest.mark.parametrize("tag_delete", TAG_DELETE)
     @pytest.mark.parametrize("count", range(1, 14, 3))
-    def test_a_victim_that_moves(self, pruned: Pruner, tag_delete: str, count: int) -> None:
+    def test_a_candidate_that_moves(self, pruned: Pruner, tag_delete: str, count: int) -> None:
         pushed = aged("pushed meanwhile", 0)
         moved: list[str] = []
         with HostileRegistry(tag_delete=tag_delete) as server:
             tags = add(server, "a/app")
 
             def push() -> None:
-                there = [tag for tag in VICTIMS if tag in tags and tags[tag] == VICTIMS[tag].digest]
+                there = [tag for tag in CANDIDATES if tag in tags and tags[tag] == CANDIDATES[tag].digest]
                 # The one under way may still be lost: no registry deletes on condition.
                 moved.append(next(tag for tag in there if tag in ("b-40", "b-90", "a-90", "n-90")))
                 server.add("a/app", pushed, moved[0])
@@ -1226,7 +1239,7 @@ class TestMeanwhile:
 
     @pytest.mark.parametrize("tag", ["again", "stable"])
     def test_what_came_too_late_is_put_back(self, pruned: Pruner, tag: str) -> None:
-        """An index of victims is pushed after the last look, just before these are deleted."""
+        """An index of candidates is pushed after the last look, just before these are deleted."""
         with HostileRegistry() as server:
             add(server, "a/app")
             inner = images.index([INDEX_OLD, OLD])
@@ -1266,7 +1279,7 @@ class TestUndo:
         assert restored == predicted
         assert restored["changed"] is True
         assert {one["outcome"] for one in restored["restored"]} == {"restored"}
-        everything = {**VICTIMS, **KEPT}
+        everything = {**CANDIDATES, **KEPT}
         assert images.state(registry.url, repository) == digests(everything)
         for image in [*everything.values(), SBOM_OLD]:
             assert_complete(registry.url, repository, image)
@@ -1359,7 +1372,7 @@ class TestUndo:
             assert {one["outcome"] for one in caught.value.result["restored"]} == {"failed", "lost"}
             server.behaviour.manifest_put = "201"
             pruned(server.url, restore=undo)
-            assert server.repositories["a/app"].tags == digests({**VICTIMS, **KEPT})
+            assert server.repositories["a/app"].tags == digests({**CANDIDATES, **KEPT})
 
 
 def document_host(undo: pathlib.Path) -> str:
@@ -1477,10 +1490,10 @@ class TestKilled:
             assert (
                 "The task was interrupted." in app["error"] and "The task was interrupted." in other["error"]
             )
-            assert set(app["deleted_tags"]) == VICTIMS.keys() - tags.keys()
+            assert set(app["deleted_tags"]) == CANDIDATES.keys() - tags.keys()
             assert result["changed"] is True
             assert result["previous"]
-            assert server.repositories["a/other"].tags == digests({**VICTIMS, **KEPT})
+            assert server.repositories["a/other"].tags == digests({**CANDIDATES, **KEPT})
             assert_alive(server.url, "a/app")
 
 

@@ -110,7 +110,7 @@ class TestRules:
             "b10",
         ]
 
-    def test_keep_last_counts_all_that_matches_and_age_limits_only_victims(self) -> None:
+    def test_keep_last_counts_all_that_matches_and_age_limits_only_candidates(self) -> None:
         rule = {"match": {"tags": ["*"]}, "delete": True, "keep_last": 1, "older_than": "15d"}
         assert deleted(plan(BUILDS, rule)) == ["b20", "b40"]
         assert deleted(plan(BUILDS, {**rule, "keep_last": 3})) == ["b40"]
@@ -829,3 +829,63 @@ def children(known: Snapshot, of: str) -> set[str]:
     for child in known.manifests[of].children if of in known.manifests else ():
         found |= children(known, child)
     return found
+
+
+class TestListsOfReferrers:
+    """A fallback tag lists what somebody has put into it: only what is about the image goes with the image."""
+
+    @pytest.mark.parametrize("subject, gone", [(1, True), (2, False), (None, False)])
+    def test_only_referrers_of_the_image_go_with_it(self, subject: int | None, gone: bool) -> None:
+        listing = ManifestRecord(OCI_INDEX, 100, None, (digest(7),))
+        made = plan(
+            facts(
+                {"a": 1, "b": 2, f"sha256-{1:064x}": 6},
+                {1: image(90), 2: image(1), 6: listing, 7: image(5, subject=subject)},
+            ),
+            {"match": {"tags": ["a"]}, "delete": True},
+        )
+        assert digest(6) in made.digests
+        assert (digest(7) in made.digests) is gone
+
+    def test_children_of_other_indexes_go_with_them(self) -> None:
+        made = plan(
+            facts(
+                {"a": 6, "b": 2},
+                {2: image(1), 6: ManifestRecord(OCI_INDEX, 100, None, (digest(7),)), 7: image(5)},
+            ),
+            {"match": {"tags": ["a"]}, "delete": True},
+        )
+        assert made.digests == [digest(6), digest(7)]
+
+
+class TestDangling:
+    def plan(self, *rules: dict[str, t.Any], tag: str = "lost", **more: t.Any) -> RetentionPlan:
+        snapshot = facts({"a": 1, "b": 2}, {1: image(90), 2: image(1)})
+        tags = {**snapshot.tags, tag: None}
+        return plan(Snapshot(tags, snapshot.manifests, frozenset([tag])), *rules, **more)
+
+    def test_one_that_stays_keeps_all_digests(self) -> None:
+        made = self.plan({"match": {"tags": ["a"]}, "delete": True})
+        assert (deleted(made), made.digests) == (["a"], [])
+
+    @pytest.mark.parametrize("tag", ["lost", f"sha256-{9:064x}.sig"])
+    def test_one_that_goes_keeps_none(self, tag: str) -> None:
+        made = self.plan(
+            {"match": {"tags": ["a"]}, "delete": True}, {"match": {"dangling": True}, "delete": True}, tag=tag
+        )
+        assert (deleted(made), made.digests) == (["a", tag], [digest(1)])
+
+    def test_protection_comes_first(self) -> None:
+        made = self.plan({"match": {"dangling": True}, "delete": True}, protect=["lost"])
+        assert deleted(made) == []
+
+    def test_a_rule_about_them_leaves_images_alone(self) -> None:
+        assert deleted(self.plan({"match": {"dangling": True, "tags": ["*"]}, "delete": True})) == ["lost"]
+
+    def test_keep_last_does_not_count_them(self) -> None:
+        rule = {"match": {"tags": ["*"]}, "delete": True, "keep_last": 2}
+        assert deleted(self.plan(rule)) == ["lost"]
+
+    def test_keeping_beats_deleting(self) -> None:
+        rules = ({"match": {"tags": ["l*"]}, "keep": True}, {"match": {"dangling": True}, "delete": True})
+        assert deleted(self.plan(*rules)) == []

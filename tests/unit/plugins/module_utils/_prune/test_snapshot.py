@@ -50,13 +50,13 @@ def read(
 ) -> Snapshot:
     connection, client = connect(url, retries=0)
     directory = str(cache) if cache else None
-    facts = take_snapshot(
+    snapshot = take_snapshot(
         Repository(client, repository, 4),
         SnapshotCache(directory, client.endpoint.name, repository),
         labels=labels,
     )
-    assert facts is not None
-    return facts
+    assert snapshot is not None
+    return snapshot
 
 
 def changed(image: images.Image, **fields: t.Any) -> images.Image:
@@ -65,7 +65,7 @@ def changed(image: images.Image, **fields: t.Any) -> images.Image:
 
 
 @pytest.mark.registry_does("missing_repository")
-def test_an_unknown_repository_has_no_facts(connect: Connect, registry: Registry) -> None:
+def test_an_unknown_repository_has_no_snapshot(connect: Connect, registry: Registry) -> None:
     _connection, client = connect(registry.url)
     assert (
         take_snapshot(Repository(client, "never/was", 4), SnapshotCache(None, registry.host, "never/was"))
@@ -78,17 +78,19 @@ def test_tags_children_subjects_and_sizes(connect: Connect, registry: Registry) 
     inner = images.index([one, two], attestations=True)
     outer = images.index([inner, other])
     sbom = images.artifact("application/vnd.example.sbom", b"b", "text/plain", subject=one)
-    images.push(registry.url, "facts/all", outer, "outer")
-    images.push(registry.url, "facts/all", sbom, "sbom")
-    facts = read(connect, registry.url, "facts/all")
-    assert facts.tags == {"outer": outer.digest, "sbom": sbom.digest}
-    assert facts.manifests.keys() == {image.digest for image in (outer, inner, *inner.children, other, sbom)}
-    assert facts.manifests[outer.digest].children == (inner.digest, other.digest)
-    assert facts.manifests[inner.digest].children == tuple(child.digest for child in inner.children)
-    assert facts.manifests[sbom.digest].subject == one.digest
-    assert facts.manifests[one.digest].size == len(one.raw)
+    images.push(registry.url, "snapshot/all", outer, "outer")
+    images.push(registry.url, "snapshot/all", sbom, "sbom")
+    snapshot = read(connect, registry.url, "snapshot/all")
+    assert snapshot.tags == {"outer": outer.digest, "sbom": sbom.digest}
+    assert snapshot.manifests.keys() == {
+        image.digest for image in (outer, inner, *inner.children, other, sbom)
+    }
+    assert snapshot.manifests[outer.digest].children == (inner.digest, other.digest)
+    assert snapshot.manifests[inner.digest].children == tuple(child.digest for child in inner.children)
+    assert snapshot.manifests[sbom.digest].subject == one.digest
+    assert snapshot.manifests[one.digest].size == len(one.raw)
     sizes = {digest: len(data) for digest, data in one.blobs.items()}
-    assert dict(facts.manifests[one.digest].blobs) == sizes
+    assert dict(snapshot.manifests[one.digest].blobs) == sizes
 
 
 @pytest.mark.parametrize(
@@ -116,7 +118,7 @@ def test_tags_children_subjects_and_sizes(connect: Connect, registry: Registry) 
 def test_the_date_comes_from_the_first_source_that_tells_it(
     connect: Connect, registry: Registry, image: images.Image, expected: str | None
 ) -> None:
-    repository = "facts/date-" + image.digest[7:15]
+    repository = "snapshot/date-" + image.digest[7:15]
     images.push(registry.url, repository, image, "it")
     assert read(connect, registry.url, repository).manifests[image.digest].created == parse_time(expected)
 
@@ -124,22 +126,22 @@ def test_the_date_comes_from_the_first_source_that_tells_it(
 def test_a_schema1_image_is_read(connect: Connect) -> None:
     with Registry(schema1=True) as server:
         images.push_schema1(server.url, "old/app", "old")
-        facts = read(connect, server.url, "old/app")
-        digest = facts.tags["old"]
-        assert digest and digest in facts.manifests
-        assert "manifest.v1" in facts.manifests[digest].media_type
+        snapshot = read(connect, server.url, "old/app")
+        digest = snapshot.tags["old"]
+        assert digest and digest in snapshot.manifests
+        assert "manifest.v1" in snapshot.manifests[digest].media_type
 
 
 def test_a_child_that_is_missing_is_known_by_its_index_alone(connect: Connect, registry: Registry) -> None:
     there, gone = made("there"), made("gone")
     index = images.index([there, gone])
-    images.push(registry.url, "facts/missing", index, "multi")
+    images.push(registry.url, "snapshot/missing", index, "multi")
     _connection, client = connect(registry.url)
-    assert client.delete_manifest("facts/missing", gone.digest).outcome == "deleted"
-    facts = read(connect, registry.url, "facts/missing")
-    assert facts.tags == {"multi": index.digest}
-    assert facts.manifests.keys() == {index.digest, there.digest}
-    assert facts.manifests[index.digest].children == (there.digest, gone.digest)
+    assert client.delete_manifest("snapshot/missing", gone.digest).outcome == "deleted"
+    snapshot = read(connect, registry.url, "snapshot/missing")
+    assert snapshot.tags == {"multi": index.digest}
+    assert snapshot.manifests.keys() == {index.digest, there.digest}
+    assert snapshot.manifests[index.digest].children == (there.digest, gone.digest)
 
 
 def test_children_of_any_type_are_known_but_layers_are_not_asked_for(connect: Connect) -> None:
@@ -152,8 +154,8 @@ def test_children_of_any_type_are_known_but_layers_are_not_asked_for(connect: Co
     with HostileRegistry() as server:
         server.add("a/b", image)
         server.add("a/b", cache, "cache")
-        facts = read(connect, server.url, "a/b")
-        assert facts.manifests[cache.digest].children == (blob[0], image.digest)
+        snapshot = read(connect, server.url, "a/b")
+        assert snapshot.manifests[cache.digest].children == (blob[0], image.digest)
         assert server.count(f"manifests/{blob[0]}") == 0
 
 
@@ -161,11 +163,11 @@ def test_what_a_signature_is_about_is_read_even_without_a_tag(connect: Connect, 
     """It may run somewhere by its digest: its signature is no orphan."""
     image, signature = made("signed"), images.artifact("application/vnd.example.sig", b"s", "text/plain")
     tag = images.referrers_tag(image) + ".sig"
-    images.push(registry.url, "facts/untagged", image)
-    images.push(registry.url, "facts/untagged", signature, tag)
-    facts = read(connect, registry.url, "facts/untagged")
-    assert facts.tags == {tag: signature.digest}
-    assert facts.manifests.keys() == {image.digest, signature.digest}
+    images.push(registry.url, "snapshot/untagged", image)
+    images.push(registry.url, "snapshot/untagged", signature, tag)
+    snapshot = read(connect, registry.url, "snapshot/untagged")
+    assert snapshot.tags == {tag: signature.digest}
+    assert snapshot.manifests.keys() == {image.digest, signature.digest}
 
 
 class TestLabels:
@@ -176,8 +178,8 @@ class TestLabels:
     def labels(
         self, connect: Connect, server: HostileRegistry, cache: pathlib.Path | None = None
     ) -> dict[str, dict[str, str | None]]:
-        facts = read(connect, server.url, "a/b", cache, self.NAMES)
-        return {tag: facts.labels(tag) for tag in facts.tags}
+        snapshot = read(connect, server.url, "a/b", cache, self.NAMES)
+        return {tag: snapshot.labels(tag) for tag in snapshot.tags}
 
     def test_images_indexes_and_artifacts(self, connect: Connect) -> None:
         live, other = (
@@ -327,9 +329,9 @@ class TestUnreadable:
             server.add("a/b", image, "bad")
             if config != "gone":
                 server.repository("a/b").blobs[descriptor["digest"]] = bad
-            facts = read(connect, server.url, "a/b", tmp_path)
-            assert facts.tags == {"bad": image.digest}
-            assert facts.manifests[image.digest].created is None
+            snapshot = read(connect, server.url, "a/b", tmp_path)
+            assert snapshot.tags == {"bad": image.digest}
+            assert snapshot.manifests[image.digest].created is None
 
     def test_a_config_that_comes_back_tells_the_age(self, connect: Connect, tmp_path: pathlib.Path) -> None:
         """That it was gone is nothing to be remembered."""
@@ -448,9 +450,9 @@ class TestCache:
         with HostileRegistry(fail_first=1, fail_on=f"GET .*{config}", fail_status=500) as server:
             server.add("a/b", image, "one")
             assert read(connect, server.url, "a/b", tmp_path).tags == {"one": None}
-            facts = read(connect, server.url, "a/b", tmp_path)
-            assert facts.tags == {"one": image.digest}
-            assert facts.manifests[image.digest].created == parse_time(DAY.format(1))
+            snapshot = read(connect, server.url, "a/b", tmp_path)
+            assert snapshot.tags == {"one": image.digest}
+            assert snapshot.manifests[image.digest].created == parse_time(DAY.format(1))
 
 
 def test_an_unreachable_registry_is_an_error(connect: Connect) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import time
 import typing as t
 
 import pytest
@@ -114,6 +115,26 @@ class TestUndoFile:
         ]
         assert all(run.finished for run in read_runs(path))
         assert list(tmp_path.iterdir()) == [pathlib.Path(path)]
+
+    def test_finished_runs_are_kept_for_as_many_days_as_the_user_says(self, path: str) -> None:
+        def run(name: str, number: int, pending: bool = False) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
+            return (
+                {"run": name, "pending": [list(APP)] if pending else []},
+                {"run": name, **entry(number, ["a"]).to_dict()},
+            )
+
+        made = [
+            run("first", 1),
+            run("20200101T000000Z-aaaaaa", 2),
+            run("20200101T000000Z-bbbbbb", 3, pending=True),
+            run(f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-cccccc", 4),
+        ]
+        document = {"runs": [one for one, _image in made], "images": [image for _one, image in made]}
+        pathlib.Path(path).write_text(json.dumps({"format": UNDO_FORMAT, **document}))
+        UndoFile(path).begin(OTHER, [entry(5, ["b"], OTHER)])
+        assert [len(run) for run in content(path)] == [1, 1, 1, 1, 1]
+        UndoFile(path, days=30).begin(OTHER, [entry(6, ["b"], OTHER)])
+        assert [run[0][0] for run in content(path)] == [digest(number) for number in (1, 3, 4, 5, 6)]
 
     def test_a_file_that_another_task_has_replaced_by_something_else_is_left_alone(self, path: str) -> None:
         file = UndoFile(path)
