@@ -130,16 +130,8 @@ error:
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._module import run
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.catalog import (
-    count_tags,
-    find_repositories,
-)
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import (
-    LIST,
-    TEXT,
-    check_number,
-)
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.catalog import inspect_catalog
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import LIST, TEXT
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "include": {"type": LIST, "elements": TEXT, "default": [], "aliases": ["patterns"]},
@@ -149,23 +141,8 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
 }
 
 
-def list_repositories(context: ModuleContext) -> dict[str, t.Any]:
-    params = context.params
-    check_number(params["limit"], "limit", 1)
-    client = context.clients.default()
-    names, truncated = find_repositories(client, params["include"], params["exclude"], params["limit"])
-    registry = client.endpoint.name
-    repositories: list[dict[str, t.Any]] = [
-        {"name": name, "repository": f"{registry}/{name}"} for name in names
-    ]
-    if params["tag_counts"]:
-        for repository, count in zip(repositories, count_tags(client, names, context.clients.concurrency)):
-            repository["tag_count"] = count
-    return {"changed": False, "registry": registry, "repositories": repositories, "truncated": truncated}
-
-
 def main() -> None:
-    run(list_repositories, ARGUMENT_SPEC)
+    run(inspect_catalog, ARGUMENT_SPEC)
 
 
 if __name__ == "__main__":

@@ -235,29 +235,9 @@ msg:
 
 import typing as t
 
-from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
-    Denied,
-    InvalidInput,
-    RegistryError,
-    Unauthorized,
-    UnsafeTarget,
-    printable,
-)
-from ansible_collections.ocikit.registry.plugins.module_utils._http.credentials import Credentials
-from ansible_collections.ocikit.registry.plugins.module_utils._http.transport import Response
 from ansible_collections.ocikit.registry.plugins.module_utils._module import run
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.capabilities import (
-    Probe,
-    rate_limit,
-    shown_headers,
-)
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.failures import failure
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.capabilities import inspect_registry
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import TEXT
-
-_CAPABILITIES = ("catalog", "tag_pages", "head_digest", "referrers", "delete_manifest", "delete_tag", "mount")
-
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "repository": {"type": TEXT, "aliases": ["image", "repo"]},
@@ -267,77 +247,8 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
 }
 
 
-def info(context: ModuleContext) -> dict[str, t.Any]:
-    params, clients = context.params, context.clients
-    reference = clients.repository(params["repository"]) if params["repository"] else None
-    repository = reference.repository if reference else None
-    for option in ("probe_deletion", "probe_mount"):
-        if params[option] and not repository:
-            raise InvalidInput(f"{option} needs repository.")
-    client = clients.client(reference) if reference else clients.default()
-    credentials = clients.credentials(client.endpoint.name, repository or "")
-    result: dict[str, t.Any] = {
-        "changed": False,
-        "registry": client.endpoint.name,
-        "url": str(client.endpoint),
-        "reachable": False,
-        "authenticated": False,
-        "authentication": None,
-        "username": credentials.username or None,
-        "credentials_source": None if credentials.anonymous else credentials.source,
-        "api_version": None,
-        "capabilities": dict.fromkeys(_CAPABILITIES),
-        "page_size": {"catalog": None, "tags": None},
-        "rate_limit": None,
-        "headers": {},
-        "error": None,
-    }
-    try:
-        # Some token services refuse scopes they do not know, so none is named where it makes no difference.
-        bound = credentials != clients.credentials(client.endpoint.name, "")
-        answer = client.ping(repository if bound else None)
-        result.update(_ask(context, client, repository, answer))
-        result["authenticated"] = _authenticated(client, credentials)
-    except RegistryError as error:
-        if params["fail"]:
-            raise
-        answered = isinstance(error, (Unauthorized, Denied, UnsafeTarget))
-        result.update(reachable=answered, msg=str(error), error=error.to_dict())
-    return {**result, "authentication": client.authentication}
-
-
-def _ask(
-    context: ModuleContext, client: RegistryClient, repository: str | None, answer: Response
-) -> dict[str, t.Any]:
-    if answer.status != 200:
-        raise failure(answer, f"{client.endpoint} cannot be used")
-    probe = Probe(client, repository)
-    capabilities = {**dict.fromkeys(_CAPABILITIES), **probe.reads()}
-    page_size = capabilities.pop("page_size")
-    # A request that could write is none for check mode.
-    if context.params["probe_deletion"] and not context.check_mode:
-        capabilities.update(probe.deletion())
-    if context.params["probe_mount"] and not context.check_mode:
-        capabilities["mount"] = probe.mount()
-    version = answer.headers.get("Docker-Distribution-Api-Version")
-    return {
-        "reachable": True,
-        "api_version": printable(version, 80) if version else None,
-        "capabilities": capabilities,
-        "page_size": page_size,
-        "rate_limit": rate_limit([answer, *probe.answers]),
-        "headers": shown_headers(answer),
-    }
-
-
-def _authenticated(client: RegistryClient, credentials: Credentials) -> bool | None:
-    if credentials.anonymous:
-        return False
-    return True if credentials.token or client.authentication else None
-
-
 def main() -> None:
-    run(info, ARGUMENT_SPEC)
+    run(inspect_registry, ARGUMENT_SPEC)
 
 
 if __name__ == "__main__":

@@ -131,6 +131,36 @@ def test_modules_do_not_import_each_other() -> None:
         assert not any(".plugins.modules" in name for name in names), path.name
 
 
+def code_of_a_module(source: str) -> list[str]:
+    """Return the lines of a module that are neither documentation, specification, comment nor empty."""
+    tree = ast.parse(source)
+    left_out: set[int] = set()
+    for node in tree.body:
+        if isinstance(node, ast.Assign):
+            names = {target.id for target in node.targets if isinstance(target, ast.Name)}
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            names = {node.target.id}
+        else:
+            continue
+        if names & {"DOCUMENTATION", "EXAMPLES", "RETURN", "ARGUMENT_SPEC"}:
+            left_out.update(range(node.lineno, t.cast(int, node.end_lineno) + 1))
+    lines = enumerate(source.splitlines(), 1)
+    return [
+        line
+        for number, line in lines
+        if number not in left_out and line.strip() and not line.lstrip().startswith("#")
+    ]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "plugins/modules").glob("*.py")), ids=lambda path: path.stem)
+def test_a_module_is_documentation_a_specification_and_one_call(path: pathlib.Path) -> None:
+    source = path.read_text(encoding="utf-8")
+    code = code_of_a_module(source)
+    assert 0 < len(code) <= 60, f"{path.name} has {len(code)} lines of code: move them into a room"
+    functions = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
+    assert [(function.name, len(function.body)) for function in functions] == [("main", 1)]
+
+
 def test_every_module_runs_through_the_one_action_plugin() -> None:
     plugins = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "plugins/action").glob("*.py")}
     assert set(plugins) == {path.stem for path in (ROOT / "plugins/modules").glob("*.py")}

@@ -11,21 +11,20 @@ import types
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import RateLimited, RegistryError
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
 from ansible_collections.ocikit.registry.plugins.modules import (
+    registry_catalog_info,
     registry_copy,
+    registry_info,
     registry_manifest_info,
     registry_prune,
     registry_pull,
     registry_push,
     registry_referrers_info,
+    registry_rmrepo,
+    registry_rmtag,
+    registry_tag,
     registry_tag_info,
 )
-from ansible_collections.ocikit.registry.plugins.modules.registry_catalog_info import list_repositories
-from ansible_collections.ocikit.registry.plugins.modules.registry_info import info
-from ansible_collections.ocikit.registry.plugins.modules.registry_rmrepo import remove_repository
-from ansible_collections.ocikit.registry.plugins.modules.registry_rmtag import remove_tags
-from ansible_collections.ocikit.registry.plugins.modules.registry_tag import tag
 from tests.hostile import HostileRegistry, Request
 from tests.hostile.profiles import ASSUMED, DOCUMENTED, OPERATIONS, PROFILES, REPORTED
 from tests.registries import Registry, images
@@ -295,11 +294,7 @@ class Round:
 
     def catalog(self) -> str:
         self.place.fill(self.app, TAGS)
-        result = self._attempt(
-            lambda: self._do(
-                list_repositories, {"include": [], "exclude": [], "limit": None, "tag_counts": False}
-            )
-        )
+        result = self._attempt(lambda: self._task(registry_catalog_info))
         if result is None:
             return REFUSED
         assert self.app in [one["name"] for one in result["repositories"]]
@@ -378,9 +373,8 @@ class Round:
     def retag(self) -> str:
         self.place.fill(self.app, TAGS)
         before = self.place.state(self.app)
-        params = {"to": [], "overwrite": True, "expected_digest": None, "if_digest": None}
-        self._do(tag, {"image": f"{self.app}:1", "tags": ["2", "stable"], **params})
-        self._do(tag, {"image": f"{self.app}:multi", "tags": ["all"], **params})
+        self._task(registry_tag, image=f"{self.app}:1", tags=["2", "stable"])
+        self._task(registry_tag, image=f"{self.app}:multi", tags=["all"])
         moved = {"2": ONE.digest, "stable": ONE.digest, "all": MULTI.digest}
         assert self.place.state(self.app) == {**before, **moved}
         return "yes"
@@ -472,17 +466,11 @@ class Round:
 
     def remove(self, names: list[str], strategy: str = "auto") -> Result:
         """Remove tags of the repository."""
-        return self._do(remove_tags, {"image": self.app, "tags": names, "strategy": strategy})
+        return self._task(registry_rmtag, image=self.app, tags=names, strategy=strategy)
 
     def remove_all(self) -> Result:
         """Remove the repository."""
-        return self._do(remove_repository, {"repository": self.app, "confirm": self.app, "digests": []})
-
-    def _do(self, function: t.Callable[[ModuleContext], Result], params: Result, **options: t.Any) -> Result:
-        connection, _client = self._connect(self.place.url, **{**self.place.options, "retries": 1, **options})
-        result = function(ModuleContext(params, False, connection))
-        self._assert_no_secret(json.dumps(result, default=str))
-        return result
+        return self._task(registry_rmrepo, repository=self.app, confirm=self.app)
 
     def _task(
         self, module: types.ModuleType, options: t.Mapping[str, t.Any] | None = None, **params: t.Any
@@ -536,8 +524,7 @@ class Round:
         assert not secret or secret not in text
 
     def _info(self) -> Result:
-        probes = {"probe_deletion": False, "probe_mount": False}
-        return self._do(info, {"repository": self.app, "fail": True, **probes})
+        return self._task(registry_info, repository=self.app)
 
     def _tags(self, repository: str, digests: bool = False, **options: t.Any) -> Result:
         return self._task(registry_tag_info, options, image=repository, digests=digests)

@@ -12,8 +12,34 @@ from .._errors import Denied, NotFound, ProtocolError, RegistryError, Unauthoriz
 from .._oci.tag_patterns import REPOSITORIES, Patterns
 from .._parallel import map_concurrent
 from .client import RegistryClient
+from .context import ModuleContext
+from .option_types import check_number
+from .repository import Repository
 
 _ABSENT = frozenset((400, 404, 405, 501))
+
+
+def inspect_catalog(context: ModuleContext) -> dict[str, t.Any]:
+    """Return the result of a task of registry_catalog_info. Raises InvalidInput and Unsupported."""
+    params = context.params
+    check_number(params["limit"], "limit", 1)
+    client = context.clients.default()
+    names, truncated = find_repositories(client, params["include"], params["exclude"], params["limit"])
+    listed = [Repository(client, name) for name in names]
+    repositories: list[dict[str, t.Any]] = [
+        {"name": repository.name, "repository": str(repository)} for repository in listed
+    ]
+    if params["tag_counts"]:
+        for entry, count in zip(
+            repositories, map_concurrent(count_tags, listed, context.clients.concurrency)
+        ):
+            entry["tag_count"] = count
+    return {
+        "changed": False,
+        "registry": client.endpoint.name,
+        "repositories": repositories,
+        "truncated": truncated,
+    }
 
 
 def find_repositories(
@@ -37,20 +63,15 @@ def find_repositories(
     return sorted(names), False
 
 
-def count_tags(client: RegistryClient, repositories: t.Sequence[str], concurrency: int) -> list[int | None]:
-    """Return how many tags each repository has; None where the credentials have no right to know.
+def count_tags(repository: Repository) -> int | None:
+    """Return how many tags ``repository`` has; None where the credentials have no right to know.
 
     A repository without tags, or one that was removed meanwhile, has none.
     """
-
-    def count(repository: str) -> int | None:
-        try:
-            page = client.tags(repository)
-        except (Unauthorized, Denied):
-            return None
-        return len(page.names) if page else 0
-
-    return map_concurrent(count, repositories, concurrency)
+    try:
+        return len(repository.tag_names())
+    except (Unauthorized, Denied):
+        return None
 
 
 def _catalog(client: RegistryClient) -> t.Iterator[list[str]]:

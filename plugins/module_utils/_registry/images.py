@@ -25,18 +25,6 @@ _MAX_UNNAMED = 1000
 _CREATED = "org.opencontainers.image.created"
 _MAX_DEPTH = 5
 _MAX_MANIFESTS = 10000
-_PRIVATE_HEADERS = frozenset(
-    (
-        "authentication-info",
-        "authorization",
-        "proxy-authenticate",
-        "proxy-authentication-info",
-        "set-cookie",
-        "set-cookie2",
-        "www-authenticate",
-    )
-)
-
 Typed = t.TypeVar("Typed", str, list, dict)
 
 
@@ -253,12 +241,6 @@ def manifest_facts(manifest: Manifest, below: t.Mapping[str, Needs]) -> dict[str
         "layers": _layers(manifest),
         "total_size": total_size(manifest, below),
     }
-
-
-def shown_headers(headers: t.Mapping[str, str]) -> dict[str, str]:
-    """Return the headers of an answer by lower-case name, without cookies and what belongs to authentication."""
-    lower = {name.lower(): value for name, value in headers.items()}
-    return {name: value for name, value in lower.items() if name not in _PRIVATE_HEADERS}
 
 
 def entries_in(repository: Repository, root: Manifest) -> list[Descriptor]:

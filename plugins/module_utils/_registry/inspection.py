@@ -15,15 +15,8 @@ from .._oci.tag_patterns import TAGS, Patterns
 from .client import Fetched
 from .context import ModuleContext
 from .fallback_tag import referrer_descriptor
-from .images import (
-    ImagePicker,
-    check_expected,
-    entries_in,
-    image_config,
-    manifest_facts,
-    needs_below,
-    shown_headers,
-)
+from .headers import shown_headers
+from .images import ImagePicker, check_expected, entries_in, image_config, manifest_facts, needs_below
 from .option_types import check_number
 from .referrers import ATTESTATION, COSIGN_TAG, find_referrers, read_cosign_tags
 from .repository import Repository

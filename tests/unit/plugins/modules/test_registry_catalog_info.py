@@ -18,10 +18,10 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
-from ansible_collections.ocikit.registry.plugins.modules.registry_catalog_info import list_repositories
+from ansible_collections.ocikit.registry.plugins.modules import registry_catalog_info
 from tests.hostile import HostileRegistry
 from tests.registries import Registry, images
+from tests.unit.task import task
 
 Connect = t.Callable[..., t.Tuple[RegistryClients, RegistryClient]]
 NAMES = ["cache/one", "team/app", "team/app/cache", "team/lib", "zoo"]
@@ -31,13 +31,12 @@ IMAGE = images.image({"a": "1"})
 def catalog(
     connect: Connect, url: str, options: dict[str, t.Any] | None = None, **params: t.Any
 ) -> dict[str, t.Any]:
-    connection, _client = connect(url, retries=0, **(options or {}))
-    defaults: dict[str, t.Any] = {"include": [], "exclude": [], "limit": None, "tag_counts": False}
-    return list_repositories(ModuleContext({**defaults, **params}, False, connection))
+    clients, _client = connect(url, **{"retries": 0, **(options or {})})
+    return task(registry_catalog_info, clients, **params)
 
 
 def names(result: dict[str, t.Any]) -> list[str]:
-    return [one["name"] for one in result["repositories"]]
+    return [entry["name"] for entry in result["repositories"]]
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +143,7 @@ def test_tag_counts(connect: Connect, paged: Registry) -> None:
     answer = requests.delete(f"{paged.url}/v2/emptied/manifests/{IMAGE.digest}", timeout=10)
     assert answer.status_code == 202
     result = catalog(connect, paged.url, tag_counts=True, exclude=["cache/*", "team/app*"])
-    assert {one["name"]: one["tag_count"] for one in result["repositories"]} == {
+    assert {entry["name"]: entry["tag_count"] for entry in result["repositories"]} == {
         "emptied": 0,
         "team/lib": 2,
         "zoo": 1,
@@ -158,7 +157,10 @@ def test_tag_count_of_a_repository_that_vanishes(connect: Connect) -> None:
         server.add("stays", IMAGE, "1")
         server.before = lambda request: "tags" in request.path and server.repositories.pop("gone", None)
         result = catalog(connect, server.url, tag_counts=True)
-        assert {one["name"]: one["tag_count"] for one in result["repositories"]} == {"gone": 0, "stays": 1}
+        assert {entry["name"]: entry["tag_count"] for entry in result["repositories"]} == {
+            "gone": 0,
+            "stays": 1,
+        }
 
 
 def test_tag_count_without_the_right_to_it(connect: Connect) -> None:
@@ -166,7 +168,7 @@ def test_tag_count_without_the_right_to_it(connect: Connect) -> None:
         server.add("secret", IMAGE, "1")
         server.add("open", IMAGE, "1")
         result = catalog(connect, server.url, tag_counts=True)
-        assert {one["name"]: one["tag_count"] for one in result["repositories"]} == {
+        assert {entry["name"]: entry["tag_count"] for entry in result["repositories"]} == {
             "open": 1,
             "secret": None,
         }

@@ -21,10 +21,10 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
-from ansible_collections.ocikit.registry.plugins.modules.registry_info import info
+from ansible_collections.ocikit.registry.plugins.modules import registry_info
 from tests.hostile import HostileRegistry
 from tests.registries import Registry, images, traits
+from tests.unit.task import task
 
 Connect = t.Callable[..., t.Tuple[RegistryClients, RegistryClient]]
 IMAGE = images.image({"a": "1"})
@@ -39,14 +39,8 @@ def ask(
     check_mode: bool = False,
     **params: t.Any,
 ) -> dict[str, t.Any]:
-    connection, _client = connect(url, **{"retries": 0, **(options or {})})
-    defaults: dict[str, t.Any] = {
-        "repository": None,
-        "probe_deletion": False,
-        "probe_mount": False,
-        "fail": True,
-    }
-    return info(ModuleContext({**defaults, **params}, check_mode, connection))
+    clients, _client = connect(url, **{"retries": 0, **(options or {})})
+    return task(registry_info, clients, check_mode=check_mode, **params)
 
 
 @pytest.fixture

@@ -31,13 +31,15 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
-from ansible_collections.ocikit.registry.plugins.modules.registry_catalog_info import list_repositories
-from ansible_collections.ocikit.registry.plugins.modules.registry_rmtag import remove_tags
-from ansible_collections.ocikit.registry.plugins.modules.registry_tag import tag
+from ansible_collections.ocikit.registry.plugins.modules import (
+    registry_catalog_info,
+    registry_rmtag,
+    registry_tag,
+)
 from tests.registries import Registry, images
 from tests.registries.tokens import EXPIRED, LEEWAY, TokenRequest, TokenServer
 from tests.unit.copying import Mover, assert_layout, assert_whole
+from tests.unit.task import task
 
 Connect = t.Callable[..., t.Tuple[RegistryClients, RegistryClient]]
 
@@ -97,24 +99,19 @@ def guarded(storage: pathlib.Path, tokens: TokenServer | None = None, **options:
         yield Place(service, registry, content)
 
 
-def run(
-    connect: Connect, function: t.Callable[[ModuleContext], t.Any], url: str, options: t.Any, **params: t.Any
-) -> t.Any:
-    connection, _client = connect(url, **{"retries": 0, **options})
-    return function(ModuleContext(params, False, connection))
-
-
 def rmtag(connect: Connect, url: str, options: t.Any, image: str) -> t.Any:
-    return run(connect, remove_tags, url, options, image=image, tags=[], strategy="auto")
+    clients, _client = connect(url, **{"retries": 0, **options})
+    return task(registry_rmtag, clients, image=image)
 
 
 def retag(connect: Connect, url: str, options: t.Any, image: str, *to: str) -> t.Any:
-    empty = {"tags": [], "overwrite": True, "expected_digest": None, "if_digest": None}
-    return run(connect, tag, url, options, image=image, to=list(to), **empty)
+    clients, _client = connect(url, **{"retries": 0, **options})
+    return task(registry_tag, clients, image=image, to=list(to))
 
 
 def catalog(connect: Connect, url: str, options: t.Any) -> t.Any:
-    return run(connect, list_repositories, url, options, include=[], exclude=[], limit=None, tag_counts=False)
+    clients, _client = connect(url, **{"retries": 0, **options})
+    return task(registry_catalog_info, clients)
 
 
 def assert_secret(error: RegistryError, events: t.Any, *more: str) -> None:

@@ -1,0 +1,37 @@
+# Copyright (c) 2026, ocikit.registry contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Note that this module_utils is PRIVATE to the collection.
+"""Headers of answers that results show."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._errors import printable
+
+_PRIVATE = frozenset(
+    (
+        "authentication-info",
+        "authorization",
+        "proxy-authenticate",
+        "proxy-authentication-info",
+        "set-cookie",
+        "set-cookie2",
+        "www-authenticate",
+    )
+)
+_LIMIT = 2000
+
+
+def shown_headers(headers: t.Mapping[str, str], names: t.Collection[str] | None = None) -> dict[str, str]:
+    """Return ``headers`` by lower-case name, each one harmless line, without cookies and what belongs to authentication.
+
+    With ``names``, in lower case, only these.
+    """
+    lower = {name.lower(): printable(value, _LIMIT) for name, value in headers.items()}
+    return {
+        name: value
+        for name, value in lower.items()
+        if name not in _PRIVATE and (names is None or name in names)
+    }
