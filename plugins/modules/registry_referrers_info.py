@@ -46,9 +46,10 @@ EXAMPLES = r"""
     children: true
   register: found
 
-- name: Fail if there is no signature
-  ansible.builtin.assert:
-    that: found.referrers | selectattr('tag', 'defined') | selectattr('tag', 'search', '[.]sig$') | list != []
+- name: Fail if there is no signature of cosign, whoever made it (registry_verify verifies who signed)
+  ocikit.registry.registry_verify:
+    images: [registry.example.com/team/app:1.4.2]
+    referrers: [cosign]
 
 - name: Find its SBOMs in SPDX format
   ocikit.registry.registry_referrers_info:

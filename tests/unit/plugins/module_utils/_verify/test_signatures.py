@@ -23,7 +23,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
 from ansible_collections.ocikit.registry.plugins.module_utils._verify import sigstore_library
-from ansible_collections.ocikit.registry.plugins.modules import registry_verify
+from ansible_collections.ocikit.registry.plugins.modules import registry_copy, registry_verify
 from tests.hostile import HostileRegistry
 from tests.registries import images
 from tests.signing import stored
@@ -498,6 +498,41 @@ def test_a_trusted_root_may_be_given_as_text_or_as_data(connect: Connect, world:
     for value in (root, json.dumps(root), world.root()):
         entry = {"identity": IDENTITY, "issuer": ISSUER, "trusted_root": value}
         assert verify(connect, signed, world.image, signatures=[entry]) == []
+
+
+@pytest.mark.parametrize("source_api", ["off", "on"])
+@pytest.mark.parametrize("destination_api", ["off", "on"])
+def test_signatures_of_every_form_are_copied_along(
+    connect: Connect, world: World, source_api: str, destination_api: str
+) -> None:
+    key = {"key": public_pem(world.key)}
+    layer = stored.signature_layer(world.key, world.digest)
+    bundle = stored.bundle(world.key, stored.statement(world.digest))
+    provenance = stored.bundle(world.key, stored.statement(world.digest, stored.PROVENANCE))
+    sbom = images.artifact("application/spdx+json", b"sbom", subject=world.image)
+    forms = {
+        "tag": world.tagged(layer),
+        "oci 1.1": Signed(
+            world.digest, referrers=[stored.layers_image([layer], world.image, stored.COSIGN_SIGNATURE)]
+        ),
+        "bundle": world.referring(bundle),
+        "attestation": world.referring(provenance, predicate_type=stored.PROVENANCE),
+    }
+    for form, signed in forms.items():
+        with HostileRegistry(referrers=source_api) as source, HostileRegistry(
+            referrers=destination_api
+        ) as destination:
+            signed.referrers = [*signed.referrers, sbom]
+            add(source, world.image, signed)
+            clients, _client = connect(source.url, retries=0)
+            target = f"{destination.host}/c/d:1"
+            task(registry_copy, clients, image="a/b:1", to=[target], signatures=True)
+            required: dict[str, t.Any] = {"signatures": [key]}
+            if form == "attestation":
+                required = {"attestations": [{**key, "predicate_type": stored.PROVENANCE}]}
+            there, _client = connect(destination.url, retries=0)
+            assert task(registry_verify, there, images=[target], **required)["passed"], form
+            assert sbom.digest not in destination.repository("c/d").manifests
 
 
 def test_names_of_bots_are_no_patterns(connect: Connect, world: World) -> None:
