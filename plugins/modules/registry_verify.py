@@ -125,8 +125,8 @@ options:
         description:
           - Identity that must have signed, as the certificate of the signature names it. An e-mail address, or a URI such as
             that of a workflow.
-          - V(*) stands for any characters, and all others for themselves. A regular expression stands after C(regex:). Both
-            have to match the whole identity.
+          - V(*) stands for any characters, and all others for themselves. In front of an V(@), V(*) stands for any characters
+            but V(@). A regular expression stands after C(regex:). Both have to match the whole identity.
           - Needs O(ignore:issuer) and O(ignore:trusted_root), or O(ignore:certificate_authority).
         type: str
       issuer:
@@ -192,8 +192,8 @@ options:
         description:
           - Identity that must have signed, as the certificate of the signature names it. An e-mail address, or a URI such as
             that of a workflow.
-          - V(*) stands for any characters, and all others for themselves. A regular expression stands after C(regex:). Both
-            have to match the whole identity.
+          - V(*) stands for any characters, and all others for themselves. In front of an V(@), V(*) stands for any characters
+            but V(@). A regular expression stands after C(regex:). Both have to match the whole identity.
           - Needs O(ignore:issuer) and O(ignore:trusted_root), or O(ignore:certificate_authority).
         type: str
       issuer:

@@ -41,16 +41,26 @@ def find_referrers(repository: Repository, digest: str, artifact_type: str | Non
     A fallback tag that holds no index lists nothing. Nothing that is listed was read: see read_referrers(). But for entries
     of a fallback tag whose type says nothing, as cosign writes them: these are described as their own manifests say.
     """
+    listed = list_referrers(repository, digest, artifact_type)
+    if listed.source == API:
+        return listed
+    described = repository.map(lambda entry: _described(repository, entry), listed.descriptors)
+    return Referrers(
+        [entry for entry in described if artifact_type in (None, entry.artifact_type)], FALLBACK_TAG
+    )
+
+
+def list_referrers(repository: Repository, digest: str, artifact_type: str | None = None) -> Referrers:
+    """Return what is listed with ``digest`` as its subject, as it is listed. Entries of a fallback tag are of any type.
+
+    Requests: the pages of the API, or a GET for the fallback tag.
+    """
     listed = repository.referrers(digest, artifact_type)
     if listed is not None:
         return Referrers(listed, API)
     fetched = repository.find_manifest(fallback_tag(digest))
     entries = fetched.manifest.children if fetched and fetched.manifest.media_type == OCI_INDEX else []
-    unique = {entry.digest: entry for entry in entries}
-    described = repository.map(lambda entry: _described(repository, entry), unique.values())
-    return Referrers(
-        [entry for entry in described if artifact_type in (None, entry.artifact_type)], FALLBACK_TAG
-    )
+    return Referrers(list({entry.digest: entry for entry in entries}.values()), FALLBACK_TAG)
 
 
 def _described(repository: Repository, entry: Descriptor) -> Descriptor:

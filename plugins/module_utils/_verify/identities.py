@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 from dataclasses import dataclass
 
@@ -22,26 +21,51 @@ _ISSUER = "1.3.6.1.4.1.57264.1.8"
 _OLD_ISSUER = "1.3.6.1.4.1.57264.1.1"
 _USER_NAME = "1.3.6.1.4.1.57264.1.7"
 _UTF8_STRING = 0x0C
+# Regular expressions may take long for long names, and certificates of anyone are read. Fulcio's names are shorter.
+_LONGEST = 2048
 
 
 class Name:
     """A name that must be matched as a whole. ``*`` stands for any characters, all others for themselves.
 
-    A regular expression stands after ``regex:``. Brackets are no pattern: bots have them in their names.
+    A ``*`` in front of an ``@`` does not stand for an ``@``: whoever may push a branch called ``x@refs/tags/1`` would pass for
+    a tag, and a branch called ``x@acme.example`` for a mail address. A regular expression stands after ``regex:``. Brackets are
+    no pattern: bots have them in their names.
     """
 
     def __init__(self, text: str, option: str) -> None:
         """Raises InvalidInput that names ``option``."""
         self.text = text
-        if text.startswith(_REGEX):
-            self._pattern = regex(text[len(_REGEX) :], f"{printable(text)!r} in {option}")
-        else:
-            self._pattern = re.compile(".*".join(map(re.escape, text.split("*"))), re.DOTALL)
-        if not text.strip("* ") or text == _REGEX:
+        expression = text[len(_REGEX) :] if text.startswith(_REGEX) else None
+        self._expression = (
+            None if expression is None else regex(expression, f"{printable(text)!r} in {option}")
+        )
+        if not any(map(str.isalnum, text if expression is None else expression)):
             raise InvalidInput(f"{option} is met by everything: write what is required.")
 
     def match(self, name: str) -> bool:
-        return self._pattern.fullmatch(name) is not None
+        if self._expression:
+            return len(name) <= _LONGEST and self._expression.fullmatch(name) is not None
+        patterns = self.text.split("@")
+        parts = name.split("@", len(patterns) - 1)
+        return len(parts) == len(patterns) and all(map(_matches, patterns, parts))
+
+
+def _matches(pattern: str, text: str) -> bool:
+    """Tell whether ``text`` is like ``pattern``, in time that grows with its length alone, whoever wrote it."""
+    first, *parts = pattern.split("*")
+    if not parts:
+        return text == first
+    *inner, last = parts
+    position, end = len(first), len(text) - len(last)
+    if end < position or not text.startswith(first) or not text.endswith(last):
+        return False
+    for part in inner:
+        position = text.find(part, position, end)
+        if position < 0:
+            return False
+        position += len(part)
+    return True
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from .._errors import NotFound
-from .._oci.content import Descriptor, Manifest
+from .._oci.content import OCI_EMPTY, Descriptor, Manifest
 from .._registry.repository import Repository
 from .contents import UNREADABLE
 
@@ -23,6 +23,14 @@ class Referrer(t.NamedTuple):
     listed: Descriptor
     manifest: Manifest | None
     reason: str = ""
+
+
+def listed_type(descriptor: Descriptor) -> str | None:
+    """Return the type that a referrer is listed with, None where there is none.
+
+    Cosign lists its own with the type of an empty configuration where there is no referrers API.
+    """
+    return None if descriptor.artifact_type in (None, OCI_EMPTY) else descriptor.artifact_type
 
 
 def read_listed(repository: Repository, digest: str, listed: t.Sequence[Descriptor]) -> list[Referrer]:

@@ -12,9 +12,9 @@ from .._errors import printable
 from .._oci.content import Descriptor
 from .._oci.digest_tags import cosign_tag_names
 from .._oci.signature_types import is_cosign_signature
-from .._registry.referrers import find_referrers
+from .._registry.referrers import list_referrers
 from .._registry.repository import Repository
-from .listed_referrers import MAX_REFERRERS, Referrer, read_listed
+from .listed_referrers import MAX_REFERRERS, Referrer, listed_type, read_listed
 from .requirements import Pattern, Requirements
 
 _SHOWN = 3
@@ -28,7 +28,7 @@ def missing_referrers(repository: Repository, digest: str, requirements: Require
     needs_signature = requirements.cosign and not _has_signature_tag(repository, digest)
     if not needs_signature and not requirements.referrers:
         return
-    listed = find_referrers(repository, digest).descriptors
+    listed = list_referrers(repository, digest).descriptors
     referrers = read_listed(repository, digest, _likely_first(listed, requirements.referrers)[:MAX_REFERRERS])
     manifests = [referrer.manifest for referrer in referrers if referrer.manifest]
     remark = _remark(listed, referrers)
@@ -47,13 +47,15 @@ def _has_signature_tag(repository: Repository, digest: str) -> bool:
 
 
 def _likely_first(listed: t.Iterable[Descriptor], patterns: t.Sequence[Pattern]) -> list[Descriptor]:
-    """Return ``listed`` with those first that are listed with a type that is required."""
+    """Return ``listed`` with those first that are listed with a type that is required, then those without a type."""
 
-    def matches(descriptor: Descriptor) -> bool:
-        artifact_type = descriptor.artifact_type or ""
-        return any(pattern.compiled.match(artifact_type) for pattern in patterns)
+    def rank(descriptor: Descriptor) -> int:
+        artifact_type = listed_type(descriptor)
+        if artifact_type is None:
+            return 1
+        return 0 if any(pattern.compiled.match(artifact_type) for pattern in patterns) else 2
 
-    return sorted(listed, key=matches, reverse=True)
+    return sorted(listed, key=rank)
 
 
 def _remark(listed: t.Sequence[Descriptor], referrers: t.Sequence[Referrer]) -> str:

@@ -19,16 +19,16 @@ from .._oci.signature_types import (
     SIGN_PREDICATE,
     SIMPLE_SIGNING,
 )
-from .._registry.referrers import find_referrers
+from .._registry.referrers import list_referrers
 from .._registry.repository import Repository
 from .bundles import Evidence, read_attestation_layer, read_bundle, read_signature_layer
 from .contents import UNREADABLE
-from .listed_referrers import MAX_REFERRERS, read_listed
+from .listed_referrers import MAX_REFERRERS, listed_type, read_listed
 
 # How many signatures, or attestations, of one image are read at most.
 MAX_SIGNATURES = 100
-_SIGNATURE_LIMIT = 1 << 20
-_ATTESTATION_LIMIT = 16 << 20
+# In bytes, each.
+_LIMITS = {"signatures": 1 << 20, "attestations": 16 << 20}
 REFERRER = "referrer"
 _SUFFIXES = {"signatures": ".sig", "attestations": ".att"}
 _LAYER_TYPES = {"signatures": SIMPLE_SIGNING, "attestations": DSSE_ENVELOPE}
@@ -58,9 +58,17 @@ class StoredSignatures:
 
         Requests: a GET for the tag; the listing of referrers and a GET for each; a GET for each signature.
         """
-        yield from self._read_all(self._tagged(), needed)
-        if needed():
-            yield from self._read_all(self._referring(), needed)
+        for find in (self._tagged, self._referring):
+            if needed():
+                yield from self._read_all(self._found(find), needed)
+
+    def _found(self, find: t.Callable[[], list[tuple[str, Descriptor]]]) -> list[tuple[str, Descriptor]]:
+        """Return what ``find`` returns. A place that cannot be read has no signatures, and hides none of the other place."""
+        try:
+            return find()
+        except UNREADABLE as error:
+            self.remarks.append(_sentence(error))
+            return []
 
     def _tagged(self) -> list[tuple[str, Descriptor]]:
         """Return the layers under cosign's tag."""
@@ -74,8 +82,8 @@ class StoredSignatures:
 
     def _referring(self) -> list[tuple[str, Descriptor]]:
         """Return the layers of referrers that hold signatures. What is listed is a hint; their manifests decide."""
-        listed = find_referrers(self._repository, self._digest).descriptors
-        likely = sorted(listed, key=self._is_other)[:MAX_REFERRERS]
+        listed = list_referrers(self._repository, self._digest).descriptors
+        likely = sorted(listed, key=self._rank)[:MAX_REFERRERS]
         if len(listed) > len(likely):
             self.remarks.append(f"only {len(likely)} of {len(listed)} referrers were read")
         found = []
@@ -83,6 +91,15 @@ class StoredSignatures:
             if referrer.manifest and not self._is_other(referrer.manifest):
                 found += self._layers(referrer.manifest, REFERRER)
         return found
+
+    def _rank(self, listed: Descriptor) -> int:
+        """Return 0 for what is listed as a signature, 1 for what is listed without a type, 2 for anything else."""
+        kind = listed_type(listed)
+        if self._is_other(listed):
+            return 2
+        if kind is None:
+            return 1
+        return 0 if kind == COSIGN_SIGNATURE or kind.startswith(BUNDLE_PREFIX) else 2
 
     def _is_other(self, referrer: Descriptor | Manifest) -> bool:
         """Tell whether the annotations of a referrer say that it is no signature, or no attestation."""
@@ -114,9 +131,8 @@ class StoredSignatures:
 
     def _read(self, place: tuple[str, Descriptor]) -> Stored:
         name, layer = place
-        is_signature = layer.media_type == SIMPLE_SIGNING
         try:
-            raw = self._repository.read_blob(layer, _SIGNATURE_LIMIT if is_signature else _ATTESTATION_LIMIT)
+            raw = self._repository.read_blob(layer, _LIMITS[self._kind])
             return Stored(name, _evidence(raw, layer))
         except UNREADABLE as error:
             return Stored(name, None, _sentence(error))

@@ -37,6 +37,15 @@ USER_NAME = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.7")
         ("bot[bot]@acme.example", "botb@acme.example", False),
         ("a?b", "a?b", True),
         ("a?b", "aXb", False),
+        ("*@refs/tags/*", "https://a/b@refs/tags/@scope/pkg@1.0", True),
+        # A branch may be called as a tag or as a mail address.
+        ("https://a/*@refs/tags/*", "https://a/b@refs/heads/x@refs/tags/1", False),
+        ("*@acme.example", "https://evil/w.yml@refs/heads/x@acme.example", False),
+        ("jane@*", "jane@evil@acme.example", True),
+        ("a*a", "a", False),
+        ("a*b*b", "ab", False),
+        ("a*b*c", "a-b-c", True),
+        ("*a*", "bab", True),
         ("regex:jane|john", "john", True),
         ("regex:jane|john", "johnny", False),
         ("regex:.*@acme[.]example", "jane@acme.example", True),
@@ -46,10 +55,18 @@ def test_names_match_as_a_whole(pattern: str, name: str, matches: bool) -> None:
     assert Name(pattern, "identity").match(name) is matches
 
 
-@pytest.mark.parametrize("pattern", ["*", "**", " * ", "", "regex:"])
+@pytest.mark.parametrize(
+    "pattern", ["*", "**", " * ", "*@*", "*://*", "", "regex:", "regex:.*", "regex:^.+$"]
+)
 def test_a_name_that_everybody_has_is_refused(pattern: str) -> None:
     with pytest.raises(InvalidInput, match="is met by everything"):
         Name(pattern, "identity")
+
+
+def test_a_long_name_of_others_takes_no_long_time() -> None:
+    """The pattern would be tried at each place for each ``*`` otherwise: some 10^20 steps."""
+    assert not Name("https://*/*/*/*@refs/*/*/*x", "identity").match("https://" + "/" * 100_000 + "@refs/")
+    assert not Name("regex:(a|a)*b", "identity").match("a" * 100_000)
 
 
 @pytest.mark.parametrize(

@@ -202,6 +202,80 @@ def test_a_signature_that_is_too_large_is_none(connect: Connect, world: World) -
     assert verify(connect, world.tagged(layer, good), world.image, signatures=[entry]) == []
 
 
+def test_a_bundle_that_is_too_large_is_none(connect: Connect, world: World) -> None:
+    entry = {"key": public_pem(world.key)}
+    large = stored.statement(world.digest, predicate={"much": "x" * (1 << 20)})
+    signed = world.referring(stored.bundle(world.key, large))
+    (violation,) = verify(connect, signed, world.image, signatures=[entry])
+    assert "more than the 1048576 that are read" in violation["message"]
+
+
+@pytest.mark.parametrize("damage", ["no manifest", "bytes that are not its own", "an index"])
+def test_a_tag_of_cosign_that_cannot_be_read_hides_no_referrer(
+    connect: Connect, world: World, damage: str
+) -> None:
+    entry = {"key": public_pem(world.key)}
+    bundle = stored.bundle_image(stored.bundle(world.key, stored.statement(world.digest)), world.image)
+    tag = world.digest.replace(":", "-") + ".sig"
+    odd = images.index([world.image])
+    if damage != "an index":
+        odd = dataclasses.replace(odd, raw=b'{"schemaVersion": 2, "layers": 5, "manifests": 5}')
+    for referrers, passes in (([bundle], True), ([], False)):
+        with HostileRegistry() as server:
+            add(server, world.image, Signed(world.digest, referrers=referrers))
+            server.add("a/b", odd, tag)
+            if damage == "bytes that are not its own":
+                server.repository("a/b").tags[tag] = images.digest(b"other")
+            clients, _client = connect(server.url, retries=0)
+            result = task(registry_verify, clients, images=["a/b:1"], signatures=[entry], report_only=True)
+        assert result["passed"] is passes
+        assert {violation["demand"] for violation in result["violations"]} <= {"signatures"}
+
+
+def listing(entries: t.Sequence[tuple[images.Image, str | None]]) -> images.Index:
+    """Return a list of referrers, each with the type that it is listed with."""
+    made = images.index([image for image, _type in entries])
+    manifest = made.manifest
+    for entry, (_image, artifact_type) in zip(manifest["manifests"], entries):
+        entry.update({"artifactType": artifact_type} if artifact_type else {})
+    return dataclasses.replace(made, raw=json.dumps(manifest).encode())
+
+
+SPDX = "application/spdx+json"
+
+
+@pytest.mark.parametrize("others", ["sboms", "unreadable"])
+def test_what_else_is_listed_hides_no_signature(connect: Connect, world: World, others: str) -> None:
+    """Neither what cannot be read, nor more referrers of other types than are read."""
+    entry = {"key": public_pem(world.key)}
+    good = stored.bundle_image(stored.bundle(world.key, stored.statement(world.digest)), world.image)
+    sboms = [images.artifact(SPDX, f"{n}".encode(), subject=world.image) for n in range(150)]
+    odd = dataclasses.replace(sboms[0], raw=b'{"schemaVersion": 2,')
+    first = [(sbom, SPDX) for sbom in sboms] if others == "sboms" else [(odd, None)]
+    # Cosign lists its bundles with the type of the empty configuration.
+    entries = [*first, (good, images.OCI_EMPTY)]
+    with HostileRegistry() as server:
+        server.add("a/b", world.image, "1")
+        for referrer, _type in entries:
+            server.add("a/b", referrer)
+        server.add("a/b", listing(entries), images.referrers_tag(world.image))
+        clients, _client = connect(server.url, retries=0)
+        assert task(registry_verify, clients, images=["a/b:1"], signatures=[entry])["passed"]
+        assert task(registry_verify, clients, images=["a/b:1"], referrers=["cosign"])["passed"]
+
+
+def test_a_long_list_of_referrers_does_not_keep_the_task_busy(connect: Connect, world: World) -> None:
+    entry = {"key": public_pem(world.key)}
+    sboms = [images.artifact(SPDX, f"{n}".encode(), subject=world.image) for n in range(300)]
+    with HostileRegistry() as server:
+        server.add("a/b", world.image, "1")
+        server.add("a/b", listing([(sbom, None) for sbom in sboms]), images.referrers_tag(world.image))
+        clients, _client = connect(server.url, retries=0)
+        result = task(registry_verify, clients, images=["a/b:1"], signatures=[entry], report_only=True)
+        assert not result["passed"] and len(server.requests) < 110
+    assert "only 100 of 300 referrers were read" in result["violations"][0]["message"]
+
+
 def test_a_signature_whose_bytes_are_not_there_is_none(connect: Connect, world: World) -> None:
     layer = stored.signature_layer(world.key, world.digest)
     for damage in ("missing", "other"):
