@@ -16,6 +16,7 @@ from concurrent.futures import Future
 Key = t.TypeVar("Key")
 Item = t.TypeVar("Item")
 Result = t.TypeVar("Result")
+Error = t.TypeVar("Error", bound=Exception)
 
 # How long an interrupted task waits for what its threads are doing, in seconds: a request that is sent is soon answered.
 _GRACE = 2.0
@@ -30,19 +31,40 @@ class Stopped(BaseException):
     """Ends a thread whose work has become pointless. No Exception, so nothing that handles errors goes on with it."""
 
 
+@t.overload
 def map_concurrent(
     function: t.Callable[[Item], Result], items: t.Iterable[Item], concurrency: int
-) -> list[Result]:
+) -> list[Result]: ...
+
+
+@t.overload
+def map_concurrent(
+    function: t.Callable[[Item], Result], items: t.Iterable[Item], concurrency: int, returned: type[Error]
+) -> list[Result | Error]: ...
+
+
+def map_concurrent(
+    function: t.Callable[[Item], t.Any],
+    items: t.Iterable[Item],
+    concurrency: int,
+    returned: type[Exception] | tuple[()] = (),
+) -> list[t.Any]:
     """Return ``function`` of each item, in order, computed by up to ``concurrency`` threads.
 
     After a failure nothing more is begun, and what is under way ends where it next calls check_stopped(). The first
-    exception, by the order of items, is raised. An interruption does not wait for threads that hang: they die with the
-    process.
+    exception, by the order of items, is raised. An exception of the kind ``returned`` is no failure: it is returned as
+    the result of its item. An interruption does not wait for threads that hang: they die with the process.
     """
     work = list(items)
     if concurrency <= 1 or len(work) <= 1:
-        return list(map(function, work))
-    batch = _Batch(function, work)
+        results = []
+        for item in work:
+            try:
+                results.append(function(item))
+            except returned as error:
+                results.append(error)
+        return results
+    batch = _Batch(function, work, returned)
     with _within(batch):
         threads = [
             threading.Thread(target=batch.run, daemon=True) for _number in range(min(concurrency, len(work)))
@@ -152,12 +174,18 @@ class SingleFlight(t.Generic[Key, Result]):
 class _Batch(t.Generic[Item, Result]):
     """What one call of map_concurrent() has to do. It stops with the batch whose thread made that call."""
 
-    def __init__(self, function: t.Callable[[Item], Result], items: t.Sequence[Item]) -> None:
+    def __init__(
+        self,
+        function: t.Callable[[Item], Result],
+        items: t.Sequence[Item],
+        returned: type[Exception] | tuple[()],
+    ) -> None:
         self.stopped = threading.Event()
         self.inner: list[_Batch[t.Any, t.Any]] = []
         self._function = function
+        self._returned = returned
         self._waiting = collections.deque(enumerate(items))
-        self._results: dict[int, Result] = {}
+        self._results: dict[int, Result | Exception] = {}
         self._errors: dict[int, BaseException] = {}
         self._busy = 0
         self._change = threading.Condition()
@@ -185,6 +213,8 @@ class _Batch(t.Generic[Item, Result]):
                 self._busy += 1
             try:
                 self._results[number] = self._function(item)
+            except self._returned as error:
+                self._results[number] = error
             except BaseException as error:
                 self._errors[number] = error
                 self.stop()
@@ -193,7 +223,7 @@ class _Batch(t.Generic[Item, Result]):
                     self._busy -= 1
                     self._change.notify_all()
 
-    def results(self) -> list[Result]:
+    def results(self) -> list[Result | Exception]:
         """Return the results in the order of the items, or raise the first error that is one."""
         errors = [self._errors[number] for number in sorted(self._errors)]
         for error in errors:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import pathlib
 import re
 import typing as t
@@ -41,14 +42,15 @@ WITHOUT_HTTP = (
 FILES = {".".join(path.relative_to(UTILS).with_suffix("").parts): path for path in UTILS.rglob("*.py")}
 
 
-def imported(name: str) -> set[str]:
+@functools.lru_cache(maxsize=None)
+def imported(name: str) -> frozenset[str]:
     """Return the files of module_utils that a file of it imports, wherever in it, for type checkers too."""
     found = set()
     for node in ast.walk(ast.parse(FILES[name].read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.level:
             above = name.split(".")[: -node.level]
             found.add(".".join([*above, *(node.module or "").split(".")]))
-    return found
+    return frozenset(found)
 
 
 def others(name: str) -> set[str]:
@@ -65,7 +67,7 @@ def others(name: str) -> set[str]:
 def reached(name: str) -> set[str]:
     """Return all files that a file leads to, itself included where it leads to itself."""
     found: set[str] = set()
-    waiting = imported(name)
+    waiting: t.AbstractSet[str] = imported(name)
     while waiting:
         found |= waiting
         waiting = {other for one in waiting for other in imported(one)} - found

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from .._errors import DigestMismatch, ProtocolError, RegistryError, ServerFault
@@ -16,17 +17,9 @@ from .repository import Repository
 
 def read_manifests(repository: Repository, digests: t.Iterable[str]) -> dict[str, Manifest]:
     """Return the manifests ``digests``. What does not exist, or cannot be read, is left out."""
-
-    def read(digest: str) -> Manifest | None:
-        try:
-            fetched = repository.find_manifest(digest)
-        except (DigestMismatch, ProtocolError, ServerFault):
-            return None
-        return fetched.manifest if fetched else None
-
     names = list(digests)
-    found = zip(names, repository.map(read, names))
-    return {digest: manifest for digest, manifest in found if manifest}
+    manifests = zip(names, repository.map(functools.partial(_read, repository), names))
+    return {digest: manifest for digest, manifest in manifests if manifest}
 
 
 def read_images(repository: Repository, digests: t.Iterable[str]) -> dict[str, Manifest]:
@@ -35,15 +28,26 @@ def read_images(repository: Repository, digests: t.Iterable[str]) -> dict[str, M
     What put_back_dropped() may need, to be read before a tag is moved or deleted. What does not exist, or cannot be read,
     is left out.
     """
-    found: dict[str, Manifest] = {}
+    manifests: dict[str, Manifest] = {}
 
     def visit(digest: str) -> list[str]:
-        found.update(read_manifests(repository, [digest]))
-        return _children(found[digest]) if digest in found else []
+        manifest = _read(repository, digest)
+        if manifest is None:
+            return []
+        manifests[digest] = manifest
+        return _children(manifest)
 
     walk(digests, visit, repository.concurrency)
-    order = parents_first({digest: _children(manifest) for digest, manifest in found.items()})
-    return {digest: found[digest] for digest in reversed(order)}
+    order = parents_first({digest: _children(manifest) for digest, manifest in manifests.items()})
+    return {digest: manifests[digest] for digest in reversed(order)}
+
+
+def _read(repository: Repository, digest: str) -> Manifest | None:
+    try:
+        fetched = repository.find_manifest(digest)
+    except (DigestMismatch, ProtocolError, ServerFault):
+        return None
+    return fetched.manifest if fetched else None
 
 
 def put_back_dropped(

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from .._errors import InvalidInput, RegistryError, Unsupported
@@ -34,9 +35,49 @@ from .targets import (
 
 
 def tag(context: ModuleContext) -> dict[str, t.Any]:
-    """Do what registry_tag is asked for, and return its result."""
+    """Do what registry_tag is asked for, and return its result.
+
+    Every condition is checked before the first write. Requests: a HEAD for the source and each target, all at once; a GET
+    for the source if a tag changes; then for each tag that changes a PUT, right after another HEAD if there is a condition.
+    Targets in other repositories get what they lack of the image.
+
+    Raises InvalidInput, NotFound, Refused and Unsupported (schema 1); an error of a write has the state of each target in
+    ``result``.
+    """
     params, clients = context.params, context.clients
     source = clients.reference(params["image"])
+    targets = _read_targets(clients, params, source)
+    image = _check(clients, source, targets, params["expected_digest"])
+    repository = clients.repository_of(source)
+    moving = [target for target in targets if target.before != image.digest]
+    manifest = repository.manifest(image.digest) if moving and not context.check_mode else None
+    own = [target for target in moving if manifest and target.reference.name == source.name]
+    try:
+        # Other repositories come first: their blobs may fail to arrive, and then no tag of this one should have moved.
+        _send(repository, source, manifest or image, targets, context.check_mode)
+        with former_images_kept(own):
+            # All of them, also if one fails.
+            put = functools.partial(Target.put, manifest=t.cast(Manifest, manifest))
+            results = map_concurrent(put, own, clients.concurrency, returned=RegistryError)
+        errors = [result for result in results if isinstance(result, RegistryError)]
+        if errors:
+            look_after_failure(own, errors[0], clients.concurrency)
+            raise errors[0]
+    except RegistryError as error:
+        error.add_result(targets_result(targets))
+        raise
+    for target in targets:
+        target.after = image.digest
+    return {
+        "image": str(source),
+        "digest": image.digest,
+        **targets_result(targets),
+        "diff": targets_diff(targets),
+    }
+
+
+def _read_targets(clients: RegistryClients, params: t.Mapping[str, t.Any], source: Reference) -> list[Target]:
+    """Return the tags of the source's registry that are to point to it. Raises InvalidInput."""
     if params["expected_digest"]:
         check_digest(params["expected_digest"], "expected_digest")
     targets = read_targets(clients, params, source)
@@ -47,29 +88,13 @@ def tag(context: ModuleContext) -> dict[str, t.Any]:
             raise InvalidInput(
                 f"{reference} is in another registry than {source}: ocikit.registry.registry_copy copies between them."
             )
-    digest = retag(clients, source, targets, params["expected_digest"], context.check_mode)
-    return {
-        "image": str(source),
-        "digest": digest,
-        **targets_result(targets),
-        "diff": targets_diff(targets),
-    }
+    return targets
 
 
-def retag(
-    clients: RegistryClients,
-    source: Reference,
-    targets: t.Sequence[Target],
-    expected_digest: str | None,
-    check_mode: bool,
-) -> str:
-    """Let all ``targets``, tags of one registry, point to ``source``, and return its digest.
-
-    Every condition is checked before the first write. Requests: a HEAD for the source and each target, all at once; a GET
-    for the source if a tag changes; then for each tag that changes a PUT, right after another HEAD if there is a condition.
-    Targets in other repositories get what they lack of the image. Raises NotFound, Refused and Unsupported (schema 1); an
-    error of a write has the state of each target in ``result``.
-    """
+def _check(
+    clients: RegistryClients, source: Reference, targets: t.Sequence[Target], expected_digest: str | None
+) -> Descriptor:
+    """Look up the source, which is returned, and the targets, and check every condition."""
     repository = clients.repository_of(source)
     looked_up = look_up(
         [
@@ -84,24 +109,11 @@ def retag(
     check_targets(str(source), image.digest, targets, expected_digest)
     refuse_placeholder(repository, str(source), image)
     warn_of_masked_names(targets, image.digest)
-    moving = [target for target in targets if target.before != image.digest]
-    if moving and image.media_type in SCHEMA1_TYPES:
+    if image.media_type in SCHEMA1_TYPES and any(target.before != image.digest for target in targets):
         raise Unsupported(
             f"{source} is a schema 1 manifest, which today's registries do not store: push the image anew."
         )
-    manifest = repository.manifest(image.digest) if moving and not check_mode else None
-    # Other repositories come first: their blobs may fail to arrive, and then no tag of this one should have moved.
-    _send(repository, source, manifest or image, targets, check_mode)
-    if manifest:
-        own = [target for target in moving if target.reference.name == source.name]
-        try:
-            _write(manifest, own, clients.concurrency)
-        except RegistryError as error:
-            error.add_result(targets_result(targets))
-            raise
-    for target in targets:
-        target.after = image.digest
-    return image.digest
+    return image
 
 
 def _send(
@@ -118,25 +130,4 @@ def _send(
         if target.reference.name != source.name and not (check_mode and target.before != image.digest):
             by_name.setdefault(target.reference.name, []).append(target)
     images = [Image(str(source), image, image.digest, group, repository) for group in by_name.values()]
-    try:
-        send(images, check_mode=check_mode, include_foreign=False)
-    except RegistryError as error:
-        error.add_result(targets_result(targets))
-        raise
-
-
-def _write(manifest: Manifest, targets: t.Sequence[Target], concurrency: int) -> None:
-    """Let tags of the image's own repository point to it: all of them, also if one fails."""
-
-    def put(target: Target) -> RegistryError | None:
-        try:
-            target.put(manifest)
-        except RegistryError as error:
-            return error
-        return None
-
-    with former_images_kept(targets):
-        errors = [error for error in map_concurrent(put, targets, concurrency) if error]
-    if errors:
-        look_after_failure(targets, errors[0], concurrency)
-        raise errors[0]
+    send(images, check_mode=check_mode, include_foreign=False)

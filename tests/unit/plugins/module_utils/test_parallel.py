@@ -62,6 +62,17 @@ def test_the_first_error_by_order_is_raised_and_the_rest_is_not_begun(concurrenc
     assert len(begun) < 10000
 
 
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_errors_of_the_kind_that_is_returned_stop_nothing(concurrency: int) -> None:
+    def invert(item: int) -> float:
+        return 1 / item
+
+    results = map_concurrent(invert, [1, 0, 2, 0], concurrency, returned=ZeroDivisionError)
+    assert [type(result) for result in results] == [float, ZeroDivisionError, float, ZeroDivisionError]
+    with pytest.raises(ValueError, match="invalid literal"):
+        map_concurrent(int, ["1", "x"], concurrency, returned=ZeroDivisionError)
+
+
 def go_on() -> None:
     """Work that has no end of its own, in small steps."""
     while True:
