@@ -44,6 +44,6 @@ def text(value: t.Any, argument: str) -> str:
 def flag(value: t.Any, argument: str) -> bool:
     """Return ``value`` as a boolean. Raises InvalidInput that names the ``argument``."""
     try:
-        return boolean(value)
+        return bool(boolean(value))
     except TypeError:
         raise InvalidInput(f"{argument} must be true or false, not {printable(value, 80)!r}.") from None

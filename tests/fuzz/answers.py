@@ -68,11 +68,8 @@ from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference imp
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.blobs import _arrived, upload
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.capabilities import _quota
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import (
-    RegistryClient,
-    failure,
-    is_absence,
-)
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.failures import failure, is_absence
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.images import (
     ImagePicker,
     _config_facts,

@@ -260,7 +260,7 @@ class HostileRegistry:
         repository.manifests[image.digest] = (image.media_type, image.raw)
         if tag:
             repository.tags[tag] = image.digest
-        return image.digest
+        return str(image.digest)
 
     def find(self, name: str, reference: str) -> str | None:
         """Return the digest that a tag or digest stands for, as far as it is served."""
@@ -1113,10 +1113,10 @@ def missing_content(manifest: dict[str, t.Any], content: Repository) -> str:
     """Return the digest of the first blob or child that a manifest needs and that is not there."""
     for child in manifest.get("manifests", []):
         if child["digest"] not in content.manifests:
-            return child["digest"]
+            return str(child["digest"])
     for blob in [manifest.get("config")] + manifest.get("layers", []):
         if blob and not blob.get("urls") and blob["digest"] not in content.blobs:
-            return blob["digest"]
+            return str(blob["digest"])
     return ""
 
 

@@ -270,7 +270,7 @@ def main(argv: list[str] | None = None) -> int:
     for number in STOP_SIGNALS:
         signal.signal(number, _stop)
     try:
-        return arguments.function(arguments)
+        return int(arguments.function(arguments))
     except (RegistryFailed, FileNotFoundError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -108,7 +108,7 @@ def _run(*command: str, **options: t.Any) -> str:
     done = subprocess.run(
         command, check=True, capture_output=True, text=True, timeout=600, env=environment, **options
     )
-    return done.stdout
+    return str(done.stdout)
 
 
 def _install(package: str) -> None:

@@ -88,7 +88,7 @@ class Image:
     @property
     def manifest(self) -> dict[str, t.Any]:
         """The manifest, parsed."""
-        return json.loads(self.raw)
+        return t.cast("dict[str, t.Any]", json.loads(self.raw))
 
     def descriptor(self) -> Descriptor:
         """Return the descriptor that an index holds for this manifest."""
@@ -525,7 +525,7 @@ def _good(answer: requests.Response, status: int) -> requests.Response:
 def _code(answer: requests.Response) -> str:
     """Return the registry's code for what is wrong, else all that it says."""
     try:
-        return answer.json()["errors"][0]["code"]
+        return str(answer.json()["errors"][0]["code"])
     except (ValueError, LookupError, TypeError):
         return answer.text[:500]
 

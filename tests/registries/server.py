@@ -319,7 +319,7 @@ def _die_with_parent() -> None:
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        return int(probe.getsockname()[1])
 
 
 def _bcrypt(password: str, cache_dir: os.PathLike[str] | str) -> str:
@@ -334,7 +334,7 @@ def _bcrypt(password: str, cache_dir: os.PathLike[str] | str) -> str:
     hashed = crypt(password.encode(), b"$2y$05$" + salt)
     if not hashed or not hashed.startswith(b"$2y$"):
         return _htpasswd(password, cache_dir)
-    return hashed.decode("ascii")
+    return str(hashed, "ascii")
 
 
 def _htpasswd(password: str, cache_dir: os.PathLike[str] | str) -> str:

@@ -44,18 +44,14 @@ def new_key(name: str) -> Key:
 
 def public_der(key: t.Any) -> bytes:
     """Return the public half of a key as DER."""
-    return key.public_key().public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return bytes(key.public_key().public_bytes(serialization.Encoding.DER, form))
 
 
 def public_pem(key: t.Any) -> str:
     """Return the public half of a key as PEM."""
-    return (
-        key.public_key()
-        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-        .decode()
-    )
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return str(key.public_key().public_bytes(serialization.Encoding.PEM, form), "ascii")
 
 
 def certificate_pem(certificate: x509.Certificate) -> str:

@@ -305,7 +305,7 @@ def test_a_deletion_that_takes_its_time(http: requests.Session) -> None:
 
 def test_names_of_errors(http: requests.Session) -> None:
     def code(answer: requests.Response) -> str:
-        return answer.json()["errors"][0]["code"]
+        return str(answer.json()["errors"][0]["code"])
 
     with HostileRegistry(absent_code="NOT_FOUND", deleted_code="TAG_EXPIRED", create="404") as server:
         server.add("a/b", IMAGE, "x")

@@ -51,7 +51,7 @@ class Connections:
         class Response(_BoundedResponse):
             timeout = read_timeout
 
-        class Connection(pool.ConnectionCls):
+        class Connection(pool.ConnectionCls):  # type: ignore[misc]
             response_class = Response
             _dns_host: str
 
@@ -90,7 +90,7 @@ class Connections:
                 for begin in range(0, len(view), _PIECE):
                     super().send(view[begin : begin + _PIECE])
 
-        class Pool(pool):
+        class Pool(pool):  # type: ignore[misc]
             ConnectionCls = Connection
 
             def _new_conn(self) -> t.Any:

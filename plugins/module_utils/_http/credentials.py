@@ -28,6 +28,7 @@ _HELPER_NAME = re.compile(r"[A-Za-z0-9._-]+\Z")
 _HELPER_TIMEOUT = 30
 _HELPER_FOUND_NOTHING = b"credentials not found in native keychain"
 _IDENTITY_TOKEN_USER = "<token>"
+Member = t.TypeVar("Member", str, t.Dict[str, t.Any])
 
 
 class CredentialHelperFailed(RegistryError):
@@ -240,7 +241,7 @@ def _parse(text: str | bytes, source: str) -> dict[str, t.Any]:
     return value
 
 
-def _member(mapping: dict[str, t.Any], name: str, kind: type, source: str) -> t.Any:
+def _member(mapping: dict[str, t.Any], name: str, kind: type[Member], source: str) -> Member:
     """Return a member, or an empty value if it is absent or null. Raises InvalidInput for another type."""
     value = mapping.get(name)
     if value is None:

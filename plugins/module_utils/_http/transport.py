@@ -206,7 +206,7 @@ class _Exchange(t.NamedTuple):
 _Exchanges = t.Generator[_Exchange, Response, Response]
 
 
-class _Adapter(_ADAPTER):
+class _Adapter(_ADAPTER):  # type: ignore[misc]
     """Uses ``connections``, and sends uploads in large blocks: urllib3's own are of 16 KiB."""
 
     def __init__(self, connections: Connections, tls: TlsContexts, **options: t.Any) -> None:

@@ -25,7 +25,7 @@ _MAX_UNNAMED = 1000
 _CREATED = "org.opencontainers.image.created"
 _MAX_DEPTH = 5
 _MAX_MANIFESTS = 10000
-Typed = t.TypeVar("Typed", str, list, dict)
+Typed = t.TypeVar("Typed", str, t.List[t.Any], t.Dict[str, t.Any])
 
 
 @dataclass(frozen=True)

@@ -185,7 +185,8 @@ def test_a_registry_that_can_do_everything(connect: Connect) -> None:
         found = ask(connect, server.url, **PROBES)
         assert all(value is True for value in found["capabilities"].values())
         assert found["page_size"]["tags"] == 2
-        assert (server.repositories["a/b"].tags.keys(), server.uploads) == ({"1", "2", "3"}, {})
+        assert set(server.repositories["a/b"].tags) == {"1", "2", "3"}
+        assert not server.uploads
 
 
 def test_a_registry_that_can_do_little(connect: Connect) -> None:

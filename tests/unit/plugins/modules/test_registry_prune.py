@@ -1376,7 +1376,7 @@ class TestUndo:
 
 
 def document_host(undo: pathlib.Path) -> str:
-    return json.loads(undo.read_text())["images"][0]["registry"]
+    return str(json.loads(undo.read_text())["images"][0]["registry"])
 
 
 class TestKilled:

@@ -632,7 +632,7 @@ def test_threads_share_one_token_request_for_a_scope(connect: t.Any) -> None:
 
         def work(_number: int) -> str:
             start.wait()
-            return client.resolve("a/b", "x").digest
+            return str(client.resolve("a/b", "x").digest)
 
         with ThreadPoolExecutor(16) as pool:
             assert set(pool.map(work, range(16))) == {IMAGE.digest}

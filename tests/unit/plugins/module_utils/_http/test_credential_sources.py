@@ -98,7 +98,7 @@ class Machine:
         done = self.process(
             [sys.executable, "-m", name], json.dumps({"ANSIBLE_MODULE_ARGS": {"retries": 0, **options}})
         )
-        return json.loads(done.stdout)
+        return t.cast("dict[str, t.Any]", json.loads(done.stdout))
 
     def playbook(self, tasks: list[dict[str, t.Any]]) -> str:
         """Run tasks by the real ansible-playbook at -vvv, and return all that it prints."""

@@ -88,7 +88,11 @@ def test_the_variables_in_lower_case_come_first(monkeypatch: pytest.MonkeyPatch)
 def test_socks_needs_a_library(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
     monkeypatch.setitem(sys.modules, "socks", None)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    for check in (lambda: check_proxy(proxy, "proxy"), lambda: environment_proxy(REGISTRY, {"all": proxy})):
+    checks: list[t.Callable[[], t.Any]] = [
+        lambda: check_proxy(proxy, "proxy"),
+        lambda: environment_proxy(REGISTRY, {"all": proxy}),
+    ]
+    for check in checks:
         with pytest.raises(
             InvalidInput, match="speaks SOCKS, which needs the Python library PySocks"
         ) as caught:

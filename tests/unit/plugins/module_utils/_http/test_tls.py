@@ -32,7 +32,7 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> pathlib.Pat
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     nowhere = types.SimpleNamespace(cafile=None, capath=None, openssl_capath=str(tmp_path / "none"))
-    monkeypatch.setattr(_tls.ssl, "get_default_verify_paths", lambda: nowhere)
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nowhere)
     store = tmp_path / "certs"
     store.mkdir()
     monkeypatch.setattr(_tls, "_SYSTEM_FOLDERS", (str(store),))

@@ -112,7 +112,7 @@ def test_retry_after_is_respected(connect: t.Any, value: str, monkeypatch: pytes
     with HostileRegistry(fail_first=1, fail_status=429, retry_after=value) as server:
         server.add("a/b", IMAGE, "x")
         _connection, client = connect(server.url)
-        monkeypatch.setattr(_transport.time, "sleep", slept.append)
+        monkeypatch.setattr(time, "sleep", slept.append)
         assert client.resolve("a/b", "x").digest == IMAGE.digest
     # A date has whole seconds only.
     assert (
@@ -720,14 +720,13 @@ def test_a_proxy_that_wants_credentials(connect: t.Any, tls: Registry) -> None:
 
 
 def test_the_password_of_a_proxy_is_hidden(connect: t.Any, events: t.Any) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    _connection, client = connect(
-        "https://registry.invalid", proxy=f"http://bob:pr0xy@127.0.0.1:{port}", retries=0
-    )
-    with pytest.raises(Unreachable, match="through the proxy: the connection was refused") as caught:
-        client.resolve("a/b", "x")
+    # The port stays taken, so that no server of another test listens at it.
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        proxy = f"http://bob:pr0xy@127.0.0.1:{taken.getsockname()[1]}"
+        _connection, client = connect("https://registry.invalid", proxy=proxy, retries=0)
+        with pytest.raises(Unreachable, match="through the proxy: the connection was refused") as caught:
+            client.resolve("a/b", "x")
     assert "pr0xy" not in str(caught.value) + repr(caught.value.to_dict()) + "".join(events.lines)
     assert "pr0xy" in events.hidden
 

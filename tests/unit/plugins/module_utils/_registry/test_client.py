@@ -28,7 +28,8 @@ from ansible_collections.ocikit.registry.plugins.module_utils._oci.content impor
     Manifest,
     digest_of,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient, failure
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.failures import failure
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.listings import next_query
 from tests.hostile import HostileRegistry
 from tests.registries import Registry, images, samples

@@ -40,7 +40,7 @@ def listed(url: str, repository: str, subject: images.Image) -> list[dict[str, t
     """Return what the fallback tag lists, read without the code under test."""
     raw, media_type = images.get_manifest(url, repository, subject.digest.replace(":", "-"))
     assert media_type == images.OCI_INDEX
-    return json.loads(raw)["manifests"]
+    return t.cast("list[dict[str, t.Any]]", json.loads(raw)["manifests"])
 
 
 def descriptor_of(made: images.Image) -> Descriptor:
