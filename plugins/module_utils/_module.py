@@ -15,7 +15,7 @@ from ._errors import LibraryMissing, RegistryError
 from ._http.transport import REQUESTS_IMPORT_ERROR
 from ._registry.connection import OPTIONS, Events, RegistryClients, environment_variable
 from ._registry.context import ModuleContext
-from ._secrets import userinfo_secrets
+from ._secrets import SHORTEST_SECRET, userinfo_secrets
 
 _LOG_VERBOSITY = 3
 _LOG_LIMIT = 10000
@@ -39,6 +39,14 @@ class _Module(AnsibleModule):
             super()._log_invocation()
         finally:
             self.params = params
+
+    def _return_formatted(self, kwargs: dict[str, t.Any]) -> None:
+        """Leave out secrets that are too short: they would be masked in every digest, tag and sentence."""
+        short = {secret for secret in self.no_log_values if len(secret) < SHORTEST_SECRET}
+        if short:
+            self.no_log_values -= short
+            kwargs.setdefault("invocation", {"module_args": _cleaned(self.params, self.argument_spec)})
+        super()._return_formatted(kwargs)
 
 
 def _without_nested_secrets(params: t.Any, spec: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -151,10 +159,23 @@ def interrupt(_number: int, _frame: t.Any) -> None:
 def _shown(result: dict[str, t.Any], module: AnsibleModule, events: _ModuleEvents) -> dict[str, t.Any]:
     """Return a result as Ansible takes it: the diff only where it is wanted, and text that UTF-8 can carry."""
     module.no_log_values.update(events.secrets)
+    events.warn_of_masks(_texts(result))
     shown = {key: value for key, value in result.items() if key != "diff" or module._diff}
     if events.lines:
         shown["request_log"] = events.lines
     return t.cast("dict[str, t.Any]", _encodable(shown))
+
+
+def _texts(value: t.Any) -> t.Iterator[str]:
+    """Yield every text in ``value``, at any depth."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _texts(item)
 
 
 def _encodable(value: t.Any) -> t.Any:

@@ -13,12 +13,13 @@ import sys
 import typing as t
 
 MASK = "********"
+# What is shorter occurs in digests, tags and sentences: masking it would hide these.
+SHORTEST_SECRET = 4
 # As much of a text is looked at; what is shown is much shorter.
 _TEXT_LIMIT = 1 << 16
 _DECODINGS = 3
 _LONGEST_ENCODED = 1024
 _SHORTEST_ENCODED = 6
-_SHORTEST_USERINFO = 4
 _JSON_ESCAPE = re.compile(
     r"""\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\U00[01][0-9a-fA-F]{5}|\\["'/bfnrt\\]"""
     r"""|\\x[0-9a-fA-F]{2}"""
@@ -37,11 +38,16 @@ class Secrets:
         self._texts: set[str] = set()
 
     def add(self, *texts: str) -> None:
-        """Remember secrets; empty ones are none."""
-        self._texts.update(text for text in texts if text)
+        """Remember secrets of four characters and more. Shorter ones are not masked."""
+        self._texts.update(text for text in texts if len(text) >= SHORTEST_SECRET)
 
     def __iter__(self) -> t.Iterator[str]:
         return iter(tuple(self._texts))
+
+    def occur_in(self, values: t.Iterable[object]) -> bool:
+        """Tell whether the text of one of ``values`` has a secret in it."""
+        secrets = tuple(self._texts)
+        return bool(secrets) and any(secret in str(value) for value in values for secret in secrets)
 
     def mask(self, text: str) -> str:
         """Return ``text`` without the secrets, as they are and as JSON, URLs, HTML, ``repr()`` and base64 write them.
@@ -75,10 +81,11 @@ def userinfo_secrets(value: t.Any) -> t.Iterator[str]:
     elif isinstance(value, str):
         for word in value.split():
             place = re.sub(r"@sha[0-9]+:[0-9a-zA-Z]*\Z", "", word.rpartition("://")[2])
-            password = place.rpartition("@")[0].partition(":")[2]
+            userinfo = place.rpartition("@")[0]
+            password = userinfo.partition(":")[2]
             # One that is short is masked with what stands around it: by itself it occurs anywhere.
             if password:
-                yield password if len(password) >= _SHORTEST_USERINFO else f":{password}@"
+                yield password if len(password) >= SHORTEST_SECRET else f"{userinfo}@"
 
 
 class _View(t.NamedTuple):

@@ -149,7 +149,10 @@ raw:
   type: str
   sample: '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json"}'
 headers:
-  description: The headers of the registry's answer by lower-case name, without cookies and those of authentication.
+  description:
+    - The headers of the registry's answer by lower-case name.
+    - Cookies, the headers of authentication, C(location), C(content-location) and C(refresh) are left out, and so are the
+      queries of URLs in others, as they may hold signatures that give access.
   returned: if the image exists
   type: dict
   sample:

@@ -33,6 +33,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._registry.connecti
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import check_text
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.repository import Repository
+from ansible_collections.ocikit.registry.plugins.module_utils._secrets import userinfo_secrets
 
 # What ansible-core hands to lookups besides the user's own keywords.
 _FOREIGN_KEYWORDS = frozenset(("wantlist",))
@@ -118,6 +119,7 @@ def run(
         raise AnsibleLookupError(f"The Python library requests is missing: install it for {sys.executable}.")
     direct = {name: value for name, value in direct.items() if name not in _FOREIGN_KEYWORDS}
     events = _DisplayEvents()
+    events.secrets.add(*userinfo_secrets([list(terms), direct]))
     try:
         _check_keywords(plugin, direct)
         var_options = _variables(plugin, variables or {})

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from .._errors import InvalidInput, RegistryError, printable
 from .._oci.reference import DOCKER_HUB, DOCKER_HUB_NAMES
 from .._parallel import SingleFlight
+from .._secrets import SHORTEST_SECRET
 
 _DOCKER_HUB_KEY = "https://index.docker.io/v1/"
 _HELPER_NAME = re.compile(r"[A-Za-z0-9._-]+\Z")
@@ -84,6 +85,12 @@ class Credentials:
         """Every text that must not appear in output."""
         basic = self.basic if self.password else ""
         return tuple(text for text in (self.password, basic, self.token, self.identity_token) if text)
+
+    @property
+    def too_short(self) -> tuple[str, ...]:
+        """The names of the secrets that are too short to be masked."""
+        secrets = {"password": self.password, "token": self.token, "identity token": self.identity_token}
+        return tuple(name for name, secret in secrets.items() if 0 < len(secret) < SHORTEST_SECRET)
 
 
 class Sources:

@@ -242,6 +242,12 @@ def parse(text: str, registry: str | None = None) -> Reference:
             " '://' and, for a registry's address, use the option registry."
         )
     rest, at, digest = written.partition("@")
+    if "@" in digest:
+        # What stands before the last may be a part of a password, and is not shown.
+        raise InvalidInput(
+            f"The image reference that ends with {printable(digest.rpartition('@')[2])!r} has more than one @: write one digest"
+            " at most, and neither user name nor password before the host."
+        )
     if at:
         check_digest(digest)
     host, path = _split_host(rest)

@@ -11,7 +11,6 @@ import typing as t
 
 from .._errors import InvalidInput, Refused, RegistryError
 from .._oci.reference import Reference
-from .._registry.connection import masked_names
 from .._registry.context import ModuleContext
 from .apply import Outcome, PlanApplier
 from .documents import encode_document, write_document
@@ -63,7 +62,6 @@ class _Prune:
         # What is left to be done of the plans, for the diff, and what undoes it where there is no undo file.
         self._pending: list[RepositoryPlan] = []
         self._previous: list[UndoEntry] = []
-        self._warned_of_masks = False
         # Whether that is left out, as a result has no room for it.
         self._previous_is_cut = False
 
@@ -256,13 +254,9 @@ class _Prune:
 
     def _warn_of_masked_names(self, names: t.Iterable[str]) -> None:
         """Warn, once, where the result would not show ``names`` as they are; files do."""
-        sentence = None if self._warned_of_masks else masked_names(self._context.clients, names)
-        if sentence:
-            self._warned_of_masks = True
-            undo = option_names(self._params)("undo")
-            self._context.warn(
-                f"{sentence} Plan, report and undo files have the right names: set {undo} to a file."
-            )
+        undo = option_names(self._params)("undo")
+        advice = f"Plan, report and undo files have the right names: set {undo} to a file."
+        self._context.clients.warn_of_masks(names, advice)
 
     def _warn_of_size(self, plan: RepositoryPlan) -> None:
         self._context.warn(

@@ -16,7 +16,7 @@ from .._http.credentials import Credentials, Sources, find_credentials
 from .._http.proxies import proxy_secrets
 from .._http.transport import Transport, TransportOptions
 from .._oci.reference import DOCKER_HUB, Endpoint, Reference, endpoint, parse, parse_repository
-from .._secrets import Secrets
+from .._secrets import SHORTEST_SECRET, Secrets, userinfo_secrets
 from .client import RegistryClient
 from .option_types import check_number
 from .repository import Repository
@@ -49,6 +49,11 @@ _RANGES = {
     "retries": (0, 100),
     "concurrency": (1, 256),
 }
+# Names none of them: what is masked would show what the secret is.
+MASKED_NAMES = (
+    "A password or token that the task uses occurs in its result, such as in the name or the digest of an image. Ansible masks it"
+    " wherever it is shown, so that results name other images: use another password or token."
+)
 _OWN_OF_A_SIDE = frozenset(
     ("registry", "username", "password", "token", "identity_token", "client_cert", "client_key", "plain_http")
 )
@@ -68,16 +73,29 @@ def destination_arguments() -> dict[str, dict[str, t.Any]]:
 
 
 class Events:
-    """Is told what happens on the way, and holds the secrets that must not be shown. This one drops everything."""
+    """Is told what happens on the way, and holds the secrets that must not be shown. This one drops everything.
+
+    ``warned_of_masks`` says whether the user knows that the result shows names with a secret masked in them.
+    """
 
     def __init__(self) -> None:
         self.secrets = Secrets()
+        self.warned_of_masks = False
 
     def warn(self, text: str) -> None:
         """Show a warning."""
 
     def log(self, line: str) -> None:
         """Keep a line about an exchange."""
+
+    def warn_of_masks(self, names: t.Iterable[object], advice: str = "") -> None:
+        """Warn, once in a task, where a result would show one of ``names`` with a secret masked in it.
+
+        ``advice`` is a sentence that follows.
+        """
+        if not self.warned_of_masks and self.secrets.occur_in(names):
+            self.warned_of_masks = True
+            self.warn(f"{MASKED_NAMES} {advice}".strip())
 
 
 class RegistryClients:
@@ -95,13 +113,15 @@ class RegistryClients:
         self._options = options
         self._prefix = prefix
         self._events = events
-        self._given = _given(options, events.secrets)
+        self._given = _given(options, events.secrets, prefix)
         self._home = self._endpoint_of_option()
         self._clients: dict[tuple[str, str, int, str], RegistryClient] = {}
         self._names: dict[tuple[str, str, int, str], str] = {}
         self._found: dict[tuple[str, str], Credentials] = {}
         self._sources = Sources()
         self._lock = threading.Lock()
+        self._warned_of_short: set[str] = set()
+        self._warn_of_short_secrets(self._given)
 
     @property
     def concurrency(self) -> int:
@@ -160,9 +180,20 @@ class RegistryClients:
             options = f"the options, which are for {owner.name}" if owner else "the options"
             found = replace(found, looked_in=(options, *found.looked_in))
             self._events.secrets.add(*found.secrets)
+            self._warn_of_short_secrets(found)
             with self._lock:
                 self._found[key] = found
         return found
+
+    def _warn_of_short_secrets(self, credentials: Credentials) -> None:
+        """Say, once for each source, that a secret is not masked."""
+        if not credentials.too_short or credentials.source in self._warned_of_short:
+            return
+        self._warned_of_short.add(credentials.source)
+        self.warn(
+            f"The {' and the '.join(credentials.too_short)} from {credentials.source} has fewer than {SHORTEST_SECRET} characters"
+            " and is not masked in what the task shows: digests and tags would be masked with it. Use a longer one."
+        )
 
     def _owner(self) -> Endpoint | None:
         """Return the registry that the credentials among the options are for, None where there are none."""
@@ -220,53 +251,41 @@ class RegistryClients:
         )
         return RegistryClient(where, transport)
 
-    def masks(self, texts: t.Iterable[str]) -> bool:
-        """Tell whether a secret of the task occurs in one of ``texts``, which results would then show masked."""
-        secrets = tuple(self._events.secrets)
-        return any(secret in text for text in texts for secret in secrets)
+    def masks(self, names: t.Iterable[object]) -> bool:
+        """Tell whether results would show one of ``names``, images or digests, with a secret masked in it."""
+        return self._events.secrets.occur_in(names)
 
     def warn(self, text: str) -> None:
         """Warn the user. Secrets are masked before the text is cut."""
         self._events.warn(printable(self._events.secrets.mask(text)))
 
-
-def masked_names(clients: RegistryClients, names: t.Iterable[object]) -> str | None:
-    """Return a sentence where results would show one of ``names``, images or digests, with a secret masked in it.
-
-    It names none of them: what is masked would show what the secret is.
-    """
-    if not clients.masks(str(name) for name in names):
-        return None
-    return (
-        "A password or token that the task uses occurs in the name or the digest of an image. Ansible masks it wherever it is"
-        " shown, so that results name other images: use another password or token."
-    )
+    def warn_of_masks(self, names: t.Iterable[object], advice: str = "") -> None:
+        """Warn, once in a task, where its result would show one of ``names`` with a secret masked in it."""
+        self._events.warn_of_masks(names, advice)
 
 
-def _given(options: t.Mapping[str, t.Any], secrets: Secrets) -> Credentials:
-    """Read the credentials among the options, and check what goes together."""
-    registry = options["registry"] or ""
-    if "@" in registry:
-        # The registry is refused later, with a sentence; here its password is kept out of all output.
-        secrets.add(*registry.rpartition("@")[0].rpartition("://")[2].split(":"))
+def _given(options: t.Mapping[str, t.Any], secrets: Secrets, prefix: str) -> Credentials:
+    """Read the credentials among the options, and check what goes together; ``prefix`` is that of the options' names."""
+    # A registry with a password is refused later, with a sentence; here its password is kept out of all output.
+    secrets.add(*userinfo_secrets(options["registry"]))
     username, password = options["username"], options["password"]
     if bool(username) != bool(password):
-        raise InvalidInput(
-            f"{'username' if username else 'password'} needs {'password' if username else 'username'}."
-        )
-    ways = [name for name in ("username", "token", "identity_token") if options[name]]
+        names = [f"{prefix}{name}" for name in ("username", "password")]
+        raise InvalidInput(f"{names[not username]} needs {names[bool(username)]}.")
+    ways = [f"{prefix}{name}" for name in ("username", "token", "identity_token") if options[name]]
     if len(ways) > 1:
-        raise InvalidInput(
-            f"{' and '.join(ways)} exclude each other: set one of them (the variables OCIKIT_REGISTRY_* count as well)."
-        )
+        variables = "" if prefix else " (the variables OCIKIT_REGISTRY_* count as well)"
+        raise InvalidInput(f"{' and '.join(ways)} exclude each other: set one of them{variables}.")
     for name, (least, most) in _RANGES.items():
-        check_number(options[name], name, least, most)
+        check_number(options[name], f"{prefix}{name}", least, most)
     given = Credentials(
         username=username or "",
         password=password or "",
         token=options["token"] or "",
         identity_token=options["identity_token"] or "",
-        source=f"the option{'s username and password' if username else ' ' + ''.join(ways)}",
+        source=f"the options {prefix}username and {prefix}password"
+        if username
+        else f"the option {''.join(ways)}",
     )
     secrets.add(*given.secrets, *proxy_secrets(options["proxy"] or ""))
     return given

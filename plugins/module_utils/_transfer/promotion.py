@@ -19,7 +19,7 @@ from .._errors import InvalidInput, NotFound, ProtocolError, Refused, RegistryEr
 from .._oci.content import SCHEMA1_TYPES, Descriptor, Manifest
 from .._oci.reference import Reference, check_digest
 from .._parallel import map_concurrent, poll
-from .._registry.connection import RegistryClients, masked_names
+from .._registry.connection import MASKED_NAMES, RegistryClients
 from .._registry.context import ModuleContext
 from .._registry.images import require
 from .._registry.placeholder import refuse_placeholder
@@ -148,9 +148,8 @@ def _refuse_masked_names(clients: RegistryClients, moves: t.Sequence[Move]) -> N
     for move in moves:
         names += [move.target.reference, move.target.before, move.digest]
         names += [move.source.reference] if move.source else []
-    sentence = masked_names(clients, names)
-    if sentence:
-        raise InvalidInput(f"{sentence} Nothing was changed.")
+    if clients.masks(names):
+        raise InvalidInput(f"{MASKED_NAMES} Nothing was changed.")
 
 
 def outcome(moves: t.Sequence[Move]) -> dict[str, t.Any]:

@@ -15,7 +15,7 @@ from .._oci.content import Descriptor, Manifest, digest_diff
 from .._oci.reference import Reference, check_digest
 from .._parallel import map_concurrent, poll
 from .._registry.client import Pushed
-from .._registry.connection import RegistryClients, masked_names
+from .._registry.connection import RegistryClients
 from .._registry.images import check_expected
 from .._registry.repository import AlreadyStored, Guard, Repository
 
@@ -224,11 +224,8 @@ def look_up(sought: t.Sequence[Sought], concurrency: int) -> list[Descriptor | N
 def warn_of_masked_names(targets: t.Sequence[Target], *digests: str) -> None:
     """Warn where the result will not show ``targets``, what they were, and ``digests`` as they are."""
     names: list[object] = [target.reference for target in targets]
-    sentence = targets and masked_names(
-        targets[0].clients, [*names, *(target.before for target in targets), *digests]
-    )
-    if sentence:
-        targets[0].clients.warn(sentence)
+    if targets:
+        targets[0].clients.warn_of_masks([*names, *(target.before for target in targets), *digests])
 
 
 def note_before(target: Target, descriptor: Descriptor | None) -> None:

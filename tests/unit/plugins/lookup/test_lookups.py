@@ -363,6 +363,41 @@ def test_errors_hold_no_secret() -> None:
     assert AUTH[1] not in str(answers.errors) + answers.shown
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "'alice:Hidden7word@127.0.0.1:1/app:1'",
+        "'https://alice:Hidden7word@127.0.0.1:1/app:1'",
+        "'alice:x@Hidden7word@127.0.0.1:1/app:1'",
+        "'app:1', registry='https://alice:Hidden7word@127.0.0.1:1'",
+        "'127.0.0.1:1/app:1', proxy='http://alice:Hidden7word@127.0.0.1:1'",
+        "'127.0.0.1:1/app:1', platform='alice:Hidden7word@linux/amd64'",
+        "'app:1', trusted_realms=['https://alice:Hidden7word@127.0.0.1:1']",
+    ],
+)
+def test_a_password_before_a_host_is_in_no_message(arguments: str) -> None:
+    answers = evaluate(
+        DIGEST.format(f"{arguments}, retries=0"),
+        variables={"ocikit_registry_url": "127.0.0.1:1"} if "registry=" not in arguments else None,
+        verbosity=3,
+    )
+    assert answers.errors[0]
+    assert "Hidden7word" not in answers.errors[0] + answers.shown
+
+
+def test_a_secret_that_is_too_short_is_told_and_hides_nothing_else() -> None:
+    with HostileRegistry(auth="basic", user=("alice", "1")) as server:
+        put(server, "team/app", "1", images.samples()["oci"])
+        image = f"{server.host}/team/app:1"
+        answers = evaluate(
+            DIGEST.format(f"'{image}', username='alice', password='1'"),
+            DIGEST.format(f"'{server.host}/team/app:2', username='alice', password='1'"),
+        )
+    assert answers.values[0] == f"{server.host}/team/app@{images.samples()['oci'].digest}"
+    assert "*" not in str(answers.errors[1]) and f"{server.host}/team/app:2" in str(answers.errors[1])
+    assert "has fewer than 4 characters and is not masked" in " ".join(answers.shown.split())
+
+
 BAD_INPUT = [
     ("'Team/App:1'", "'Team/App:1' is not a valid image reference: names are lower case."),
     ("'https://registry.example.com/app'", "is not an image reference: leave out the part up to '://'"),

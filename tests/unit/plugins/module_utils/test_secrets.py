@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import pathlib
 import re
 import typing as t
 import urllib.parse
@@ -18,7 +19,13 @@ from hypothesis import strategies as st
 
 from ansible_collections.ocikit.registry.plugins.module_utils._module import _without_nested_secrets
 from ansible_collections.ocikit.registry.plugins.module_utils._secrets import MASK, Secrets, userinfo_secrets
+from tests.hostile import HostileRegistry
+from tests.registries import images
+from tests.unit.running import start
 
+IMAGE = images.image({"a": "1"})
+TOO_SHORT = "has fewer than 4 characters and is not masked"
+IN_RESULT = "occurs in its result"
 PASSWORDS = [
     "Tr0ub4dor&3",
     "back\\slash9",
@@ -119,7 +126,7 @@ def test_any_secret_in_two_spellings(secret: str, spellings: list[str]) -> None:
         ("https://user:hunter2secret@registry.example.com/x", ["hunter2secret"]),
         ("user:hunter2secret@registry.example.com/x:1", ["hunter2secret"]),
         (["registry.example.com/x:1", {"to": ["//u:p/a@s:s@host/y"]}], ["p/a@s:s"]),
-        ("user:1@host/x", [":1@"]),
+        ("user:1@host/x", ["user:1@"]),
         ("team/app:1.4@sha256:" + "1" * 64, []),
         ("app:1.4@sha256:short", []),
         ("host:5000/app:1.4", []),
@@ -152,3 +159,88 @@ def test_secrets_of_suboptions_are_not_logged() -> None:
         "sides": [{"password": "NOT_LOGGING_PARAMETER"}],
     }
     assert params["sides"] == [{"password": "quo'te"}]
+
+
+def run(module: str, url: str, **params: t.Any) -> dict[str, t.Any]:
+    """Run ``module`` as Ansible does and return its result, with the texts of its warnings as ``warned``."""
+    output, errors = start(module, url, **params).communicate()
+    assert not errors, errors
+    result: dict[str, t.Any] = json.loads(output)
+    # Newer ansible-core has more than the text.
+    return {**result, "warned": [json.dumps(warning) for warning in result.get("warnings", [])]}
+
+
+@pytest.mark.parametrize("secret", ["1", "abc"])
+@pytest.mark.parametrize("way", ["password", "token", "auth file", "destination"])
+def test_a_secret_that_is_too_short_hides_nothing_else(tmp_path: pathlib.Path, way: str, secret: str) -> None:
+    """Digests, tags and sentences have one or another such text in them; the options that hold it do not show it."""
+    with HostileRegistry(auth="" if way == "token" else "basic", user=("alice", secret)) as server:
+        server.add("a/b", IMAGE, "1")
+        own = {"username": "alice", "password": secret}
+        if way == "token":
+            result = run("registry_manifest_info", server.url, image="a/b:1", token=secret)
+        elif way == "auth file":
+            entry = {"auth": base64.b64encode(f"alice:{secret}".encode()).decode()}
+            (tmp_path / "auth.json").write_text(json.dumps({"auths": {server.host: entry}}), encoding="utf-8")
+            result = run(
+                "registry_manifest_info", server.url, image="a/b:1", auth_file=tmp_path / "auth.json"
+            )
+        elif way == "destination":
+            side = {"registry": server.url, **own}
+            result = run(
+                "registry_copy", server.url, image="a/b:1", to="a/c:1", **own, destination=side, retries=0
+            )
+            assert result["invocation"]["module_args"]["destination"]["password"] != secret
+        else:
+            result = run("registry_manifest_info", server.url, image="a/b:1", **own)
+    copied = result["targets"][0] if way == "destination" else result
+    assert copied["digest"] == IMAGE.digest
+    assert way == "destination" or result["image"] == f"{server.host}/a/b:1"
+    assert any(TOO_SHORT in warning for warning in result["warned"])
+    given = result["invocation"]["module_args"]
+    assert given["token"] != secret and given["password"] != secret
+
+
+@pytest.mark.parametrize("secret", ["e", "ti"])
+def test_a_message_is_readable_whatever_short_secret_there_is(secret: str) -> None:
+    """Also where ansible-core itself refuses the options, before any code of the collection sees them."""
+    with HostileRegistry(auth="basic", user=("alice", secret)) as server:
+        given = {"username": "alice", "password": secret, "retries": 0}
+        absent = run("registry_pull", server.url, image="a/b:1", dest="/nowhere/at/all", **given)
+        wrong = run("registry_manifest_info", server.url, imagee="a/b:1", **given)
+    for result in (absent, wrong):
+        assert result["failed"] and "***" not in result["msg"] and result["msg"].count("e") > 2
+        assert result["invocation"]["module_args"]["password"] != secret
+
+
+@pytest.mark.parametrize(
+    "module", ["registry_tag_info", "registry_manifest_info", "registry_rmtag", "registry_rmrepo"]
+)
+def test_a_secret_within_the_names_of_a_result_is_told_once(module: str) -> None:
+    with HostileRegistry(auth="basic", user=("deployer", "prod")) as server:
+        server.add("prod/app", IMAGE, "1")
+        name = {"image": "prod/app:1"} if module == "registry_manifest_info" else {"repository": "prod/app"}
+        own: dict[str, dict[str, t.Any]] = {
+            "registry_rmtag": {"tags": ["1"]},
+            "registry_rmrepo": {"confirm": "prod/app"},
+        }
+        result = run(
+            module,
+            server.url,
+            username="deployer",
+            password="prod",
+            _ansible_check_mode=True,
+            **name,
+            **own.get(module, {}),
+        )
+    assert not result.get("failed"), result
+    assert [IN_RESULT in warning for warning in result["warned"]] == [True]
+
+
+def test_a_result_without_a_secret_needs_no_warning() -> None:
+    with HostileRegistry(auth="basic", user=("deployer", "pa55word")) as server:
+        server.add("prod/app", IMAGE, "1")
+        result = run(
+            "registry_tag_info", server.url, username="deployer", password="pa55word", repository="prod/app"
+        )
+    assert result["tags"] and not result["warned"]

@@ -411,6 +411,12 @@ def test_two_windows_are_told_apart(read: Read) -> None:
     ]
 
 
+def test_the_location_of_a_manifest_is_not_returned(read: t.Any) -> None:
+    with HostileRegistry(headers={"Location": "https://store.example.com/x?sig=5ecret"}) as server:
+        server.add("a/b", images.image({"a": "1"}), "x")
+        assert "5ecret" not in json.dumps(read(server.url, "a/b:x"))
+
+
 @pytest.mark.parametrize(
     ("parameters", "sentence"),
     [

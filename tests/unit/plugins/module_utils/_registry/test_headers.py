@@ -19,6 +19,25 @@ def test_headers_of_authentication_and_cookies_are_not_shown() -> None:
     assert shown_headers(headers) == {"content-type": "application/json", "etag": '"x"'}
 
 
+def test_signed_addresses_in_headers_are_not_shown() -> None:
+    signed = "https://store.example.com/blob?X-Amz-Signature=5ecret&X-Amz-Date=1"
+    headers = {
+        "Location": signed,
+        "content-location": "/blob?sig=5ecret",
+        "Refresh": f"0; url={signed}",
+        "X-Source": f'<{signed}>; rel="source"',
+        "X-Upstream": "http://mirror:5ecret@cache.example.com/v2/",
+        "X-Both": "http://mirror:5ecret@cache.example.com/v2/?token=5ecret next",
+        "ETag": '"what?"',
+    }
+    assert shown_headers(headers) == {
+        "x-source": '<https://store.example.com/blob>; rel="source"',
+        "x-upstream": "http://cache.example.com/v2/",
+        "x-both": "http://cache.example.com/v2/ next",
+        "etag": '"what?"',
+    }
+
+
 def test_headers_are_one_line_of_a_bounded_length() -> None:
     shown = shown_headers({"Via": "1.1 proxy\x1b[31m\r\nb", "Server": "x" * 5000})
     assert shown["via"] == "1.1 proxy [31m b"
