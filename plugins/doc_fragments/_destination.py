@@ -14,60 +14,63 @@ class ModuleDocFragment:
 options:
   destination:
     description:
-      - Connection options for the destination, where they differ. Those that are left out are as for the source, but
-        never the registry, credentials and client certificate.
+      - Connection options for the destination registry. Options that are not given are those of the source, except for the
+        registry, credentials and client certificate, which are never used for another registry.
     type: dict
     suboptions:
       registry:
-        description: Like O(registry), for the destination.
+        description: Host, or URL with scheme and path prefix, of the destination registry.
         type: str
         aliases: [registry_url]
       username:
-        description: Like O(username), for the destination.
+        description: User name for the destination registry. Requires C(password).
         type: str
       password:
-        description: Like O(password), for the destination.
+        description: Password, or an access token that is used as one.
         type: str
       token:
-        description: Like O(token), for the destination.
+        description: Bearer token, sent unchanged.
         type: str
       identity_token:
-        description: Like O(identity_token), for the destination.
+        description: OAuth2 refresh token, exchanged for access tokens at the registry's token service.
         type: str
       auth_file:
-        description: Like O(auth_file), for the destination.
+        description: File with credentials, as C(docker login), C(podman login) or C(skopeo login) writes it.
         type: path
         aliases: [config_path]
       validate_certs:
-        description: Like O(validate_certs), for the destination.
+        description: >-
+          Whether the TLS certificate of the destination registry must be valid. By default as for the source.
         type: bool
       ca_path:
-        description: Like O(ca_path), for the destination.
+        description: File or directory with the CA certificates to trust. By default as for the source.
         type: path
         aliases: [ca_cert, cacert_path]
       client_cert:
-        description: Like O(client_cert), for the destination.
+        description: Client certificate in PEM format. The file can also contain the private key.
         type: path
       client_key:
-        description: Like O(client_key), for the destination.
+        description: Private key of C(client_cert) in PEM format.
         type: path
       plain_http:
-        description: Like O(plain_http), for the destination.
+        description: Whether to use plain HTTP for a destination without a scheme. By default as for the source.
         type: bool
       proxy:
-        description: Like O(proxy), for the destination.
+        description: URL of the proxy. By default as for the source.
         type: str
       connect_timeout:
-        description: Like O(connect_timeout), for the destination.
+        description: Maximum number of seconds to establish a connection. By default as for the source.
         type: float
       read_timeout:
-        description: Like O(read_timeout), for the destination.
+        description: Maximum number of seconds to wait for data from the registry. By default as for the source.
         type: float
       retries:
-        description: Like O(retries), for the destination.
+        description: Number of retries after transient errors, with exponential backoff. By default as for the source.
         type: int
       trusted_realms:
-        description: Like O(trusted_realms), for the destination.
+        description: >-
+          Hosts of token services outside the destination's own domain that may receive the credentials. By default as
+          for the source.
         type: list
         elements: str
 """

@@ -14,9 +14,9 @@ options:
   registry:
     description:
       - >-
-        The registry that references without a host belong to: a host such as V(registry.example.com:5000),
-        or a URL with scheme and path prefix such as V(https://repo.example.com/repository/docker).
-      - Without it such references belong to Docker Hub.
+        Registry of references without a host, as a host such as V(registry.example.com:5000), or as a URL with scheme and
+        path prefix such as V(https://repo.example.com/repository/docker).
+      - By default such references belong to Docker Hub.
     type: str
     aliases: [registry_url]
     env:
@@ -28,11 +28,10 @@ options:
       - name: ocikit_registry_url
   username:
     description:
-      - User name for the registry. Needs O(password).
-      - >-
-        User name, password and tokens given as options go to one registry only: that of O(registry), else
-        the one that the images name.
-      - Without any of them the auth files are read, see O(auth_file).
+      - User name for the registry. Requires O(password).
+      - Credentials that are given as options are sent to one registry only, which is that of O(registry), else that of the
+        first image of the task.
+      - Without credentials in options and environment, auth files are read, see O(auth_file).
     type: str
     env:
       - name: OCIKIT_REGISTRY_USERNAME
@@ -43,7 +42,7 @@ options:
       - name: ocikit_registry_username
   password:
     description:
-      - Password, or access token used as one, of O(username).
+      - Password of O(username), or an access token that is used as one.
     type: str
     env:
       - name: OCIKIT_REGISTRY_PASSWORD
@@ -54,7 +53,7 @@ options:
       - name: ocikit_registry_password
   token:
     description:
-      - A bearer token that the registry takes as it is.
+      - Bearer token, sent unchanged.
     type: str
     env:
       - name: OCIKIT_REGISTRY_TOKEN
@@ -65,7 +64,7 @@ options:
       - name: ocikit_registry_token
   identity_token:
     description:
-      - An OAuth2 refresh token, which is exchanged for access tokens at the registry's token service.
+      - OAuth2 refresh token. It is exchanged for access tokens at the registry's token service.
     type: str
     env:
       - name: OCIKIT_REGISTRY_IDENTITY_TOKEN
@@ -76,13 +75,11 @@ options:
       - name: ocikit_registry_identity_token
   auth_file:
     description:
-      - A file with credentials, as C(podman login), C(skopeo login) or C(docker login) write it. It is the
-        only one that is read then.
-      - Without it the file of E(REGISTRY_AUTH_FILE) is read, else in turn E(DOCKER_AUTH_CONFIG),
-        C(containers/auth.json) in E(XDG_RUNTIME_DIR) and E(XDG_CONFIG_HOME), and C(config.json) in
-        E(DOCKER_CONFIG), which is C(~/.docker) by default.
-      - Credential helpers that these files name are run. With C(become), home directory and E(PATH) are
-        those of the other user.
+      - File with credentials, as C(podman login), C(skopeo login) or C(docker login) writes it. No other file is read then.
+      - By default the file in E(REGISTRY_AUTH_FILE) is read. Without that variable these are read in turn. E(DOCKER_AUTH_CONFIG),
+        C(containers/auth.json) in E(XDG_RUNTIME_DIR) and E(XDG_CONFIG_HOME), and C(config.json) in E(DOCKER_CONFIG), which is
+        C(~/.docker) by default.
+      - Credential helpers in these files are run. With C(become), the home directory and E(PATH) are those of the become user.
     type: path
     aliases: [config_path]
     env:
@@ -94,7 +91,7 @@ options:
       - name: ocikit_registry_auth_file
   validate_certs:
     description:
-      - Whether the registry's TLS certificate must be valid. Switch this off for trials only.
+      - Whether the TLS certificate of the registry must be valid. Set this to V(false) for trials only.
     type: bool
     default: true
     env:
@@ -106,7 +103,9 @@ options:
       - name: ocikit_registry_validate_certs
   ca_path:
     description:
-      - A file or directory of certificates of the authorities to trust instead of the usual ones.
+      - File or directory with the CA certificates to trust.
+      - By default the file in E(REQUESTS_CA_BUNDLE), E(CURL_CA_BUNDLE) or E(SSL_CERT_FILE) is used, else the store of the
+        system, else the Python package C(certifi).
     type: path
     aliases: [ca_cert, cacert_path]
     env:
@@ -118,7 +117,7 @@ options:
       - name: ocikit_registry_ca_path
   client_cert:
     description:
-      - A client certificate in PEM form. The file may hold the key as well.
+      - Client certificate in PEM format. The file can also contain the private key.
     type: path
     env:
       - name: OCIKIT_REGISTRY_CLIENT_CERT
@@ -129,7 +128,7 @@ options:
       - name: ocikit_registry_client_cert
   client_key:
     description:
-      - The private key of O(client_cert) in PEM form.
+      - Private key of O(client_cert) in PEM format.
     type: path
     env:
       - name: OCIKIT_REGISTRY_CLIENT_KEY
@@ -140,8 +139,8 @@ options:
       - name: ocikit_registry_client_key
   plain_http:
     description:
-      - Whether registries named without a scheme speak plain HTTP.
-      - Without it loopback hosts do, and all others speak HTTPS.
+      - Whether to use plain HTTP for registries without a scheme.
+      - By default plain HTTP is used for loopback hosts, and HTTPS for all others.
     type: bool
     env:
       - name: OCIKIT_REGISTRY_PLAIN_HTTP
@@ -152,8 +151,9 @@ options:
       - name: ocikit_registry_plain_http
   proxy:
     description:
-      - URL of the proxy to be used, with user name and password where it wants them.
-      - Without it the usual variables such as E(HTTPS_PROXY) and E(NO_PROXY) decide.
+      - URL of the proxy, with user name and password if the proxy requires them.
+      - By default the environment variables E(HTTPS_PROXY), E(HTTP_PROXY), E(ALL_PROXY) and E(NO_PROXY) decide.
+      - A SOCKS proxy requires the Python library PySocks.
     type: str
     env:
       - name: OCIKIT_REGISTRY_PROXY
@@ -164,7 +164,7 @@ options:
       - name: ocikit_registry_proxy
   connect_timeout:
     description:
-      - How many seconds a connection may take to be made.
+      - Maximum number of seconds to establish a connection.
     type: float
     default: 10.0
     env:
@@ -176,7 +176,10 @@ options:
       - name: ocikit_registry_connect_timeout
   read_timeout:
     description:
-      - How many seconds the registry may stay silent.
+      - Maximum number of seconds to wait for the next bytes from the registry.
+      - All headers of a response must arrive within 10 more seconds. A body must arrive at 1 KiB per second or faster, averaged
+        over this time and 10 more seconds.
+      - All pages of a list must arrive within 10 times this time, or within 30 seconds if that is longer.
     type: float
     default: 60.0
     env:
@@ -189,8 +192,8 @@ options:
   retries:
     description:
       - >-
-        How often a request that failed for the moment is repeated: after connection faults and the status
-        codes 408, 429, 500, 502, 503 and 504, with growing pauses, and as C(Retry-After) asks.
+        Number of retries after transient errors, with exponential backoff, or after the time in C(Retry-After). Transient
+        errors are connection errors and the status codes 408, 429, 500, 502, 503 and 504.
     type: int
     default: 4
     env:
@@ -202,7 +205,7 @@ options:
       - name: ocikit_registry_retries
   concurrency:
     description:
-      - How many requests may be under way at once.
+      - Maximum number of parallel requests.
     type: int
     default: 8
     env:
@@ -214,10 +217,9 @@ options:
       - name: ocikit_registry_concurrency
   trusted_realms:
     description:
-      - Hosts of token services that credentials may be sent to, besides the registry's own host and the
-        domains above and below it. Patterns such as V(*.example.com) are understood.
-      - A registry outside the own network may not lead to names with addresses inside it, by redirects for instance.
-        Hosts in this list may have such addresses.
+      - Hosts of token services that may receive the credentials. The registry's own host, and hosts in the domains above and
+        below it, always may. Patterns such as V(*.example.com) are allowed.
+      - A registry with a public address cannot redirect to a host with a private address, unless that host is in this list.
     type: list
     elements: str
     default: []
@@ -231,5 +233,5 @@ options:
 requirements:
   - requests
 notes:
-  - Lookups run on the controller. Variables, environment and files are those found there.
+  - Lookups run on the controller. Environment variables and files are those of the controller.
 """
