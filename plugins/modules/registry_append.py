@@ -12,14 +12,13 @@ version_added: 1.0.0
 author:
   - ocikit.registry contributors (@ocikit)
 description:
-  - Adds layers on top of an image, or of nothing, sets labels, environment, commands and more along with
-    them, and puts the result under tags. Neither a container engine nor the layers of the image are needed
-    where the task runs.
-  - The same input gives the same digest. Layers that are the last ones of the image already are not added
-    again, so that a tag may also be appended to itself.
-  - Everything that is not named stays as it is, also what this module does not know. Media types stay those
-    of Docker or of OCI. A new image is of OCI.
-  - Layers are streamed; nothing is written to the disk.
+  - Adds layers to an image, sets labels, environment, commands and more, and points tags at the result. Without O(image), a new
+    image is created. The host that runs the task needs neither a container engine nor the layers of the image.
+  - The same input gives the same digest. Layers that are already the last ones of the image are not added again, so O(tags) can
+    contain the tag of O(image).
+  - Settings that are not given are preserved, including those that this module does not know. The media types stay those of
+    Docker or of OCI. A new image has the media types of OCI.
+  - Layers are streamed. Nothing is written to disk.
 extends_documentation_fragment:
   - ocikit.registry._registry
   - ocikit.registry._attributes
@@ -27,172 +26,168 @@ extends_documentation_fragment:
 attributes:
   idempotent:
     details:
-      - The digest of a layer that is compressed here depends on the zlib of the Python that does it.
+      - The digest of a layer that this module compresses depends on the zlib version of Python.
 options:
   image:
     description:
-      - The image to be appended to, by tag or digest. Without it a new image is made.
+      - Image to add layers and settings to, by tag or digest. By default a new image is created.
     type: str
     aliases: [source]
   tags:
     description:
-      - Tags to be set in the repository of O(image).
+      - Tags to point at the result, in the repository of O(image).
     type: list
     elements: str
     default: []
   to:
     description:
-      - Full references to be set, in any repository. Inside the registry of O(image) its layers are mounted.
-      - Each entry is a reference, or a dictionary of C(image), the reference, and C(if_digest), which has the
-        meaning of O(if_digest) for this target.
+      - Full references to point at the result, in any repository. Within the registry of O(image), its layers are mounted.
+      - Each entry is a reference, or a dictionary of C(image), the reference, and C(if_digest), the value of O(if_digest) for
+        this target.
     type: list
     elements: raw
     default: []
   layers:
     description:
-      - The layers to be added, from the bottom up.
+      - Layers to add, in their order from bottom to top.
     type: list
     elements: dict
     default: []
     suboptions:
       src:
         description:
-          - A tar archive on the host that runs the task. One compressed with gzip or zstd is taken byte for
-            byte, a plain one is compressed with gzip.
-          - Its entries are not looked at. Those whose names start with C(.wh.) delete files of the image. Only for
-            an image of Windows the task fails unless they are below C(Files/) and C(Hives/).
-          - O(max_unpacked_size) limits what it unpacks to.
-          - A zstd archive needs the Python library zstandard, or Python 3.14, and an image with media types
-            of OCI.
+          - Tar archive on the host that runs the task. An archive that is compressed with gzip or zstd is used byte for byte. An
+            uncompressed archive is compressed with gzip.
+          - Its entries are not checked. Entries whose names start with C(.wh.) delete files of the image. For a Windows image, all
+            entries must be below C(Files/) or C(Hives/), else the task fails.
+          - O(max_unpacked_size) limits the unpacked size.
+          - A zstd archive requires Python 3.14 or the Python library zstandard, and an image with the media types of OCI.
         type: path
       files:
         description:
-          - Files and folders to make a layer of. Entries are sorted, their time is the epoch, their owners
-            are numbers.
-          - Symbolic links are kept. Hard links become files, and extended attributes are left out.
-          - Folders above O(layers[].files[].dest) are left as the image has them.
-          - For an image of Windows, all are put below C(Files/) in the layer, with the folders above them.
+          - Files and directories to create a layer from. Entries are sorted, their modification time is the epoch, and owners are
+            stored as numbers.
+          - Symbolic links are kept. Hard links are stored as files, and extended attributes are omitted.
+          - Directories above O(layers[].files[].dest) are those of the image.
+          - For a Windows image, all entries and their parent directories are stored below C(Files/).
         type: list
         elements: dict
         suboptions:
           src:
             description:
-              - A file or folder on the host that runs the task.
-              - With a slash at its end, only what is in a folder is taken.
+              - File or directory on the host that runs the task.
+              - With a trailing slash, only the contents of the directory are added.
             type: path
           content:
             description:
-              - The content of a file, instead of O(layers[].files[].src).
+              - Content of a file, in place of O(layers[].files[].src).
             type: str
           dest:
             description:
-              - Where the file is to be in the image. If it ends with a slash, or O(layers[].files[].src) is a
-                folder, that is put into it under its own name.
+              - Path in the image. If it ends with a slash, or O(layers[].files[].src) is a directory, the source is added to this
+                directory under its own name.
             type: str
             required: true
           mode:
             description:
-              - Permissions of files, as octal digits in quotes such as V('0644'). Without it they are kept,
-                and are V('0644') for O(layers[].files[].content).
+              - Permissions of files, as octal digits in quotes such as V('0644'). By default those of the source, and V('0644') for
+                O(layers[].files[].content).
             type: raw
           directory_mode:
             description:
-              - Permissions of folders. Without it they are kept.
+              - Permissions of directories, as octal digits in quotes. By default those of the source.
             type: raw
           owner:
             description:
-              - Number of the owner.
+              - User ID of the owner.
             type: int
             default: 0
           group:
             description:
-              - Number of the group.
+              - Group ID.
             type: int
             default: 0
   platforms:
     description:
-      - Change only the images of these platforms in an index, such as V(linux/arm64/v8), and keep the others.
-        Without it all are changed.
-      - Indexes within the index are searched as well. Where there is no image for the variant, one for the newest older variant is
-        taken, and else one that names no platform. A version of Windows may follow, as in V(windows/amd64:10.0.20348).
-      - Attestations of images that change are left out of the index, as they describe something else.
-      - Without O(image), the platform of the new image, V(linux/amd64) by default.
+      - Platforms of the images to change in an index, such as V(linux/arm64/v8). Other images of the index are kept. By default all
+        images are changed.
+      - Nested indexes are searched as well. If there is no image for the variant, an image for the newest older variant is used,
+        else an image without a platform. A Windows version can follow, as in V(windows/amd64:10.0.20348).
+      - Attestations of images that change are removed from the index, because they describe the former image.
+      - Without O(image), this is the platform of the new image, V(linux/amd64) by default.
     type: list
     elements: str
     default: []
     aliases: [platform]
   labels:
-    description: Labels to be set.
+    description: Labels to set.
     type: dict
   env:
-    description: Environment variables to be set.
+    description: Environment variables to set.
     type: dict
   entrypoint:
     description:
-      - The entry point. As in a Dockerfile, this removes the command of the image, unless O(cmd) is set. An
-        empty list removes the entry point.
+      - Entry point of the image. As in a Dockerfile, setting it removes the command of the image unless O(cmd) is set. An empty
+        list removes the entry point.
     type: list
     elements: str
   cmd:
     description:
-      - The command, or the arguments of the entry point. An empty list removes it.
+      - Command of the image, or arguments of the entry point. An empty list removes the command.
     type: list
     elements: str
     aliases: [command]
   user:
-    description: The user, and after a colon the group, that containers run as.
+    description: User, and after a colon the group, that containers run as.
     type: str
   workdir:
-    description: The folder that containers start in.
+    description: Working directory of containers.
     type: str
     aliases: [working_dir]
   exposed_ports:
-    description: Ports to be declared, such as V(8080) or V(53/udp).
+    description: Ports to declare, such as V(8080) or V(53/udp).
     type: list
     elements: str
     default: []
   volumes:
-    description: Folders to be declared as volumes.
+    description: Directories to declare as volumes.
     type: list
     elements: str
     default: []
   annotations:
     description:
-      - Annotations to be set in the manifest, of an index in those of its images. Images with Docker's media
-        types have none.
+      - Annotations to set in the manifest of the image, or in the manifests of the images of an index. Images with the media types
+        of Docker have no annotations.
     type: dict
   created:
     description:
-      - The time of creation, such as V('2026-01-31T12:00:00Z'). Without it that of O(image) stays; for a new
-        image it is the epoch.
-      - A time that differs on each run gives a new image on each run.
+      - Creation time, such as V('2026-01-31T12:00:00Z'). By default that of O(image), and the epoch for a new image.
+      - A time that differs in each run results in a different image in each run.
     type: str
   author:
-    description: The author of image and layers.
+    description: Author of the image and of the layers.
     type: str
   comment:
-    description: A comment for the history of the layers.
+    description: Comment for the history of the layers.
     type: str
   max_unpacked_size:
     description:
-      - The most bytes that a compressed tarball of O(layers[].src) may unpack to, such as V(20GiB).
-      - Without it, the limit is 100 times its own size, and at least 1 GiB.
+      - Maximum unpacked size of a compressed archive in O(layers[].src), such as V(20GiB).
+      - The default is 100 times its compressed size, and at least V(1GiB).
     type: str
   overwrite:
     description:
-      - Whether a tag that points to another image may be moved. If V(false), the task fails before it writes
-        anything.
+      - Whether to move tags that point to another image. If V(false), such a tag fails the task before anything is written.
     type: bool
     default: true
   expected_digest:
     description:
-      - The digest that O(image) must have; the task fails if it has another one.
+      - Digest that O(image) must have. The task fails if it has another digest. By default any digest is accepted.
     type: str
   if_digest:
     description:
-      - The digest that every target must have at present, or V(absent) if it must not exist. The task fails
-        otherwise.
-      - A target that has the digest of the result already needs nothing, and is no reason to fail.
+      - Digest that every target must have before the task, or V(absent) if it must not exist. Otherwise the task fails.
+      - A target that already has the digest of the result does not fail the task.
     type: str
 seealso:
   - module: ocikit.registry.registry_tag
@@ -229,7 +224,7 @@ EXAMPLES = r"""
     to:
       - registry.example.com/site/app:1.4.2
 
-- name: Make an image of nothing but a static program
+- name: Create an image that contains a static program only
   ocikit.registry.registry_append:
     platforms:
       - linux/arm64
@@ -243,121 +238,142 @@ EXAMPLES = r"""
     user: "65534:65534"
     to:
       - registry.example.com/team/server:1.0.0
+
+- name: Set labels without a new layer
+  ocikit.registry.registry_append:
+    image: registry.example.com/team/app:1.4.2
+    labels:
+      org.opencontainers.image.revision: "{{ commit }}"
+    tags:
+      - 1.4.2
+
+- name: Add a certificate authority to one platform of an index, unless the target exists
+  ocikit.registry.registry_append:
+    image: registry.example.com/team/app:1.4.2
+    platforms:
+      - linux/amd64
+    layers:
+      - files:
+          - src: files/company-ca.crt
+            dest: /usr/local/share/ca-certificates/
+            mode: "0644"
+    to:
+      - image: registry.example.com/site/app:1.4.2
+        if_digest: absent
 """
 
 RETURN = r"""
 image:
-  description: The image that was appended to, as a full reference, V(null) for a new one.
+  description: Image that was extended, as a full reference. V(null) for a new image.
   returned: success
   type: str
   sample: registry.example.com/team/app:1.4.2
 base_digest:
-  description: Its digest.
+  description: Digest of O(image). V(null) for a new image.
   returned: success
   type: str
   sample: sha256:4b26997e35073c1fdf00c8ec5540067ae9c61f594ce43856feacc74e363cf84e
 digest:
-  description: The digest of the result, which all targets have now (in check mode, would have).
+  description: Digest of the result and of all targets (in check mode, the digest they would have).
   returned: success
   type: str
   sample: sha256:d3b2fbd5e7e2e5c2c6a3ca3cb21f23cbf7ee1ff5c24a6f0e5b2f1a5a1e0b9e6a
 media_type:
-  description: The media type of the result.
+  description: Media type of the result.
   returned: success
   type: str
   sample: application/vnd.oci.image.manifest.v1+json
 layers:
   description:
-    - The layers of O(layers), in their order. A layer of files of which images for Windows and for other systems have
-      got one each is there twice.
+    - Layers of O(layers), in their order. A layer of files is listed twice if it was added to Windows images and to other images.
   returned: success
   type: list
   elements: dict
   contains:
     digest:
-      description: The digest of the compressed layer.
+      description: Digest of the compressed layer.
       type: str
     diff_id:
-      description: The digest of its tar.
+      description: Digest of the uncompressed tar archive.
       type: str
     size:
-      description: The size of the compressed layer in bytes.
+      description: Size of the compressed layer in bytes.
       type: int
     compression:
-      description: V(gzip) or V(zstd).
+      description: Compression of the layer, V(gzip) or V(zstd).
       type: str
 platforms:
-  description: The images that were to be changed, one for each platform.
+  description: Images that were changed, with one entry for each platform.
   returned: success
   type: list
   elements: dict
   contains:
     platform:
-      description: The platform.
+      description: Platform of the image.
       type: str
     base_digest:
-      description: The digest that the image had, V(null) for a new one.
+      description: Digest of the image before the change. V(null) for a new image.
       type: str
     digest:
-      description: The digest that it has in the result.
+      description: Digest of the image in the result.
       type: str
   sample:
     - platform: linux/amd64
       base_digest: sha256:4b26997e35073c1fdf00c8ec5540067ae9c61f594ce43856feacc74e363cf84e
       digest: sha256:d3b2fbd5e7e2e5c2c6a3ca3cb21f23cbf7ee1ff5c24a6f0e5b2f1a5a1e0b9e6a
 dropped_attestations:
-  description: Digests of the attestations that the index no longer has.
+  description: Digests of the attestations that were removed from the index.
   returned: success
   type: list
   elements: str
   sample: []
 targets:
-  description: The targets, in the order of O(tags) and O(to).
+  description: Targets, in the order of O(tags) and O(to).
   returned: success, and on failure once something was written
   type: list
   elements: dict
   contains:
     image:
-      description: The target as a full reference.
+      description: Target, as a full reference.
       type: str
     digest_before:
-      description: The digest it had, V(null) if it did not exist.
+      description: Digest of the target before the task. V(null) if it did not exist.
       type: str
     digest:
-      description: The digest it has.
+      description: Digest of the target after the task.
       type: str
     changed:
-      description: Whether these differ.
+      description: Whether the digest of the target changed (in check mode, would change).
       type: bool
     repaired:
       description:
-        - Whether it had the digest already, but its repository lacked something that the image needs, which was sent (in
-          check mode, would be). Then the task is changed as well.
+        - Whether the target already had the digest, but its repository lacked content of the image, which was then sent (in
+          check mode, would be sent). The task is changed in that case.
       type: bool
 blobs:
-  description: What had to move (in check mode, would have to).
+  description: Counts of the blobs of the images (in check mode, what would be done).
   returned: success
   type: dict
   contains:
     missing:
-      description: How many blobs were sent. In check mode these are all that the target repositories lack.
+      description: Number of blobs that were sent. In check mode, number of blobs that the target repositories lack.
       type: int
     missing_bytes:
-      description: Their size in bytes.
+      description: Total size of these blobs in bytes.
       type: int
     mounted:
-      description: How many were mounted from another repository of the registry, without sending a byte.
+      description: Number of blobs that were mounted from another repository of the registry, without an upload.
       type: int
     present:
-      description: How many were there.
+      description: Number of blobs that the destination already had.
       type: int
     foreign:
-      description: How many layers were left at their URLs.
+      description: Number of non-distributable layers that stayed at their URLs.
       type: int
 error:
   description:
-    - The failure in parts. RV(ignore:error.kind) is a stable name such as V(unauthorized), V(not_found) or
-      V(refused). C(status), C(code), C(message) and C(detail) are the registry's answer to the request
+    - Details of the failure. RV(ignore:error.kind) is a stable name such as V(unauthorized), V(not_found) or
+      V(refused). C(status), C(code), C(message) and C(detail) are those of the registry's response to the request
       C(method) C(url).
   returned: failure
   type: dict

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: registry_blob
-short_description: Get one blob from a registry
+short_description: Download a blob from a registry
 version_added: 1.0.0
 author:
   - ocikit.registry contributors (@ocikit)
 description:
-  - Writes a blob (a layer, a config, a file of an artifact) to a file, or returns it if it is small text.
-  - The content is verified against its digest on the way. A file gets its name only when all of it is there and right;
-    an interrupted download is taken up where it ended.
+  - Writes a blob, such as a layer, a configuration or a file of an artifact, to a file, or returns it if it is a small text.
+  - The content is verified against its digest. The file gets its name only when it is complete and verified. An interrupted
+    download is resumed by the next run.
 extends_documentation_fragment:
   - ocikit.registry._registry
   - ocikit.registry._attributes
@@ -22,38 +22,38 @@ extends_documentation_fragment:
 options:
   image:
     description:
-      - The repository that holds the blob, such as V(registry.example.com/team/app).
-      - A reference with tag or digest will do as well; they are not looked at.
+      - Repository of the blob, such as V(registry.example.com/team/app).
+      - The tag and digest of a reference are ignored.
     type: str
     required: true
     aliases: [repository]
   digest:
     description:
-      - The digest of the blob.
+      - Digest of the blob.
     type: str
     required: true
   dest:
     description:
-      - The file to write. If this is an existing directory, the file in it is named by the digest, like V(sha256:4b26…).
-      - If the file has the digest already, nothing is requested from the registry.
-      - Without it, the content is returned.
+      - File to write. In an existing directory, the file is named by the digest, such as V(sha256:4b26…).
+      - If the file already has the digest, no request is sent.
+      - By default the content is returned as RV(content).
     type: path
   max_size:
     description:
-      - The largest blob, in bytes, that is returned as RV(content). Does not apply to O(dest).
+      - Maximum size in bytes of a blob that is returned as RV(content). It does not apply to O(dest).
     type: int
     default: 1048576
   mode:
     description:
-      - Permissions of the file, as in M(ansible.builtin.file). Without it, a file that is replaced keeps its permissions.
+      - Permissions of the file, as in M(ansible.builtin.file). By default a file that is replaced keeps its permissions.
     type: raw
   owner:
     description:
-      - Name or number of the user that the file is to belong to. Without it, a file that is replaced keeps its owner.
+      - Name or ID of the owner of the file. By default a file that is replaced keeps its owner.
     type: str
   group:
     description:
-      - Name or number of the group that the file is to belong to. Without it, a file that is replaced keeps its group.
+      - Name or ID of the group of the file. By default a file that is replaced keeps its group.
     type: str
 seealso:
   - module: ocikit.registry.registry_blob_info
@@ -61,7 +61,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Get a layer
+- name: Download a layer
   ocikit.registry.registry_blob:
     image: registry.example.com/team/app
     digest: sha256:4b26997e35073c1fdf00c8ec5540067ae9c61f594ce43856feacc74e363cf84e
@@ -74,39 +74,52 @@ EXAMPLES = r"""
     digest: "{{ config_digest }}"
   register: config
 
-- name: Show the labels in it
+- name: Show the labels of the image
   ansible.builtin.debug:
     var: config.json.config.Labels
+
+- name: Read the manifest of an artifact
+  ocikit.registry.registry_manifest_info:
+    image: registry.example.com/team/chart:1.4.2
+  register: chart
+
+- name: Download the file of the artifact
+  ocikit.registry.registry_blob:
+    image: registry.example.com/team/chart
+    digest: "{{ chart.layers[0].digest }}"
+    dest: /srv/charts/app-1.4.2.tgz
+    owner: deploy
+    mode: "0640"
 """
 
 RETURN = r"""
 repository:
-  description: The repository, with its registry.
+  description: Repository, with its registry.
   returned: success
   type: str
   sample: registry.example.com/team/app
 digest:
-  description: The digest of the blob.
+  description: Digest of the blob.
   returned: success
   type: str
   sample: sha256:4b26997e35073c1fdf00c8ec5540067ae9c61f594ce43856feacc74e363cf84e
 size:
-  description: The size of the blob in bytes.
+  description: Size of the blob in bytes.
   returned: success
   type: int
   sample: 1469
 dest:
-  description: The file that holds the blob (in check mode, would hold it).
+  description: File with the blob (in check mode, the file that would be written).
   returned: success, if O(dest) is set
   type: str
   sample: /srv/layers/base.tar.gz
 content:
-  description: The blob as text.
+  description: Content of the blob.
   returned: success, if O(dest) is not set
   type: str
   sample: '{"architecture":"amd64","os":"linux"}'
 json:
-  description: The blob as data. V(null) if it is text that is not JSON.
+  description: Content of the blob, parsed as JSON. V(null) if it is not JSON.
   returned: success, if O(dest) is not set
   type: raw
   sample:
@@ -114,8 +127,8 @@ json:
     os: linux
 error:
   description:
-    - The failure in parts. RV(ignore:error.kind) is a stable name such as V(not_found), V(digest_mismatch) or V(storage).
-      C(status), C(code), C(message) and C(detail) are the registry's answer to the request C(method) C(url).
+    - Details of the failure. RV(ignore:error.kind) is a stable name such as V(not_found), V(digest_mismatch) or V(storage).
+      C(status), C(code), C(message) and C(detail) are those of the registry's response to the request C(method) C(url).
   returned: failure
   type: dict
   sample:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: registry_blob_info
-short_description: Look up blobs in a registry
+short_description: Check which blobs a repository has
 version_added: 1.0.0
 author:
   - ocikit.registry contributors (@ocikit)
 description:
-  - Tells which blobs a repository holds, and their sizes. One request is sent for each, several at the same time, and no
-    content is moved.
+  - Returns which blobs exist in a repository, and their sizes. One HEAD request is sent for each blob, several in parallel. No
+    content is downloaded.
 extends_documentation_fragment:
   - ocikit.registry._registry
   - ocikit.registry._attributes
@@ -21,14 +21,14 @@ extends_documentation_fragment:
 options:
   image:
     description:
-      - The repository that is asked, such as V(registry.example.com/team/app).
-      - A reference with tag or digest will do as well; they are not looked at.
+      - Repository of the blobs, such as V(registry.example.com/team/app).
+      - The tag and digest of a reference are ignored.
     type: str
     required: true
     aliases: [repository]
   digests:
     description:
-      - The digests of the blobs. One that is named twice is looked up once.
+      - Digests of the blobs. A digest that is given twice is looked up once.
     type: list
     elements: str
     required: true
@@ -38,57 +38,72 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: See whether the layers of an image have arrived
+- name: Read the manifest of an image
+  ocikit.registry.registry_manifest_info:
+    image: staging.example.com/team/app:1.4.2
+  register: app
+
+- name: Check which layers of the image another registry already has
   ocikit.registry.registry_blob_info:
     image: registry.example.com/team/app
-    digests: "{{ layers | map(attribute='digest') }}"
+    digests: "{{ app.layers | map(attribute='digest') }}"
   register: blobs
 
-- name: Fail if one of them is missing
+- name: Show how many bytes a copy would send
+  ansible.builtin.debug:
+    msg: "{{ app.total_size - blobs.total_size }} bytes are missing"
+
+- name: Fail if a layer is missing
   ansible.builtin.assert:
     that: blobs.missing == []
+
+- name: Check a single blob
+  ocikit.registry.registry_blob_info:
+    image: registry.example.com/team/app
+    digests:
+      - sha256:4b26997e35073c1fdf00c8ec5540067ae9c61f594ce43856feacc74e363cf84e
 """
 
 RETURN = r"""
 repository:
-  description: The repository, with its registry.
+  description: Repository, with its registry.
   returned: success
   type: str
   sample: registry.example.com/team/app
 blobs:
-  description: The blobs, each digest once, in the order of O(digests).
+  description: Blobs, in the order of O(digests), with one entry for each digest.
   returned: success
   type: list
   elements: dict
   contains:
     digest:
-      description: The digest of the blob.
+      description: Digest of the blob.
       type: str
     exists:
-      description: Whether the repository holds it.
+      description: Whether the blob exists in the repository.
       type: bool
     size:
-      description: Its size in bytes, V(null) if it does not exist.
+      description: Size of the blob in bytes. V(null) if it does not exist.
       type: int
   sample:
     - digest: sha256:4b26997e35073c1fdf00c8ec5540067ae9c61f594ce43856feacc74e363cf84e
       exists: true
       size: 1469
 missing:
-  description: The digests of those that do not exist.
+  description: Digests of the blobs that do not exist.
   returned: success
   type: list
   elements: str
   sample: []
 total_size:
-  description: The size in bytes of those that exist, together.
+  description: Total size in bytes of the blobs that exist.
   returned: success
   type: int
   sample: 1469
 error:
   description:
-    - The failure in parts. RV(ignore:error.kind) is a stable name such as V(unauthorized) or V(unreachable).
-      C(status), C(code), C(message) and C(detail) are the registry's answer to the request C(method) C(url).
+    - Details of the failure. RV(ignore:error.kind) is a stable name such as V(unauthorized) or V(unreachable).
+      C(status), C(code), C(message) and C(detail) are those of the registry's response to the request C(method) C(url).
   returned: failure
   type: dict
   sample:

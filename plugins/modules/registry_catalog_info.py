@@ -12,10 +12,10 @@ version_added: 1.0.0
 author:
   - ocikit.registry contributors (@ocikit)
 description:
-  - Lists the repositories of the registry that O(registry) names, all of them or those whose names match patterns.
-  - Not every registry has a catalog, and some show it to administrators only. Docker Hub, GitHub's registry and Amazon ECR
-    have none. The task fails then, with RV(ignore:error.kind=unsupported).
-  - Many registries go on listing repositories whose tags were all deleted, see O(tag_counts).
+  - Lists the repositories of the registry in O(registry), all of them or those whose names match patterns.
+  - Not every registry has a catalog, and some show it to administrators only. Docker Hub, GHCR and Amazon ECR have none. The
+    task then fails with RV(ignore:error.kind=unsupported).
+  - Many registries still list repositories after all of their tags were deleted. Use O(tag_counts) to find them.
 extends_documentation_fragment:
   - ocikit.registry._registry
   - ocikit.registry._attributes
@@ -23,28 +23,28 @@ extends_documentation_fragment:
 options:
   include:
     description:
-      - Patterns of the repositories to list. They are shell patterns such as V(team/*), or regular expressions after
-        V(regex:), such as V(regex:team/[^/]+). One of them must match the whole name, without the registry.
-      - V(*) in a shell pattern matches slashes as well. A pattern that can match no repository is refused.
-      - Without patterns all repositories are listed.
+      - Patterns of the repositories to list, as shell patterns such as V(team/*), or as regular expressions after V(regex:), such as
+        V(regex:team/[^/]+). A pattern must match the whole name, without the registry.
+      - V(*) in a shell pattern matches slashes as well. A pattern that cannot match any repository is refused.
+      - By default all repositories are listed.
     type: list
     elements: str
     default: []
     aliases: [patterns]
   exclude:
     description:
-      - Patterns of the repositories to leave out, written as in O(include).
+      - Patterns of the repositories to omit, written as in O(include).
     type: list
     elements: str
     default: []
   limit:
     description:
-      - The largest number of repositories to be listed. Pages of the catalog that are not needed for that are not read.
-      - The first ones in the registry's own order are taken, and RV(truncated) tells that there are more.
+      - Maximum number of repositories to list, the first ones in the order of the registry. By default all are listed.
+      - Pages of the catalog that are not needed are not read. RV(truncated) is V(true) if there are more repositories.
     type: int
   tag_counts:
     description:
-      - Whether to count the tags of each repository. That takes one request for each, or more if it has many tags.
+      - Whether to count the tags of each repository. This takes one request for each repository, or more if it has many tags.
     type: bool
     default: false
 seealso:
@@ -63,43 +63,50 @@ EXAMPLES = r"""
       - "*/cache"
   register: catalog
 
-- name: Show them
+- name: Show the names
   ansible.builtin.debug:
     msg: "{{ catalog.repositories | map(attribute='repository') }}"
 
-- name: Find the repositories that are empty
+- name: List the first ten repositories of one directory level
+  ocikit.registry.registry_catalog_info:
+    registry: registry.example.com
+    include:
+      - regex:team/[^/]+
+    limit: 10
+
+- name: Count the tags of all repositories
   ocikit.registry.registry_catalog_info:
     registry: registry.example.com
     tag_counts: true
   register: counted
 
-- name: Show the empty ones
+- name: Show the empty repositories
   ansible.builtin.debug:
     msg: "{{ counted.repositories | selectattr('tag_count', 'equalto', 0) | map(attribute='name') }}"
 """
 
 RETURN = r"""
 registry:
-  description: The registry, as references name it.
+  description: Registry, as in references.
   returned: success
   type: str
   sample: registry.example.com
 repositories:
-  description: The repositories, sorted by name.
+  description: Repositories, sorted by name.
   returned: success
   type: list
   elements: dict
   contains:
     name:
-      description: The name, without the registry.
+      description: Name without the registry.
       type: str
     repository:
-      description: The full name, as other modules of this collection take it.
+      description: Name with the registry, for the options of other modules.
       type: str
     tag_count:
       description:
-        - The number of tags, V(0) if there are none or the repository was removed meanwhile, V(null) if the credentials
-          have no right to read it.
+        - Number of tags. V(0) if there are none, or if the repository was deleted meanwhile. V(null) if the credentials have no
+          permission to read it.
       returned: if O(tag_counts=true)
       type: int
   sample:
@@ -107,14 +114,14 @@ repositories:
       repository: registry.example.com/team/app
       tag_count: 12
 truncated:
-  description: Whether more repositories match than O(limit) lets be listed.
+  description: Whether more than O(limit) repositories match.
   returned: success
   type: bool
   sample: false
 error:
   description:
-    - The failure in parts. RV(ignore:error.kind) is a stable name such as V(unauthorized), V(unreachable) or V(unsupported).
-      C(status), C(code), C(message) and C(detail) are the registry's answer to the request C(method) C(url).
+    - Details of the failure. RV(ignore:error.kind) is a stable name such as V(unauthorized), V(unreachable) or V(unsupported).
+      C(status), C(code), C(message) and C(detail) are those of the registry's response to the request C(method) C(url).
   returned: failure
   type: dict
   sample:

@@ -12,10 +12,10 @@ version_added: 1.0.0
 author:
   - ocikit.registry contributors (@ocikit)
 description:
-  - Copies images with everything they consist of. What is there already is not sent, every digest moves once, and inside
-    one registry layers are mounted. Blobs stream through the host that runs the task without touching its disk.
-  - Manifests are written with the very bytes and the media type they have, after everything they need, so that digests
-    stay what they are and no tag ever leads to something incomplete.
+  - Copies images with all their content. Content that the destination already has is not sent, and each digest is sent once.
+    Within one registry, layers are mounted. Blobs are streamed through the host that runs the task, without writing to its disk.
+  - Manifests are written byte for byte and with the same media type, so digests stay the same. A manifest is written after all of
+    its content, so a tag never points to an incomplete image.
 extends_documentation_fragment:
   - ocikit.registry._registry
   - ocikit.registry._destination
@@ -24,71 +24,72 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     details:
-      - No write request is sent. What could be mounted is counted as RV(blobs.mounted), although the registry may refuse that.
+      - No write request is sent. Blobs that could be mounted are counted in RV(blobs.mounted), although the registry may refuse
+        to mount them.
 options:
   image:
     description:
-      - The image to be copied, by tag or digest.
+      - Image to copy, by tag or digest.
     type: str
     aliases: [source]
   to:
     description:
-      - References to copy O(image) to, one or several. A reference without a tag gets the tag of the image; one with a
-        digest must name the digest that the image has.
+      - References to copy O(image) to. A reference without a tag gets the tag of the image. If a reference has a digest, it must be
+        that of the image.
     type: list
     elements: str
   images:
     description:
-      - Several images to be copied, instead of O(image) and O(to).
+      - Images to copy, in place of O(image) and O(to).
     type: list
     elements: dict
     default: []
     suboptions:
       image:
-        description: The image to be copied.
+        description: Image to copy, by tag or digest.
         type: str
         required: true
       to:
-        description: References to copy it to, one or several.
+        description: References to copy the image to.
         type: list
         elements: str
         required: true
   platforms:
     description:
-      - Take only these platforms of an index, such as V(linux/arm64/v8). One platform gives that image without the index;
-        several give a new index with its own digest.
-      - Indexes within the index are searched as well. Where there is no image for the variant, one for the newest older variant is
-        taken, and else one that names no platform. A version of Windows may follow, as in V(windows/amd64:10.0.20348).
-      - Without it the whole index is taken.
+      - Platforms to take from an index, such as V(linux/arm64/v8). With one platform, the result is the image for it. With
+        several platforms, the result is a new index with a digest of its own.
+      - Nested indexes are searched as well. If there is no image for the variant, an image for the newest older variant is used,
+        else an image without a platform. A Windows version can follow, as in V(windows/amd64:10.0.20348).
+      - By default the whole index is used.
     type: list
     elements: str
     default: []
     aliases: [platform]
   overwrite:
     description:
-      - Whether a tag that points to another image may be moved. If V(false), the task fails before it writes anything.
+      - Whether to move tags that point to another image. If V(false), such a tag fails the task before anything is written.
     type: bool
     default: true
   foreign_layers:
     description:
-      - Whether layers that are usually not distributed by registries are sent as well, instead of being left at their URLs.
+      - Whether to send non-distributable layers to the registry. By default they stay at their URLs.
     type: bool
     default: false
   expected_digest:
     description:
-      - The digest that O(image) must have in its registry, whatever O(platforms) takes of it; nothing is written if it has
-        another one.
+      - Digest that O(image) must have in its registry, independent of O(platforms). The task fails before it writes anything if the
+        image has another digest. By default any digest is accepted.
     type: str
   referrers:
     description:
-      - Whether to copy what refers to the image and its children as well, such as signatures and SBOMs, found by the
-        referrers API or the fallback tag, and whatever refers to those in turn.
+      - Whether to copy referrers of the image and of its children, such as signatures and SBOMs, and the referrers of those.
+        They are found with the referrers API or the fallback tag.
     type: bool
     default: false
   signatures:
     description:
-      - Whether to copy signatures and attestations of the image and its children. These are the tags in which cosign keeps
-        them and SBOMs, and the referrers with Sigstore bundles or signatures of cosign and notation.
+      - Whether to copy signatures and attestations of the image and its children. These are the tags in which cosign stores
+        signatures, attestations and SBOMs, and referrers that are Sigstore bundles or signatures of cosign or notation.
     type: bool
     default: false
 seealso:
@@ -99,7 +100,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Mirror an image into the own registry
+- name: Mirror an image of Docker Hub
   ocikit.registry.registry_copy:
     image: docker.io/library/busybox:1.36
     to: registry.example.com/mirror/busybox:1.36
@@ -134,26 +135,33 @@ EXAMPLES = r"""
     platforms:
       - linux/amd64
       - linux/arm64
+
+- name: Copy the tested digest, unless the destination tag is another image
+  ocikit.registry.registry_copy:
+    image: staging.example.com/team/app:1.4.2
+    expected_digest: "{{ tested_digest }}"
+    to: registry.example.com/team/app:1.4.2
+    overwrite: false
 """
 
 RETURN = r"""
 images:
-  description: The images, in the order they were named.
+  description: Images that were processed, in the order of the options.
   returned: success
   type: list
   elements: dict
   contains:
     image:
-      description: The image that was read.
+      description: Source image.
       type: str
     digest:
-      description: The digest of what the targets have now (in check mode, would have).
+      description: Digest of the targets after the task (in check mode, the digest they would have).
       type: str
     source_digest:
-      description: The digest of the image that was read. It differs if some platforms of an index were chosen.
+      description: Digest of the source image. It differs from RV(images[].digest) if O(platforms) selects from an index.
       type: str
     targets:
-      description: Full references of the targets.
+      description: Targets, as full references.
       type: list
       elements: str
   sample:
@@ -163,27 +171,27 @@ images:
       targets:
         - registry.example.com/team/app:1.4.2
 targets:
-  description: All targets.
+  description: Targets of all images.
   returned: success, and on failure once something was written
   type: list
   elements: dict
   contains:
     image:
-      description: The target as a full reference.
+      description: Target, as a full reference.
       type: str
     digest_before:
-      description: The digest it had, V(null) if it did not exist.
+      description: Digest of the target before the task. V(null) if it did not exist.
       type: str
     digest:
-      description: The digest it has.
+      description: Digest of the target after the task.
       type: str
     changed:
-      description: Whether these differ.
+      description: Whether the digest of the target changed (in check mode, would change).
       type: bool
     repaired:
       description:
-        - Whether it had the digest already, but its repository lacked something that the image needs, which was sent (in
-          check mode, would be). Then the task is changed as well.
+        - Whether the target already had the digest, but its repository lacked content of the image, which was then sent (in
+          check mode, would be sent). The task is changed in that case.
       type: bool
   sample:
     - image: registry.example.com/team/app:1.4.2
@@ -192,24 +200,24 @@ targets:
       changed: true
       repaired: false
 blobs:
-  description: What had to move (in check mode, would have to).
+  description: Counts of the blobs of the images (in check mode, what would be done).
   returned: success
   type: dict
   contains:
     missing:
-      description: How many blobs were sent (in check mode, would have to be).
+      description: Number of blobs that were sent (in check mode, would be sent).
       type: int
     missing_bytes:
-      description: Their size in bytes.
+      description: Total size of these blobs in bytes.
       type: int
     mounted:
-      description: How many were mounted from another repository of the registry, without sending a byte.
+      description: Number of blobs that were mounted from another repository of the registry, without an upload.
       type: int
     present:
-      description: How many were there.
+      description: Number of blobs that the destination already had.
       type: int
     foreign:
-      description: How many layers were left at their URLs.
+      description: Number of non-distributable layers that stayed at their URLs.
       type: int
   sample:
     missing: 3
@@ -218,14 +226,14 @@ blobs:
     present: 2
     foreign: 0
 companions:
-  description: How many referrers and signatures were written along (in check mode, would be).
+  description: Number of referrers and signatures that were copied (in check mode, would be copied).
   returned: success
   type: int
   sample: 2
 error:
   description:
-    - The failure in parts. RV(ignore:error.kind) is a stable name such as V(unauthorized), V(not_found) or V(refused).
-      C(status), C(code), C(message) and C(detail) are the registry's answer to the request C(method) C(url).
+    - Details of the failure. RV(ignore:error.kind) is a stable name such as V(unauthorized), V(not_found) or V(refused).
+      C(status), C(code), C(message) and C(detail) are those of the registry's response to the request C(method) C(url).
   returned: failure
   type: dict
   sample:

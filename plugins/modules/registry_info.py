@@ -7,14 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: registry_info
-short_description: Find out whether a registry can be used, and what it can do
+short_description: Check a registry, the credentials and the capabilities
 version_added: 1.0.0
 author:
   - ocikit.registry contributors (@ocikit)
 description:
-  - Tells whether a registry answers, as whom it lets the task in, and what it can do.
-  - Everything is found out from answers of the registry, by GET and HEAD. What only a request that could write can tell is
-    asked with O(probe_deletion) and O(probe_mount).
+  - Returns whether a registry is reachable, the account that the task is authenticated as, and what the registry supports.
+  - Only GET and HEAD requests are sent. What these cannot show is tested with O(probe_deletion) and O(probe_mount).
 extends_documentation_fragment:
   - ocikit.registry._registry
   - ocikit.registry._attributes
@@ -22,32 +21,31 @@ extends_documentation_fragment:
 options:
   repository:
     description:
-      - A repository to find out with what takes one, best with two tags at least.
-      - Without it the registry that O(registry) names is asked, and RV(capabilities) holds less.
+      - Repository to test the capabilities with, preferably with two or more tags.
+      - By default the registry in O(registry) is tested without a repository, and fewer RV(capabilities) are known.
     type: str
     aliases: [image, repo]
   probe_deletion:
     description:
-      - Whether to find out if manifests and tags can be deleted, by requests to delete a digest and a tag of O(repository)
-        that do not exist, with random names.
-      - Nothing is changed by that. It is an option because these are requests to delete all the same, which need the right
-        to do so and show up in the audit logs of the registry.
-      - Not done in check mode.
+      - Whether to test if manifests and tags can be deleted, by DELETE requests for a random digest and a random tag of
+        O(repository) that do not exist.
+      - The requests change nothing, but they need the permission to delete, and appear in the audit log of the registry.
+      - Ignored in check mode.
     type: bool
     default: false
   probe_mount:
     description:
-      - Whether to find out if blobs can be mounted from one repository into another, by mounting a blob of O(repository)
-        into O(repository), where it is already.
-      - A registry that cannot do this begins an upload, which is cancelled. It is an option for the reasons of
-        O(probe_deletion).
-      - Not done in check mode.
+      - Whether to test if blobs can be mounted from another repository, by mounting a blob of O(repository) into O(repository)
+        itself.
+      - A registry that does not support mounts starts an upload, which is then cancelled. The requests need the permission to
+        write, and appear in the audit log of the registry.
+      - Ignored in check mode.
     type: bool
     default: false
   fail:
     description:
-      - Whether the task fails if the registry cannot be reached, or does not let the task in.
-      - If V(false), RV(reachable), RV(authenticated) and RV(error) tell. Wrong options fail in either case.
+      - Whether the task fails if the registry is not reachable, or refuses the credentials.
+      - If V(false), check RV(reachable), RV(authenticated) and RV(error). Invalid options always fail the task.
     type: bool
     default: true
 seealso:
@@ -56,7 +54,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Wait until the registry is there
+- name: Wait until the registry is reachable
   ocikit.registry.registry_info:
     registry: registry.example.com
     retries: 0
@@ -65,14 +63,14 @@ EXAMPLES = r"""
   retries: 30
   delay: 2
 
-- name: Check that cleaning up is going to work
+- name: Check that the registry allows deletion before tags are pruned
   ocikit.registry.registry_info:
     repository: registry.example.com/team/app
     probe_deletion: true
   register: found
   failed_when: not found.capabilities.delete_manifest
 
-- name: Choose the first mirror that answers
+- name: Find the mirrors that are reachable
   ocikit.registry.registry_info:
     registry: "{{ item }}"
     fail: false
@@ -81,91 +79,91 @@ EXAMPLES = r"""
     - mirror-2.example.com
   register: mirrors
 
-- name: Show it
+- name: Show the first reachable mirror
   ansible.builtin.debug:
     msg: "{{ mirrors.results | selectattr('reachable') | map(attribute='registry') | first }}"
 
-- name: Show how many pulls Docker Hub allows still
+- name: Read the rate limit of Docker Hub
   ocikit.registry.registry_info:
     repository: docker.io/library/busybox
   register: hub
 
-- name: Stop before the limit is reached
+- name: Fail if fewer than ten pulls are left
   ansible.builtin.assert:
     that: hub.rate_limit.remaining > 10
 """
 
 RETURN = r"""
 registry:
-  description: The registry, as references name it.
+  description: Registry, as in references.
   returned: success
   type: str
   sample: registry.example.com
 url:
-  description: The address at which its API was asked, without C(/v2/).
+  description: URL of the registry, without C(/v2/).
   returned: success
   type: str
   sample: https://registry.example.com
 reachable:
-  description: Whether the registry answers as a registry does, be it that it wants other credentials.
+  description: Whether a registry answers at this URL, even if it refuses the credentials.
   returned: success
   type: bool
   sample: true
 authenticated:
   description:
-    - Whether the registry accepts the credentials. V(false) if it does not, or if there are none.
-    - V(null) if the registry has not asked for any, so that they were not sent.
+    - Whether the registry accepts the credentials. V(false) if it refuses them, or if there are none.
+    - V(null) if the registry does not ask for credentials, so that none were sent.
   returned: success
   type: bool
   sample: true
 authentication:
-  description: How the registry asks for credentials, V(basic) or V(bearer); V(null) if it has not asked.
+  description: Authentication scheme of the registry, V(basic) or V(bearer). V(null) if it does not ask for credentials.
   returned: success
   type: str
   sample: bearer
 username:
-  description: The user name of the credentials, V(null) if they have none.
+  description: Account that the task is authenticated as. V(null) if the credentials have no user name.
   returned: success
   type: str
   sample: alice
 credentials_source:
-  description: Where the credentials come from, V(null) if there are none.
+  description: Source of the credentials, such as a path or the name of a variable. V(null) if there are none.
   returned: success
   type: str
   sample: /home/alice/.docker/config.json
 api_version:
-  description: The version of the API that the registry announces, V(null) if it does not.
+  description: API version in the response of the registry. V(null) if there is none.
   returned: success
   type: str
   sample: registry/2.0
 capabilities:
   description:
-    - What the registry lets these credentials do. Each entry is V(true), V(false), or V(null) if that is not known.
+    - Capabilities of the registry for these credentials. Each is V(true), V(false), or V(null) if it is not known.
   returned: success
   type: dict
   contains:
     catalog:
-      description: List its repositories.
+      description: List repositories.
       type: bool
     tag_pages:
-      description: List tags in pages of a length that the client chooses. Needs O(repository) with two tags.
+      description: List tags in pages whose size the client sets. Requires O(repository) with two tags.
       type: bool
     head_digest:
-      description: Tell the digest of a tag in answer to HEAD. Needs O(repository) with a tag.
+      description: Return the digest of a tag in the response to HEAD. Requires O(repository) with a tag.
       type: bool
     referrers:
-      description: List what refers to a manifest by the referrers API. Needs O(repository).
+      description: List referrers with the referrers API. Requires O(repository).
       type: bool
     delete_manifest:
-      description: Delete manifests by their digests. Needs O(probe_deletion=true).
+      description: Delete manifests by digest. Requires O(probe_deletion=true).
       type: bool
     delete_tag:
       description:
-        - Delete single tags by their names, as far as the answer for a tag that does not exist tells.
-          Needs O(probe_deletion=true). M(ocikit.registry.registry_rmtag) does without it.
+        - Delete tags by name, as far as the response for a tag that does not exist shows. Requires O(probe_deletion=true).
+          M(ocikit.registry.registry_rmtag) also works without this capability.
       type: bool
     mount:
-      description: Mount blobs of other repositories. Needs O(probe_mount=true) and O(repository) with an image.
+      description: Mount blobs of other repositories. Requires O(probe_mount=true) and O(repository) with an image.
       type: bool
   sample:
     catalog: true
@@ -177,8 +175,7 @@ capabilities:
     mount:
 page_size:
   description:
-    - The number of names on a page of the C(catalog) and of the C(tags) of O(repository) if the client does not choose it.
-      V(null) if there is one page only, or no listing.
+    - Default page size of the C(catalog) and of the C(tags) of O(repository). V(null) if there is only one page, or no list.
   returned: success
   type: dict
   sample:
@@ -186,24 +183,24 @@ page_size:
     tags:
 rate_limit:
   description:
-    - What the registry says of the limit to requests, V(null) if it says nothing. Docker Hub does so with O(repository) only.
+    - Rate limit in the response of the registry. V(null) if there is none. Docker Hub returns it with O(repository) only.
   returned: success
   type: dict
   contains:
     limit:
-      description: The number of requests that are allowed in the window.
+      description: Number of requests that are allowed in the time window.
       type: int
     remaining:
-      description: How many of them are left.
+      description: Number of requests that are left.
       type: int
     window:
-      description: The length of the window in seconds, V(null) if it is not told.
+      description: Length of the time window in seconds. V(null) if it is not known.
       type: int
     reset:
-      description: What the registry says of the window's end, seconds or a time stamp. V(null) if it is not told.
+      description: End of the time window, in seconds or as a timestamp. V(null) if it is not known.
       type: int
     source:
-      description: Who the requests are counted for, such as an IP address. V(null) if it is not told.
+      description: Client that the requests are counted for, such as an IP address. V(null) if it is not known.
       type: str
   sample:
     limit: 100
@@ -212,7 +209,7 @@ rate_limit:
     reset:
     source: 192.0.2.7
 headers:
-  description: Headers that tell what software answers, by their names in lower case.
+  description: Response headers that identify the software, by their names in lower case.
   returned: success
   type: dict
   sample:
@@ -220,14 +217,14 @@ headers:
     server: nginx
 error:
   description:
-    - Why the registry cannot be used, in parts; V(null) if it can. RV(ignore:error.kind) is a stable name such as
-      V(unreachable), V(tls) or V(unauthorized). C(status), C(code), C(message) and C(detail) are the registry's answer to
-      the request C(method) C(url).
+    - Why the registry cannot be used. V(null) if it can. RV(ignore:error.kind) is a stable name such as
+      V(unreachable), V(tls) or V(unauthorized). C(status), C(code), C(message) and C(detail) are those of the registry's response
+      to the request C(method) C(url).
   returned: always
   type: dict
   sample:
 msg:
-  description: The same in a sentence.
+  description: Why the registry cannot be used, as a sentence.
   returned: on failure, and if the registry cannot be used
   type: str
   sample: "registry.example.com cannot be reached: the connection was refused."

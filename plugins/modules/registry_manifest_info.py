@@ -32,8 +32,8 @@ options:
       - Operating system, architecture and, where there is one, variant, such as V(linux/arm64/v8).
       - If O(image) is an index, all results are those of the image in it that is for this platform. This takes a second
         request. A single image has to be for this platform itself, which its configuration tells.
-      - Indexes within the index are searched as well. Where there is no image for the variant, one for the newest older variant is
-        taken, and else one that names no platform. A version of Windows may follow, as in V(windows/amd64:10.0.20348).
+      - Nested indexes are searched as well. If there is no image for the variant, an image for the newest older variant is used,
+        else an image without a platform. A Windows version can follow, as in V(windows/amd64:10.0.20348).
       - The task fails if there is no image for the platform, and names those that there are.
     type: str
   config:
@@ -107,7 +107,7 @@ exists:
   type: bool
   sample: true
 image:
-  description: The image, as a full reference.
+  description: Image, as a full reference.
   returned: success
   type: str
   sample: registry.example.com/team/app:1.4.2
@@ -313,8 +313,8 @@ config:
         os: linux
 error:
   description:
-    - The failure in parts. RV(ignore:error.kind) is a stable name such as V(unauthorized), V(not_found) or V(refused).
-      C(status), C(code), C(message) and C(detail) are the registry's answer to the request C(method) C(url).
+    - Details of the failure. RV(ignore:error.kind) is a stable name such as V(unauthorized), V(not_found) or V(refused).
+      C(status), C(code), C(message) and C(detail) are those of the registry's response to the request C(method) C(url).
   returned: failure
   type: dict
   sample:

@@ -26,7 +26,8 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     details:
-      - No write request is sent. What could be mounted is counted as RV(blobs.mounted), although the registry may refuse that.
+      - No write request is sent. Blobs that could be mounted are counted in RV(blobs.mounted), although the registry may refuse
+        to mount them.
 options:
   images:
     description:
@@ -140,24 +141,24 @@ targets:
   elements: dict
   contains:
     image:
-      description: The target as a full reference.
+      description: Target, as a full reference.
       type: str
     source:
       description: The image that was promoted to it, V(null) with O(undo).
       type: str
     digest_before:
-      description: The digest it had, V(null) if it did not exist.
+      description: Digest of the target before the task. V(null) if it did not exist.
       type: str
     digest:
       description: The digest it has (in check mode, would have), V(null) if it does not exist.
       type: str
     changed:
-      description: Whether these differ.
+      description: Whether the digest of the target changed (in check mode, would change).
       type: bool
     repaired:
       description:
-        - Whether it had the digest already, but its repository lacked something that the image needs, which was sent (in
-          check mode, would be). Then the task is changed as well.
+        - Whether the target already had the digest, but its repository lacked content of the image, which was then sent (in
+          check mode, would be sent). The task is changed in that case.
       type: bool
     rolled_back:
       description: Whether it had moved before something failed, and is verified to be what it was.
@@ -184,10 +185,10 @@ previous:
   elements: dict
   contains:
     image:
-      description: The target as a full reference.
+      description: Target, as a full reference.
       type: str
     digest_before:
-      description: The digest it had, V(null) if it did not exist.
+      description: Digest of the target before the task. V(null) if it did not exist.
       type: str
     digest:
       description: The digest that it was given.
@@ -197,24 +198,24 @@ previous:
       digest_before: sha256:4b26997e35073c1fdf00c8ec5540067ae9c61f594ce43856feacc74e363cf84e
       digest: sha256:9c2f5bd1a4b0e6d3f78c21a5e9d0b4f6a7c8e1d2b3f4a5968778695a4b3c2d1e
 blobs:
-  description: What had to move between repositories (in check mode, would have to).
+  description: Counts of the blobs of the images (in check mode, what would be done).
   returned: success
   type: dict
   contains:
     missing:
-      description: How many blobs were sent.
+      description: Number of blobs that were sent (in check mode, would be sent).
       type: int
     missing_bytes:
-      description: Their size in bytes.
+      description: Total size of these blobs in bytes.
       type: int
     mounted:
-      description: How many were mounted from another repository of the registry, without sending a byte.
+      description: Number of blobs that were mounted from another repository of the registry, without an upload.
       type: int
     present:
-      description: How many were there.
+      description: Number of blobs that the destination already had.
       type: int
     foreign:
-      description: How many layers were left at their URLs.
+      description: Number of non-distributable layers that stayed at their URLs.
       type: int
   sample:
     missing: 0
@@ -223,14 +224,14 @@ blobs:
     present: 0
     foreign: 0
 companions:
-  description: How many referrers and signatures were written along (in check mode, would be).
+  description: Number of referrers and signatures that were copied (in check mode, would be copied).
   returned: success
   type: int
   sample: 2
 error:
   description:
-    - The failure in parts. RV(ignore:error.kind) is a stable name such as V(unauthorized), V(not_found) or V(refused).
-      C(status), C(code), C(message) and C(detail) are the registry's answer to the request C(method) C(url).
+    - Details of the failure. RV(ignore:error.kind) is a stable name such as V(unauthorized), V(not_found) or V(refused).
+      C(status), C(code), C(message) and C(detail) are those of the registry's response to the request C(method) C(url).
   returned: failure
   type: dict
   sample:

@@ -53,11 +53,11 @@ options:
     default: oci
   platforms:
     description:
-      - Take only these platforms of an index, such as V(linux/arm64/v8). One platform gives that image without the index;
-        several give a new index with its own digest.
-      - Indexes within the index are searched as well. Where there is no image for the variant, one for the newest older variant is
-        taken, and else one that names no platform. A version of Windows may follow, as in V(windows/amd64:10.0.20348).
-      - Without it the whole index is pulled.
+      - Platforms to take from an index, such as V(linux/arm64/v8). With one platform, the result is the image for it. With
+        several platforms, the result is a new index with a digest of its own.
+      - Nested indexes are searched as well. If there is no image for the variant, an image for the newest older variant is used,
+        else an image without a platform. A Windows version can follow, as in V(windows/amd64:10.0.20348).
+      - By default the whole index is pulled.
     type: list
     elements: str
     default: []
@@ -90,7 +90,7 @@ options:
   max_unpacked_size:
     description:
       - The most bytes that a compressed archive in O(without) may unpack to, such as V(20GiB).
-      - Without it, the limit is 100 times its own size, and at least 1 GiB.
+      - The default is 100 times its compressed size, and at least V(1GiB).
     type: str
   verify:
     description:
@@ -190,7 +190,7 @@ blobs:
       description: How many blobs were fetched.
       type: int
     missing_bytes:
-      description: Their size in bytes.
+      description: Total size of these blobs in bytes.
       type: int
     present:
       description: How many were at O(dest) already, and right.
@@ -199,7 +199,7 @@ blobs:
       description: How many were left out because of O(without).
       type: int
     foreign:
-      description: How many layers were left at their URLs.
+      description: Number of non-distributable layers that stayed at their URLs.
       type: int
   sample:
     missing: 3
@@ -209,8 +209,8 @@ blobs:
     foreign: 0
 error:
   description:
-    - The failure in parts. RV(ignore:error.kind) is a stable name such as V(unauthorized), V(not_found) or V(storage).
-      C(status), C(code), C(message) and C(detail) are the registry's answer to the request C(method) C(url).
+    - Details of the failure. RV(ignore:error.kind) is a stable name such as V(unauthorized), V(not_found) or V(storage).
+      C(status), C(code), C(message) and C(detail) are those of the registry's response to the request C(method) C(url).
   returned: failure
   type: dict
   sample:

@@ -30,7 +30,8 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     details:
-      - No write request is sent. What could be mounted is counted as RV(blobs.mounted), although the registry may refuse that.
+      - No write request is sent. Blobs that could be mounted are counted in RV(blobs.mounted), although the registry may refuse
+        to mount them.
 options:
   src:
     description:
@@ -60,23 +61,23 @@ options:
     default: []
   platforms:
     description:
-      - Take only these platforms of an index, such as V(linux/arm64/v8). One platform gives that image without the index;
-        several give a new index with its own digest.
-      - Indexes within the index are searched as well. Where there is no image for the variant, one for the newest older variant is
-        taken, and else one that names no platform. A version of Windows may follow, as in V(windows/amd64:10.0.20348).
-      - Without it the whole index is taken.
+      - Platforms to take from an index, such as V(linux/arm64/v8). With one platform, the result is the image for it. With
+        several platforms, the result is a new index with a digest of its own.
+      - Nested indexes are searched as well. If there is no image for the variant, an image for the newest older variant is used,
+        else an image without a platform. A Windows version can follow, as in V(windows/amd64:10.0.20348).
+      - By default the whole index is used.
     type: list
     elements: str
     default: []
     aliases: [platform]
   overwrite:
     description:
-      - Whether a tag that points to another image may be moved. If V(false), the task fails before it writes anything.
+      - Whether to move tags that point to another image. If V(false), such a tag fails the task before anything is written.
     type: bool
     default: true
   foreign_layers:
     description:
-      - Whether layers that are usually not distributed by registries are sent as well, instead of being left at their URLs.
+      - Whether to send non-distributable layers to the registry. By default they stay at their URLs.
     type: bool
     default: false
   if_digest:
@@ -92,7 +93,7 @@ options:
   max_unpacked_size:
     description:
       - The most bytes that a compressed archive in O(src), or a layer of C(docker save) in one, may unpack to, such as V(20GiB).
-      - Without it, the limit is 100 times its own size, and at least 1 GiB.
+      - The default is 100 times its compressed size, and at least V(1GiB).
     type: str
 seealso:
   - module: ocikit.registry.registry_pull
@@ -119,22 +120,22 @@ EXAMPLES = r"""
 
 RETURN = r"""
 images:
-  description: The images, in the order they were named.
+  description: Images that were processed, in the order of the options.
   returned: success
   type: list
   elements: dict
   contains:
     image:
-      description: The image that was read.
+      description: Source image.
       type: str
     digest:
-      description: The digest of what the targets have now (in check mode, would have).
+      description: Digest of the targets after the task (in check mode, the digest they would have).
       type: str
     source_digest:
-      description: The digest of the image that was read. It differs if some platforms of an index were chosen.
+      description: Digest of the source image. It differs from RV(images[].digest) if O(platforms) selects from an index.
       type: str
     targets:
-      description: Full references of the targets.
+      description: Targets, as full references.
       type: list
       elements: str
   sample:
@@ -150,21 +151,21 @@ targets:
   elements: dict
   contains:
     image:
-      description: The target as a full reference.
+      description: Target, as a full reference.
       type: str
     digest_before:
-      description: The digest it had, V(null) if it did not exist.
+      description: Digest of the target before the task. V(null) if it did not exist.
       type: str
     digest:
-      description: The digest it has.
+      description: Digest of the target after the task.
       type: str
     changed:
-      description: Whether these differ.
+      description: Whether the digest of the target changed (in check mode, would change).
       type: bool
     repaired:
       description:
-        - Whether it had the digest already, but its repository lacked something that the image needs, which was sent (in
-          check mode, would be). Then the task is changed as well.
+        - Whether the target already had the digest, but its repository lacked content of the image, which was then sent (in
+          check mode, would be sent). The task is changed in that case.
       type: bool
   sample:
     - image: registry.example.com/team/app:1.4.2
@@ -173,24 +174,24 @@ targets:
       changed: true
       repaired: false
 blobs:
-  description: What had to move (in check mode, would have to).
+  description: Counts of the blobs of the images (in check mode, what would be done).
   returned: success
   type: dict
   contains:
     missing:
-      description: How many blobs were sent (in check mode, would have to be).
+      description: Number of blobs that were sent (in check mode, would be sent).
       type: int
     missing_bytes:
-      description: Their size in bytes.
+      description: Total size of these blobs in bytes.
       type: int
     mounted:
-      description: How many were mounted from another repository of the registry, without sending a byte.
+      description: Number of blobs that were mounted from another repository of the registry, without an upload.
       type: int
     present:
-      description: How many were there.
+      description: Number of blobs that the destination already had.
       type: int
     foreign:
-      description: How many layers were left at their URLs.
+      description: Number of non-distributable layers that stayed at their URLs.
       type: int
   sample:
     missing: 3
@@ -200,8 +201,8 @@ blobs:
     foreign: 0
 error:
   description:
-    - The failure in parts. RV(ignore:error.kind) is a stable name such as V(unauthorized), V(not_found) or V(refused).
-      C(status), C(code), C(message) and C(detail) are the registry's answer to the request C(method) C(url).
+    - Details of the failure. RV(ignore:error.kind) is a stable name such as V(unauthorized), V(not_found) or V(refused).
+      C(status), C(code), C(message) and C(detail) are those of the registry's response to the request C(method) C(url).
   returned: failure
   type: dict
   sample:

@@ -59,7 +59,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 image:
-  description: The image, as a full reference.
+  description: Image, as a full reference.
   returned: success
   type: str
   sample: registry.example.com/team/app:1.4.2
@@ -118,8 +118,8 @@ referrers:
       source: api
 error:
   description:
-    - The failure in parts. RV(ignore:error.kind) is a stable name such as V(unauthorized) or V(unreachable).
-      C(status), C(code), C(message) and C(detail) are the registry's answer to the request C(method) C(url).
+    - Details of the failure. RV(ignore:error.kind) is a stable name such as V(unauthorized) or V(unreachable).
+      C(status), C(code), C(message) and C(detail) are those of the registry's response to the request C(method) C(url).
   returned: failure
   type: dict
   sample:

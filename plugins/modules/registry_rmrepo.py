@@ -72,7 +72,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 repository:
-  description: The repository, with its registry.
+  description: Repository, with its registry.
   returned: success, and on failure once anything was read
   type: str
   sample: registry.example.com/review/feature-1
@@ -150,8 +150,8 @@ note:
     'registry garbage-collect' while nothing is pushed.
 error:
   description:
-    - The failure in parts. RV(ignore:error.kind) is a stable name such as V(unauthorized), V(unsupported) or V(invalid_input).
-      C(status), C(code), C(message) and C(detail) are the registry's answer to the request C(method) C(url).
+    - Details of the failure. RV(ignore:error.kind) is a stable name such as V(unauthorized), V(unsupported) or V(invalid_input).
+      C(status), C(code), C(message) and C(detail) are those of the registry's response to the request C(method) C(url).
   returned: failure
   type: dict
   sample:

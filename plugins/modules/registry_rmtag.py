@@ -91,7 +91,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 repository:
-  description: The repository, with its registry.
+  description: Repository, with its registry.
   returned: success
   type: str
   sample: registry.example.com/team/app
@@ -131,8 +131,8 @@ absent:
   elements: str
 error:
   description:
-    - The failure in parts. RV(ignore:error.kind) is a stable name such as V(unauthorized), V(unsupported) or V(refused).
-      C(status), C(code), C(message) and C(detail) are the registry's answer to the request C(method) C(url).
+    - Details of the failure. RV(ignore:error.kind) is a stable name such as V(unauthorized), V(unsupported) or V(refused).
+      C(status), C(code), C(message) and C(detail) are those of the registry's response to the request C(method) C(url).
   returned: failure
   type: dict
   sample:

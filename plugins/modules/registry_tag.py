@@ -45,7 +45,7 @@ options:
     default: []
   overwrite:
     description:
-      - Whether a tag that points to another image may be moved. If V(false), the task fails before it writes anything.
+      - Whether to move tags that point to another image. If V(false), such a tag fails the task before anything is written.
     type: bool
     default: true
   expected_digest:
@@ -90,7 +90,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 image:
-  description: The image, as a full reference.
+  description: Image, as a full reference.
   returned: success
   type: str
   sample: registry.example.com/team/app:1.4.2
@@ -106,26 +106,26 @@ targets:
   elements: dict
   contains:
     image:
-      description: The target as a full reference.
+      description: Target, as a full reference.
       type: str
     digest_before:
-      description: The digest it had, V(null) if it did not exist.
+      description: Digest of the target before the task. V(null) if it did not exist.
       type: str
     digest:
-      description: The digest it has.
+      description: Digest of the target after the task.
       type: str
     changed:
-      description: Whether these differ.
+      description: Whether the digest of the target changed (in check mode, would change).
       type: bool
     repaired:
       description:
-        - Whether it had the digest already, but its repository lacked something that the image needs, which was sent (in
-          check mode, would be). Then the task is changed as well.
+        - Whether the target already had the digest, but its repository lacked content of the image, which was then sent (in
+          check mode, would be sent). The task is changed in that case.
       type: bool
 error:
   description:
-    - The failure in parts. RV(ignore:error.kind) is a stable name such as V(unauthorized), V(not_found) or V(refused).
-      C(status), C(code), C(message) and C(detail) are the registry's answer to the request C(method) C(url).
+    - Details of the failure. RV(ignore:error.kind) is a stable name such as V(unauthorized), V(not_found) or V(refused).
+      C(status), C(code), C(message) and C(detail) are those of the registry's response to the request C(method) C(url).
   returned: failure
   type: dict
   sample:

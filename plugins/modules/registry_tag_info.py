@@ -116,7 +116,7 @@ exists:
   type: bool
   sample: true
 repository:
-  description: The repository, with its registry.
+  description: Repository, with its registry.
   returned: success
   type: str
   sample: registry.example.com/team/app
@@ -168,8 +168,8 @@ details:
       sample: 1158
 error:
   description:
-    - The failure in parts. RV(ignore:error.kind) is a stable name such as V(unauthorized), V(invalid_input) or V(unreachable).
-      C(status), C(code), C(message) and C(detail) are the registry's answer to the request C(method) C(url).
+    - Details of the failure. RV(ignore:error.kind) is a stable name such as V(unauthorized), V(invalid_input) or V(unreachable).
+      C(status), C(code), C(message) and C(detail) are those of the registry's response to the request C(method) C(url).
   returned: failure
   type: dict
   sample:

@@ -390,9 +390,9 @@ violations:
       message: "it lacks linux/arm64: it has linux/amd64."
 error:
   description:
-    - The failure as data. RV(ignore:error.kind) is V(refused) where requirements are not met, and another stable name such as
+    - Details of the failure. RV(ignore:error.kind) is V(refused) where requirements are not met, and another stable name such as
       V(unreachable) or V(invalid_input) where the images could not be verified.
-      C(status), C(code), C(message) and C(detail) are the registry's answer to the request C(method) C(url).
+      C(status), C(code), C(message) and C(detail) are those of the registry's response to the request C(method) C(url).
   returned: failure
   type: dict
   sample:
