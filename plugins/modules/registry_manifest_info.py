@@ -7,16 +7,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: registry_manifest_info
-short_description: Read the manifest of an image and what it tells
+short_description: Read the manifest, platforms, configuration and sizes of an image
 version_added: 1.0.0
 author:
   - ocikit.registry contributors (@ocikit)
 description:
-  - Reads a manifest or index and returns its digest, its content, platforms, layers and sizes; on request also the
-    image's configuration, with labels, environment and command.
-  - Digests are computed from the bytes that the registry sent, not taken from its headers.
-  - An image or a repository that does not exist is no failure.
-  - Images, indexes and artifacts, of Docker and of OCI, are read. So is Docker's old schema 1, which tells no sizes.
+  - Reads a manifest or an index and returns its digest, content, platforms, layers and sizes. With O(config), it also returns the
+    configuration of the image, with labels, environment and command.
+  - Digests are computed from the bytes that the registry sent. Its headers are not trusted.
+  - If the image or the repository does not exist, the task succeeds with RV(exists=false).
+  - Images, indexes and artifacts of Docker and of OCI are supported, and also Docker's schema 1, which has no sizes.
 extends_documentation_fragment:
   - ocikit.registry._registry
   - ocikit.registry._attributes
@@ -24,33 +24,33 @@ extends_documentation_fragment:
 options:
   image:
     description:
-      - The image, by tag or digest, such as V(registry.example.com/team/app:1.4.2). Without either it is V(latest).
+      - Image, by tag or digest, such as V(registry.example.com/team/app:1.4.2). The default tag is V(latest).
     type: str
     required: true
   platform:
     description:
-      - Operating system, architecture and, where there is one, variant, such as V(linux/arm64/v8).
-      - If O(image) is an index, all results are those of the image in it that is for this platform. This takes a second
-        request. A single image has to be for this platform itself, which its configuration tells.
+      - Platform to select from an index, as operating system, architecture and variant, such as V(linux/arm64/v8).
+      - If O(image) is an index, all results are those of its image for this platform. This takes a second request. If O(image) is a
+        single image, its configuration must have this platform.
       - Nested indexes are searched as well. If there is no image for the variant, an image for the newest older variant is used,
         else an image without a platform. A Windows version can follow, as in V(windows/amd64:10.0.20348).
-      - The task fails if there is no image for the platform, and names those that there are.
+      - The task fails if there is no image for the platform, and the message lists the platforms of the index.
     type: str
   config:
     description:
-      - Whether to read the image's configuration, see RV(config). This takes one more request.
+      - Whether to return the configuration of the image as RV(config). This takes one more request.
     type: bool
     default: false
   sizes:
     description:
-      - Whether to compute the sizes of an index. This takes a request for each manifest in it.
-      - The size of an image takes no request and is always computed.
+      - Whether to compute the sizes of an index. This takes one request for each manifest of the index.
+      - The size of a single image needs no request and is always returned.
     type: bool
     default: false
   expected_digest:
     description:
-      - The digest that O(image) must have. The task fails if it has another one, or does not exist.
-      - With O(platform) it is the digest of the index.
+      - Digest that O(image) must have. The task fails if it has another digest or does not exist.
+      - With O(platform), this is the digest of the index.
     type: str
 seealso:
   - module: ocikit.registry.registry_pull
@@ -65,12 +65,12 @@ EXAMPLES = r"""
     image: registry.example.com/team/app:1.4.2
   register: app
 
-- name: Show how large the image is
+- name: Show the size of the image
   ansible.builtin.debug:
     msg: "{{ app.image }} has {{ app.layers | length }} layers and {{ app.total_size | human_readable }}."
   when: app.exists
 
-- name: Deploy only what was tested
+- name: Fail unless the tag is the image that was tested
   ocikit.registry.registry_manifest_info:
     image: registry.example.com/team/app:1.4.2
     expected_digest: "{{ tested_digest }}"
@@ -82,11 +82,11 @@ EXAMPLES = r"""
     config: true
   register: arm
 
-- name: Show who built it
+- name: Show the revision and the creation time
   ansible.builtin.debug:
     msg: "{{ arm.config.labels['org.opencontainers.image.revision'] }}, {{ arm.config.created }}"
 
-- name: Measure an index
+- name: Read the sizes of all images of an index
   ocikit.registry.registry_manifest_info:
     image: registry.example.com/team/app:1.4.2
     sizes: true
@@ -112,70 +112,70 @@ image:
   type: str
   sample: registry.example.com/team/app:1.4.2
 digest:
-  description: The digest of the manifest. V(null) if the image does not exist.
+  description: Digest of the manifest. V(null) if the image does not exist.
   returned: success
   type: str
   sample: sha256:4b26997e35073c1fdf00c8ec5540067ae9c61f594ce43856feacc74e363cf84e
 pinned:
-  description: The image by its digest, a reference that cannot move.
+  description: Pinned reference of the image, with its digest in place of the tag.
   returned: if the image exists
   type: str
   sample: registry.example.com/team/app@sha256:4b26997e35073c1fdf00c8ec5540067ae9c61f594ce43856feacc74e363cf84e
 index_digest:
-  description: The digest of the index that O(platform) chose the manifest from. V(null) if nothing was chosen.
+  description: Digest of the index that O(platform) selected the manifest from. V(null) if nothing was selected.
   returned: if the image exists
   type: str
   sample: sha256:8a3f1d7e0a9b5c64f1f0f7b6d1a7f5f2b1f24cf5dfb0ab8f2a4d6f8d0c1b2a39
 media_type:
-  description: The media type of the manifest.
+  description: Media type of the manifest.
   returned: if the image exists
   type: str
   sample: application/vnd.oci.image.manifest.v1+json
 size:
-  description: The size of the manifest itself, in bytes.
+  description: Size of the manifest itself in bytes.
   returned: if the image exists
   type: int
   sample: 1158
 manifest:
-  description: The manifest, parsed.
+  description: Manifest, parsed.
   returned: if the image exists
   type: dict
   sample:
     schemaVersion: 2
     mediaType: application/vnd.oci.image.manifest.v1+json
 raw:
-  description: The manifest as the registry sent it, the text that RV(digest) belongs to.
+  description: Manifest as the registry sent it. RV(digest) is the digest of this text.
   returned: if the image exists
   type: str
   sample: '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json"}'
 headers:
   description:
-    - The headers of the registry's answer by lower-case name.
-    - Cookies, the headers of authentication, C(location), C(content-location) and C(refresh) are left out, and so are the
-      queries of URLs in others, as they may hold signatures that give access.
+    - Headers of the response, by their names in lower case.
+    - Cookies, the headers of authentication, C(location), C(content-location) and C(refresh) are omitted. So are the queries of URLs
+      in other headers, because they may contain signatures that give access.
   returned: if the image exists
   type: dict
   sample:
     content-type: application/vnd.oci.image.manifest.v1+json
     docker-content-digest: sha256:4b26997e35073c1fdf00c8ec5540067ae9c61f594ce43856feacc74e363cf84e
 is_index:
-  description: Whether the manifest is an index (for Docker, a manifest list), which has no layers but RV(platforms).
+  description: Whether the manifest is an index (in Docker's terms, a manifest list). An index has RV(platforms) and no layers.
   returned: if the image exists
   type: bool
   sample: false
 artifact_type:
-  description: The type of an artifact, which is the media type of its configuration where it names none. V(null) for images.
+  description: Type of an artifact, by default the media type of its configuration. V(null) for images.
   returned: if the image exists
   type: str
   sample: application/vnd.example.sbom
 annotations:
-  description: The annotations of the manifest.
+  description: Annotations of the manifest.
   returned: if the image exists
   type: dict
   sample:
     org.opencontainers.image.version: 1.4.2
 subject:
-  description: The manifest that this one refers to, such as the image that a signature is about. V(null) if there is none.
+  description: Subject of the manifest, such as the image that a signature refers to. V(null) if there is none.
   returned: if the image exists
   type: dict
   sample:
@@ -183,13 +183,13 @@ subject:
     digest: sha256:4b26997e35073c1fdf00c8ec5540067ae9c61f594ce43856feacc74e363cf84e
     size: 1158
 platforms:
-  description: The entries of an index, in its order. Empty for anything else.
+  description: Entries of an index, in its order. Empty for other manifests.
   returned: if the image exists
   type: list
   elements: dict
   contains:
     platform:
-      description: The platform, V(null) if the entry names none. Common variants are left out, such as V(v8) of arm64.
+      description: Platform. V(null) if the entry has none. Default variants are omitted, such as V(v8) of arm64.
       type: str
       sample: linux/arm64
     os_version:
@@ -209,104 +209,104 @@ platforms:
       type: str
       sample: application/vnd.oci.image.manifest.v1+json
     annotations:
-      description: The annotations of the entry.
+      description: Annotations of the entry.
       type: dict
       sample: {}
     attestation_of:
-      description: For a build attestation, the digest of the image that it is about. V(null) for images.
+      description: Digest of the image that a build attestation refers to. V(null) for images.
       type: str
       sample: sha256:4b26997e35073c1fdf00c8ec5540067ae9c61f594ce43856feacc74e363cf84e
     total_size:
-      description: With O(sizes), like RV(total_size) for this entry, else V(null).
+      description: Total size of this entry in bytes, computed as RV(total_size). V(null) without O(sizes).
       type: int
       sample: 4194304
 layers:
-  description: The layers of an image from the bottom up, or the blobs of an artifact. Empty for an index.
+  description: Layers of an image from bottom to top, or blobs of an artifact. Empty for an index.
   returned: if the image exists
   type: list
   elements: dict
   contains:
     digest:
-      description: The digest of the layer.
+      description: Digest of the layer.
       type: str
       sample: sha256:7c9e1f0a3b5d8e6f2a4c1d9b7e5f3a8c6b4d2e0f1a9c8b7d6e5f4a3b2c1d0e9f
     size:
-      description: The size of the layer in bytes, compressed as it is. V(null) for schema 1.
+      description: Size of the compressed layer in bytes. V(null) for schema 1.
       type: int
       sample: 2097152
     media_type:
-      description: The media type of the layer. V(null) for schema 1.
+      description: Media type of the layer. V(null) for schema 1.
       type: str
       sample: application/vnd.oci.image.layer.v1.tar+gzip
 total_size:
   description:
-    - How many bytes the image has, which are those of its configuration and layers. A blob that is used twice counts once.
-    - For an index these are the bytes of all its images, without what they share. V(null) unless O(sizes) is set.
-    - V(null) where it cannot be told, which is for schema 1 and for an index that lacks manifests.
+    - Total size in bytes of the configuration and the layers. A blob that is used twice counts once.
+    - For an index, the total size of all its images, where shared blobs count once. V(null) unless O(sizes=true).
+    - V(null) for schema 1, and for an index whose manifests are missing.
   returned: if the image exists
   type: int
   sample: 4194304
 config:
   description:
-    - The configuration of the image. V(null) for an index, where O(platform) chooses an image, and for artifacts.
+    - Configuration of the image. V(null) for artifacts, and for an index unless O(platform) selects an image.
   returned: if the image exists and O(config) is set
   type: dict
   contains:
     platform:
-      description: Operating system, architecture and variant in one. Common variants are left out, such as V(v8) of arm64.
+      description: Operating system, architecture and variant. Default variants are omitted, such as V(v8) of arm64.
       type: str
       sample: linux/arm64
     architecture:
-      description: The architecture as it is written there.
+      description: Architecture, as in the configuration.
       type: str
       sample: arm64
     os:
-      description: The operating system.
+      description: Operating system.
       type: str
       sample: linux
     variant:
-      description: The variant of the architecture, V(null) if there is none.
+      description: Variant of the architecture. V(null) if there is none.
       type: str
       sample: v8
     created:
-      description: When the image was built, as it is written there. V(null) if it is not.
+      description: Creation time of the image, as in the configuration. V(null) if there is none.
       type: str
       sample: "2026-02-01T10:15:30Z"
     labels:
-      description: The labels.
+      description: Labels.
       type: dict
       sample:
         org.opencontainers.image.version: 1.4.2
     env:
-      description: The environment variables, by name.
+      description: Environment variables, by name.
       type: dict
       sample:
         PATH: /usr/local/bin:/usr/bin:/bin
     entrypoint:
-      description: The entry point.
+      description: Entry point.
       type: list
       elements: str
       sample: [/entrypoint.sh]
     cmd:
-      description: The command.
+      description: Command.
       type: list
       elements: str
       sample: [serve, --all]
     user:
-      description: The user, and perhaps the group, that it runs as. Empty if none is set.
+      description: User, and after a colon the group, that containers run as. Empty if none is set.
       type: str
       sample: "1000:1000"
     working_dir:
-      description: The working directory. Empty if none is set.
+      description: Working directory. Empty if none is set.
       type: str
       sample: /srv
     exposed_ports:
-      description: The ports that the image says to listen on.
+      description: Ports that the image declares.
       type: list
       elements: str
       sample: [8080/tcp]
     full:
-      description: The whole configuration, with history and digests of uncompressed layers.
+      description: Complete configuration, including the history and the digests of uncompressed layers.
       type: dict
       sample:
         architecture: arm64

@@ -12,12 +12,12 @@ version_added: 1.0.0
 author:
   - ocikit.registry contributors (@ocikit)
 description:
-  - Promotes several images as one transaction, in one repository, between repositories, or between two registries.
-  - First all sources and targets are looked up and all conditions are checked. Then what a target's repository lacks is
-    mounted or copied and stored by digest, where no tag shows it. Tags move last, together, and it is verified.
-  - If one tag cannot be moved, those that were are put back to the digest they had, and tags that did not exist are removed
-    again. The result says for each target what it is then.
-  - The result can be given to O(undo), which takes the promotion back.
+  - Promotes several images as one transaction, within a repository, between repositories, or between two registries.
+  - All sources and targets are looked up, and all conditions are checked. Then content that the repository of a target lacks is
+    mounted or copied, and stored by digest without a tag. The tags are moved last, together, and are verified.
+  - If a tag cannot be moved, the tags that were moved are restored to their former digests, and tags that did not exist are
+    removed. The result contains the digest of each target after that.
+  - RV(previous) can be passed to O(undo) to undo the promotion.
 extends_documentation_fragment:
   - ocikit.registry._registry
   - ocikit.registry._destination
@@ -31,68 +31,66 @@ attributes:
 options:
   images:
     description:
-      - The images to be promoted. All are looked up before any tag moves, so that a tag may be source and target.
+      - Images to promote. All of them are looked up before a tag is moved, so a tag can be both a source and a target.
     type: list
     elements: dict
     suboptions:
       image:
-        description: The image to be promoted, by tag or digest.
+        description: Image to promote, by tag or digest.
         type: str
         required: true
         aliases: [source]
       to:
         description:
-          - Where to promote it to, one reference or several. A reference without a tag gets the tag of the image.
+          - References to promote the image to. A reference without a tag gets the tag of the image.
         type: list
         elements: str
         required: true
       expected_digest:
-        description: The digest that the image must have, such as the one that was tested.
+        description: Digest that the image must have, such as that of the image that was tested. By default any digest is accepted.
         type: str
       if_digest:
-        description: The digest that the targets must have, or V(absent) if they must not exist.
+        description: Digest that each target must have before the task, or V(absent) if it must not exist.
         type: str
   undo:
     description:
-      - Takes a promotion back, which is described by its RV(previous), as one transaction too. Tags get the digests back
-        that they had, and those that did not exist are removed.
-      - Nothing is changed unless all tags have the digests that the promotion gave them; those that are back already are
-        left as they are.
-      - Tags are looked up through O(destination) if that is given, as in the promotion.
+      - Targets of a promotion to restore, which is its RV(previous). Tags are restored to their former digests, and tags that did not
+        exist are removed, also as one transaction.
+      - Nothing is changed unless all tags have the digest that the promotion gave them, or already their former digest.
+      - Tags are looked up with O(destination) if that is given, as in the promotion.
     type: list
     elements: dict
     suboptions:
       image:
-        description: A target of the promotion.
+        description: Target of the promotion.
         type: str
         required: true
       digest_before:
-        description: The digest it had before, V(null) if it did not exist.
+        description: Digest of the target before the promotion. V(null) if it did not exist.
         type: raw
         required: true
       digest:
-        description: The digest that the promotion gave it.
+        description: Digest of the target after the promotion.
         type: str
         required: true
   referrers:
     description:
-      - Whether to copy what refers to the images and to what is in their indexes as well, such as signatures and SBOMs, to
-        the repositories of targets that are others than those of the images. It is there before a tag moves.
-      - Found by the referrers API or the fallback tag, and whatever refers to those in turn.
-      - O(undo) does not remove it.
+      - Whether to copy referrers of the images and of their children, such as signatures and SBOMs, and the referrers of those, to
+        targets in other repositories. They are copied before a tag is moved.
+      - Referrers are found with the referrers API or the fallback tag. O(undo) does not remove them.
     type: bool
     default: false
   signatures:
     description:
-      - Whether to copy the tags in which cosign keeps signatures, attestations and SBOMs of the images and of what is in
-        their indexes, to the repositories of targets that are others than those of the images.
+      - Whether to copy the tags in which cosign stores signatures, attestations and SBOMs of the images and of their children, to
+        targets in other repositories.
       - O(undo) does not remove them.
     type: bool
     default: false
 notes:
-  - A registry offers no write on condition. Tags are looked up once more right before they move, and a tag that something
-    else moves at that very moment is left alone by a roll-back.
-  - A tag can be removed again only where the registry allows deletion.
+  - Registries do not support conditional writes. Tags are looked up again immediately before they are moved. A rollback does not
+    change a tag that another client moved meanwhile.
+  - A rollback can remove a new tag only if the registry allows deletion.
 seealso:
   - module: ocikit.registry.registry_tag
   - module: ocikit.registry.registry_copy
@@ -101,7 +99,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Promote what was tested
+- name: Promote the images that were tested
   ocikit.registry.registry_promote:
     images:
       - image: registry.example.com/team/app:1.4.2
@@ -128,14 +126,30 @@ EXAMPLES = r"""
       - image: team/app:1.4.2
         to: team/app:stable
 
-- name: Take a promotion back
+- name: Promote an image with its signatures to another repository
+  ocikit.registry.registry_promote:
+    images:
+      - image: registry.example.com/staging/app:1.4.2
+        to: registry.example.com/production/app:1.4.2
+    referrers: true
+    signatures: true
+
+- name: Swap two tags
+  ocikit.registry.registry_promote:
+    images:
+      - image: registry.example.com/team/app:blue
+        to: registry.example.com/team/app:green
+      - image: registry.example.com/team/app:green
+        to: registry.example.com/team/app:blue
+
+- name: Undo a promotion
   ocikit.registry.registry_promote:
     undo: "{{ promotion.previous }}"
 """
 
 RETURN = r"""
 targets:
-  description: All targets, in the order they were named.
+  description: Targets, in the order of the options.
   returned: success, and on failure once all conditions hold
   type: list
   elements: dict
@@ -144,13 +158,13 @@ targets:
       description: Target, as a full reference.
       type: str
     source:
-      description: The image that was promoted to it, V(null) with O(undo).
+      description: Image that was promoted to the target. V(null) with O(undo).
       type: str
     digest_before:
       description: Digest of the target before the task. V(null) if it did not exist.
       type: str
     digest:
-      description: The digest it has (in check mode, would have), V(null) if it does not exist.
+      description: Digest of the target after the task (in check mode, the digest it would have). V(null) if it does not exist.
       type: str
     changed:
       description: Whether the digest of the target changed (in check mode, would change).
@@ -161,12 +175,12 @@ targets:
           check mode, would be sent). The task is changed in that case.
       type: bool
     rolled_back:
-      description: Whether it had moved before something failed, and is verified to be what it was.
+      description: Whether the target was moved before the failure, and was restored to its former digest.
       type: bool
     message:
       description:
-        - After a failure, why it is not what it was before. Where the registry does not answer any more, RV(targets[].digest)
-          is what it would have become.
+        - After a failure, why the target could not be restored. If the registry is not reachable any more, RV(targets[].digest) is
+          the digest that the target was about to get.
       type: str
   sample:
     - image: registry.example.com/team/app:stable
@@ -179,7 +193,7 @@ targets:
       message:
 previous:
   description:
-    - The targets that changed, for O(undo). After a failure these are the ones that could not be put back.
+    - Targets that changed, for O(undo). After a failure, the targets that could not be restored.
   returned: success, and on failure once all conditions hold
   type: list
   elements: dict
@@ -191,7 +205,7 @@ previous:
       description: Digest of the target before the task. V(null) if it did not exist.
       type: str
     digest:
-      description: The digest that it was given.
+      description: Digest of the target after the promotion.
       type: str
   sample:
     - image: registry.example.com/team/app:stable

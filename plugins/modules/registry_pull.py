@@ -12,13 +12,12 @@ version_added: 1.0.0
 author:
   - ocikit.registry contributors (@ocikit)
 description:
-  - Writes images to an OCI image layout, an archive or a plain directory, on the host that runs the task and without a
-    container engine there.
-  - Every byte is verified against the digest that leads to it. What is there and right already is not fetched again, what
-    is there and wrong is replaced.
-  - Files get their final names when they are complete, the index that lists them comes last. A pull that was interrupted
-    leaves nothing that looks like an image. In a layout or a directory the next one fetches only what is missing, also of
-    a blob that had arrived in part. An archive is written anew.
+  - Writes images to an OCI image layout, an archive or a directory on the host that runs the task. No container engine is needed.
+  - All content is verified against its digest. Blobs that already exist with the right content are not downloaded again. Blobs with
+    wrong content are replaced.
+  - Files get their final names when they are complete, and the index that lists them is written last. An interrupted pull leaves no
+    incomplete image. In a layout or directory, the next pull downloads only what is missing, and resumes partial blobs. An archive
+    is written from the beginning.
   - Symbolic links in a layout or directory are not followed.
 extends_documentation_fragment:
   - ocikit.registry._registry
@@ -27,27 +26,28 @@ extends_documentation_fragment:
 options:
   image:
     description:
-      - The image, by tag or digest. With several images, blobs that they share are stored once.
+      - Images to pull, by tag or digest. Blobs that several images share are stored once.
     type: list
     elements: str
     required: true
     aliases: [images]
   dest:
     description:
-      - The directory, or for the archive formats the file, to write to. A layout keeps the images that it has; an archive
-        and a directory hold what the task names.
-      - Another task that writes there is waited for. The task fails when that has written nothing for O(read_timeout).
+      - Directory to write to, or file for the archive formats. Images that a layout already has are kept. An archive or directory is
+        replaced by the images of the task.
+      - If another task is writing to the same place, the task waits for it. It fails if the other task writes nothing for
+        O(read_timeout).
     type: path
     required: true
     aliases: [path]
   format:
     description:
-      - V(oci) is an OCI image layout directory.
-      - V(oci-archive) is such a layout in a tar file.
-      - V(docker-archive) is the same file with what C(docker load) and C(podman load) need as well. It takes single
-        images only, see O(platforms).
-      - V(dir) is a plain directory for one image, with a file for each digest and C(manifest.json). It is the only format
-        that takes images of schema 1.
+      - Format to write.
+      - V(oci) is a directory with an OCI image layout.
+      - V(oci-archive) is a tar file with an OCI image layout.
+      - V(docker-archive) is a tar file that C(docker load) and C(podman load) read, and that is an OCI image layout as well. It can
+        contain single images only, see O(platforms).
+      - V(dir) is a directory for one image, with C(manifest.json) and a file for each digest. Only this format supports schema 1.
     type: str
     choices: [oci, oci-archive, docker-archive, dir]
     default: oci
@@ -64,56 +64,55 @@ options:
     aliases: [platform]
   name:
     description:
-      - The name of the image in the layout or archive. By default it is the tag, and for several images the full reference.
-      - In a layout that lists an image of another repository under the same tag, the default is the full reference as well,
-        so that both stay listed.
-      - For V(docker-archive), the reference that C(docker load) shows, such as V(app:1.4.2). By default it is the full
-        reference of O(image), and without a tag V(:latest) is added.
+      - Name of the image in the layout or archive. The default is the tag, or for several images the full reference.
+      - If a layout already has an image of another repository under the same tag, the default is the full reference.
+      - For V(docker-archive), the reference that C(docker load) shows, such as V(app:1.4.2). The default is the full reference of
+        O(image), with V(:latest) if there is no tag.
     type: str
   expected_digest:
     description:
-      - The digest that the image must have in the registry, whatever O(platforms) takes of it; nothing is written if it has
-        another one. For one image only.
+      - Digest that the image must have in the registry, independent of O(platforms). The task fails before it writes anything if the
+        image has another digest. It can be used with one image only.
     type: str
   without:
     description:
-      - Layouts or archives that the receiver has already. Blobs that they hold are left out, manifests are not, so that
-        ocikit.registry.registry_push can complete the images in a registry that has the rest.
+      - Layouts or archives that the receiver already has. Their blobs are omitted, but manifests are included. With
+        M(ocikit.registry.registry_push), the images can then be pushed to a registry that has the other blobs.
     type: list
     elements: path
     default: []
   foreign_layers:
     description:
-      - Whether layers that are usually not distributed by registries are fetched from the registry as well.
+      - Whether to download non-distributable layers from the registry. By default they are omitted.
     type: bool
     default: false
   max_unpacked_size:
     description:
-      - The most bytes that a compressed archive in O(without) may unpack to, such as V(20GiB).
+      - Maximum unpacked size of a compressed archive in O(without), such as V(20GiB).
       - The default is 100 times its compressed size, and at least V(1GiB).
     type: str
   verify:
     description:
-      - How blobs that a layout or a directory has already are verified.
-      - V(changed) reads the files that have changed since they were last verified. Their size, times and inodes of then are
-        kept in a hidden file beside O(dest), whose name ends with C(.ocikit-verified) and which may be deleted.
-      - V(full) reads all of them. Archives are always read.
+      - Which existing blobs of a layout or directory are verified.
+      - V(changed) verifies files that changed since they were last verified. Their sizes, times and inodes are stored in a hidden file
+        next to O(dest), whose name ends with C(.ocikit-verified). The file can be deleted.
+      - V(full) verifies all files. Archives are always verified completely.
     type: str
     choices: [changed, full]
     default: changed
   mode:
     description:
-      - Permissions of the archive, or of the files of the layout or directory, as in M(ansible.builtin.file). Directories
-        can also be entered by those who may read them.
-      - Without it, files that are replaced keep their permissions.
+      - Permissions of the archive, or of the files of the layout or directory, as in M(ansible.builtin.file). Directories also get
+        the execute permission wherever there is the read permission.
+      - By default files that are replaced keep their permissions.
     type: raw
   owner:
     description:
-      - Name or number of the user that the files are to belong to. Without it, files that are replaced keep their owner.
+      - Name or ID of the owner of the files. By default files that are replaced keep their owner.
     type: str
   group:
     description:
-      - Name or number of the group that the files are to belong to. Without it, files that are replaced keep their group.
+      - Name or ID of the group of the files. By default files that are replaced keep their group.
     type: str
 seealso:
   - module: ocikit.registry.registry_push
@@ -127,7 +126,7 @@ EXAMPLES = r"""
     image: registry.example.com/team/app:1.4.2
     dest: /srv/images/app
 
-- name: Write a file for docker load, which shows it as app:1.4.2
+- name: Write an archive for docker load, which shows it as app:1.4.2
   ocikit.registry.registry_pull:
     image: registry.example.com/team/app:1.4.2
     dest: /srv/images/app.tar
@@ -137,7 +136,7 @@ EXAMPLES = r"""
     platforms:
       - linux/amd64
 
-- name: Bundle what a site without network needs, less what it got last month
+- name: Write a bundle for an air-gapped site, without the blobs of the former bundle
   ocikit.registry.registry_pull:
     image:
       - registry.example.com/team/app:1.5.0
@@ -146,34 +145,49 @@ EXAMPLES = r"""
     format: oci-archive
     without:
       - /srv/bundles/2026-10.tar
+
+- name: Pull the image that was tested, for two platforms
+  ocikit.registry.registry_pull:
+    image: registry.example.com/team/app:1.4.2
+    expected_digest: "{{ tested_digest }}"
+    platforms:
+      - linux/amd64
+      - linux/arm64
+    dest: /srv/images/app
+
+- name: Verify all blobs of a layout again, and replace damaged ones
+  ocikit.registry.registry_pull:
+    image: registry.example.com/team/app:1.4.2
+    dest: /srv/images/app
+    verify: full
 """
 
 RETURN = r"""
 dest:
-  description: Where the images are.
+  description: Path of the layout, archive or directory.
   returned: success
   type: str
   sample: /srv/images/app
 images:
-  description: The images, in the order of O(image).
+  description: Images, in the order of O(image).
   returned: success
   type: list
   elements: dict
   contains:
     image:
-      description: The image as a full reference.
+      description: Image, as a full reference.
       type: str
     name:
-      description: Its name at O(dest).
+      description: Name of the image in O(dest).
       type: str
     digest:
-      description: The digest of what was pulled.
+      description: Digest of the image in O(dest).
       type: str
     source_digest:
-      description: The digest in the registry. It differs if some platforms of an index were chosen.
+      description: Digest of the image in the registry. It differs from RV(images[].digest) if O(platforms) selects from an index.
       type: str
     media_type:
-      description: Its media type.
+      description: Media type of the image.
       type: str
   sample:
     - image: registry.example.com/team/app:1.4.2
@@ -182,21 +196,21 @@ images:
       source_digest: sha256:8ac49a4c1d4bfae1a2b3e1e0b4a5f9d8d4f5c1c0e7d4a3b2918f7e6d5c4b3a29
       media_type: application/vnd.oci.image.index.v1+json
 blobs:
-  description: What had to be fetched (in check mode, would have to be) and what was there.
+  description: Counts of the blobs of the images (in check mode, what would be done).
   returned: success
   type: dict
   contains:
     missing:
-      description: How many blobs were fetched.
+      description: Number of blobs that were downloaded (in check mode, would be downloaded).
       type: int
     missing_bytes:
       description: Total size of these blobs in bytes.
       type: int
     present:
-      description: How many were at O(dest) already, and right.
+      description: Number of blobs that O(dest) already had.
       type: int
     elsewhere:
-      description: How many were left out because of O(without).
+      description: Number of blobs that were omitted because of O(without).
       type: int
     foreign:
       description: Number of non-distributable layers that stayed at their URLs.

@@ -12,17 +12,17 @@ version_added: 1.0.0
 author:
   - ocikit.registry contributors (@ocikit)
 description:
-  - Pushes an image from an OCI image layout, an archive or a plain directory on the host that runs the task, without a
-    container engine there.
-  - Taken are what ocikit.registry.registry_pull, C(docker save), C(podman save) and C(skopeo copy) write (C(oci:),
-    C(oci-archive:), C(docker-archive:), C(dir:)). An archive is read where it lies. One that is compressed with gzip, bzip2,
-    xz or zstd is unpacked once, to a file in C(TMPDIR) or C(/var/tmp) that is removed; zstd needs the Python library zstandard,
-    or Python 3.14.
-  - Layers are pushed as they are. Plain ones of C(docker save) stay plain, those in xz or bzip2 are refused, as registries take
-    none.
-  - An archive whose layers are not those that the configuration of the image lists is refused. Symbolic links in a layout or
-    directory are not followed.
-  - Every blob is verified on its way, sent once, and only if the repository lacks it. The manifest comes last.
+  - Pushes an image from an OCI image layout, an archive or a directory on the host that runs the task. No container engine is
+    needed.
+  - The supported formats are those of M(ocikit.registry.registry_pull), C(docker save), C(podman save) and C(skopeo copy) (C(oci:),
+    C(oci-archive:), C(docker-archive:), C(dir:)). An archive is read in place. An archive that is compressed with gzip, bzip2, xz or
+    zstd is unpacked to a temporary file in C(TMPDIR) or C(/var/tmp). Support for zstd requires Python 3.14 or the Python library
+    zstandard.
+  - Layers are pushed unchanged. Uncompressed layers of C(docker save) stay uncompressed. Layers that are compressed with xz or bzip2
+    are refused, because registries do not support them.
+  - An archive whose layers do not match the configuration of the image is refused. Symbolic links in a layout or directory are not
+    followed.
+  - Each blob is verified, and is sent once if the repository does not have it. The manifest is sent last.
 extends_documentation_fragment:
   - ocikit.registry._registry
   - ocikit.registry._attributes
@@ -35,27 +35,27 @@ attributes:
 options:
   src:
     description:
-      - The layout, archive or directory.
+      - Layout, archive or directory to push from.
     type: path
     required: true
     aliases: [path]
   name:
     description:
-      - Which image of O(src) to push, by its name, its digest, or its position counted from V(0). A name is that in the
-        index, its tag, or what C(docker load) and containerd call it, in familiar (V(app:1.4.2)) or full form.
-      - May be left out if there is only one. Images without a name that belong to another one do not count, such as the
-        platforms of an index and signatures.
+      - Image of O(src) to push, by its name, its digest, or its position, starting with V(0). A name is the name in the index, its
+        tag, or the name that C(docker load) and containerd show, in short (V(app:1.4.2)) or full form.
+      - Required if O(src) has several images. Images without a name that belong to another image, such as the platforms of an index
+        and signatures, do not count.
     type: str
   image:
     description:
-      - Where to push to, such as V(registry.example.com/team/app:1.4.2). With a digest instead of a tag, the image must
-        have that one and is stored without a name.
+      - Reference to push to, such as V(registry.example.com/team/app:1.4.2). With a digest in place of the tag, the image must have
+        this digest, and is stored without a tag.
     type: str
     required: true
     aliases: [to]
   tags:
     description:
-      - Further tags in the repository of O(image).
+      - Additional tags in the repository of O(image).
     type: list
     elements: str
     default: []
@@ -82,17 +82,17 @@ options:
     default: false
   if_digest:
     description:
-      - The digest that every target must have at present, or V(absent) if it must not exist. The task fails otherwise.
+      - Digest that every target must have before the task, or V(absent) if it must not exist. Otherwise the task fails.
     type: str
   mount_from:
     description:
-      - Repositories of the same registry to look in for missing blobs, so that they are mounted instead of sent.
+      - Repositories of the same registry to mount missing blobs from. Blobs that are mounted are not sent.
     type: list
     elements: str
     default: []
   max_unpacked_size:
     description:
-      - The most bytes that a compressed archive in O(src), or a layer of C(docker save) in one, may unpack to, such as V(20GiB).
+      - Maximum unpacked size of a compressed archive in O(src), or of a compressed layer in it, such as V(20GiB).
       - The default is 100 times its compressed size, and at least V(1GiB).
     type: str
 seealso:
@@ -102,20 +102,40 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Push what docker save or podman save wrote
+- name: Push an archive of docker save or podman save, with two tags
   ocikit.registry.registry_push:
     src: /srv/images/app.tar
     image: registry.example.com/team/app:1.4.2
     tags:
       - stable
 
-- name: Push one image of a bundle, whose base layers the registry has in another repository
+- name: Push one image of a bundle, with base layers from another repository of the registry
   ocikit.registry.registry_push:
     src: /srv/bundles/2026-11.tar
     name: registry.example.com/team/app:1.5.0
     image: registry.site.example.com/team/app:1.5.0
     mount_from:
       - base/python
+
+- name: Push one platform of an OCI image layout
+  ocikit.registry.registry_push:
+    src: /srv/images/app
+    image: registry.example.com/team/app:1.4.2-arm64
+    platforms:
+      - linux/arm64
+
+- name: Push a release only if its tag does not exist
+  ocikit.registry.registry_push:
+    src: /srv/images/app.tar
+    image: registry.example.com/team/app:1.4.2
+    if_digest: absent
+
+- name: Show what a push would send
+  ocikit.registry.registry_push:
+    src: /srv/images/app.tar
+    image: registry.example.com/team/app:1.4.2
+  check_mode: true
+  register: would_send
 """
 
 RETURN = r"""
@@ -145,7 +165,7 @@ images:
       targets:
         - registry.example.com/team/app:1.4.2
 targets:
-  description: All targets.
+  description: Targets of the image.
   returned: success, and on failure once something was written
   type: list
   elements: dict

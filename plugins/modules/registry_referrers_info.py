@@ -7,16 +7,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: registry_referrers_info
-short_description: Find signatures, SBOMs and attestations of an image
+short_description: List signatures, SBOMs and attestations of an image
 version_added: 1.0.0
 author:
   - ocikit.registry contributors (@ocikit)
 description:
-  - Lists what refers to an image, in all the ways that are in use.
-  - Manifests whose subject is the image are found by the referrers API of the registry, or, where there is none, by the
-    tag that clients keep in its place.
+  - Lists the referrers of an image, such as signatures, SBOMs and attestations.
+  - Manifests whose subject is the image are found with the referrers API, or with the fallback tag if the registry has no such API.
   - Signatures, attestations and SBOMs of cosign are found by their tags, such as C(sha256-….sig).
-  - Build attestations that BuildKit puts beside an image are found in the image's own index.
+  - Build attestations of BuildKit are found in the index of the image.
 extends_documentation_fragment:
   - ocikit.registry._registry
   - ocikit.registry._attributes
@@ -24,23 +23,24 @@ extends_documentation_fragment:
 options:
   image:
     description:
-      - The image, by tag or digest, such as V(registry.example.com/team/app:1.4.2).
+      - Image, by tag or digest, such as V(registry.example.com/team/app:1.4.2).
     type: str
     required: true
   artifact_type:
     description:
-      - List only referrers of this type. Those whose type is not known are left out.
+      - Artifact type of the referrers to list. Referrers of unknown type are omitted. By default all referrers are listed.
     type: str
   children:
     description:
-      - Whether to look also for referrers of each image in an index, and in the indexes within it, and not of the index alone.
+      - Whether to list the referrers of each image of an index and of nested indexes as well. By default only referrers of the index
+        itself are listed.
     type: bool
     default: false
 """
 
 EXAMPLES = r"""
 ---
-- name: Find everything that refers to a release
+- name: List all referrers of a release and of its platforms
   ocikit.registry.registry_referrers_info:
     image: registry.example.com/team/app:1.4.2
     children: true
@@ -51,10 +51,20 @@ EXAMPLES = r"""
     images: [registry.example.com/team/app:1.4.2]
     referrers: [cosign]
 
-- name: Find its SBOMs in SPDX format
+- name: Show the types of the referrers
+  ansible.builtin.debug:
+    msg: "{{ found.referrers | map(attribute='artifact_type') | unique }}"
+
+- name: List the SBOMs in SPDX format
   ocikit.registry.registry_referrers_info:
     image: registry.example.com/team/app:1.4.2
     artifact_type: application/spdx+json
+  register: sboms
+
+- name: Read the manifest of the first SBOM
+  ocikit.registry.registry_manifest_info:
+    image: "registry.example.com/team/app@{{ sboms.referrers[0].digest }}"
+  when: sboms.referrers != []
 """
 
 RETURN = r"""
@@ -69,43 +79,43 @@ exists:
   type: bool
   sample: true
 digest:
-  description: The digest of the image, V(null) if it does not exist.
+  description: Digest of the image. V(null) if it does not exist.
   returned: success
   type: str
   sample: sha256:4b26997e35073c1fdf00c8ec5540067ae9c61f594ce43856feacc74e363cf84e
 referrers:
   description:
-    - What refers to the image, for each subject first by API or tag, then cosign's, and the index's own at the end.
-    - Something that is found in two ways is listed twice.
+    - Referrers, for each subject first those of the API or the fallback tag, then those of cosign's tags, then those in the index.
+    - A referrer that is found in two ways is listed twice.
   returned: success
   type: list
   elements: dict
   contains:
     subject:
-      description: The digest that it refers to.
+      description: Digest of the image that the referrer refers to.
       type: str
     digest:
-      description: The digest of the referrer's manifest.
+      description: Digest of the manifest of the referrer.
       type: str
     media_type:
-      description: The media type of this manifest.
+      description: Media type of the manifest of the referrer.
       type: str
     artifact_type:
-      description: What it is, by its own word or else the media type of its config. V(null) if that is not known.
+      description: Artifact type of the referrer, by default the media type of its configuration. V(null) if it is not known.
       type: str
     size:
-      description: The size of this manifest in bytes.
+      description: Size of the manifest of the referrer in bytes.
       type: int
     annotations:
-      description: The annotations of this manifest; of a build attestation those that the index gives it.
+      description: Annotations of the referrer, or for a build attestation those of its entry in the index.
       type: dict
     source:
       description:
-        - How it was found. By the V(api), by the V(fallback_tag), by a V(cosign_tag), or as an V(attestation) in the index.
+        - Where the referrer was found. V(api), V(fallback_tag), V(cosign_tag), or V(attestation) for an entry of the index.
       type: str
     tag:
-      description: The tag that points to it.
-      returned: if it was found by cosign's tag
+      description: Tag of the referrer.
+      returned: if it was found by a tag of cosign
       type: str
   sample:
     - subject: sha256:4b26997e35073c1fdf00c8ec5540067ae9c61f594ce43856feacc74e363cf84e
