@@ -11,32 +11,31 @@ version_added: 1.0.0
 author:
   - ocikit.registry contributors (@ocikit)
 description:
-  - Makes the reference that cannot move out of an image reference and a digest that is known already. Nothing
-    is asked of a registry; P(ocikit.registry.registry_digest#lookup) does that.
+  - Creates a pinned reference from an image reference and a known digest. No request is sent to a registry. Use
+    P(ocikit.registry.registry_digest#lookup) to look up the digest.
 positional: digest
 options:
   _input:
     description:
-      - An image or a repository, such as V(registry.example.com/team/app:1.4.2).
-      - If it has a digest, that must be O(digest).
+      - Image or repository, such as V(registry.example.com/team/app:1.4.2).
+      - If it has a digest, it must be the same as O(digest).
     type: str
     required: true
   digest:
     description:
-      - The digest, such as RV(ocikit.registry.registry_tag#module:digest).
+      - Digest to pin to, such as RV(ocikit.registry.registry_tag#module:digest).
     type: str
     required: true
   keep_tag:
     description:
-      - Whether the tag stays in the reference for people to read, before the digest.
+      - Whether to keep the tag in the reference, before the digest.
     type: bool
     default: false
   registry:
     description:
       - >-
-        The registry that a reference without a host belongs to: a host such as V(registry.example.com:5000),
-        or a URL.
-      - Without it such references belong to Docker Hub.
+        Registry of a reference without a host, as a host such as V(registry.example.com:5000), or as a URL.
+      - By default such references belong to Docker Hub.
     type: str
 seealso:
   - plugin: ocikit.registry.image_reference
@@ -47,7 +46,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Promote an image and remember what it was
+- name: Promote an image
   ocikit.registry.registry_tag:
     image: registry.example.com/team/app:1.4.2
     tags:
@@ -58,11 +57,21 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     # registry.example.com/team/app@sha256:...
     msg: "{{ promoted.image | ocikit.registry.image_pin(promoted.digest) }}"
+
+- name: Show the pinned reference with its tag
+  ansible.builtin.debug:
+    # registry.example.com/team/app:1.4.2@sha256:...
+    msg: "{{ promoted.image | ocikit.registry.image_pin(promoted.digest, keep_tag=true) }}"
+
+- name: Pin an image without a host
+  ansible.builtin.debug:
+    # registry.example.com/team/app@sha256:...
+    msg: "{{ 'team/app' | ocikit.registry.image_pin(promoted.digest, registry='registry.example.com') }}"
 """
 
 RETURN = r"""
 _value:
-  description: The pinned reference.
+  description: Pinned reference.
   type: str
   sample: registry.example.com/team/app@sha256:4b26997e35073c1fdf00c8ec5540067ae9c61f594ce43856feacc74e363cf84e
 """

@@ -6,25 +6,24 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: image_reference
-short_description: Take an image reference apart
+short_description: Parse an image reference
 version_added: 1.0.0
 author:
   - ocikit.registry contributors (@ocikit)
 description:
-  - Reads an image reference as container engines do and gives its parts. Nothing is asked of a registry.
+  - Parses an image reference as container engines do, and returns its parts. No request is sent to a registry.
 positional: registry
 options:
   _input:
     description:
-      - An image or a repository, such as V(registry.example.com/team/app:1.4.2).
+      - Image or repository, such as V(registry.example.com/team/app:1.4.2).
     type: str
     required: true
   registry:
     description:
       - >-
-        The registry that a reference without a host belongs to: a host such as V(registry.example.com:5000),
-        or a URL.
-      - Without it such references belong to Docker Hub.
+        Registry of a reference without a host, as a host such as V(registry.example.com:5000), or as a URL.
+      - By default such references belong to Docker Hub.
     type: str
 seealso:
   - plugin: ocikit.registry.image_pin
@@ -33,17 +32,27 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Name the repository of an image
+- name: Show the repository of an image
   ansible.builtin.debug:
     # registry.example.com:5000/team/app
     msg: "{{ ('registry.example.com:5000/team/app:1.4.2' | ocikit.registry.image_reference).name }}"
 
-- name: Write a short name in full
+- name: Show the full reference of a short name
   ansible.builtin.debug:
     # docker.io/library/busybox
     msg: "{{ ('busybox' | ocikit.registry.image_reference).reference }}"
 
-- name: Accept only images of our registry that are pinned
+- name: Show the repository of an image without a host
+  ansible.builtin.debug:
+    # registry.example.com/team/app
+    msg: "{{ ('team/app:1.4.2' | ocikit.registry.image_reference('registry.example.com')).name }}"
+
+- name: Show the tag of an image
+  ansible.builtin.debug:
+    # 1.4.2
+    msg: "{{ ('team/app:1.4.2' | ocikit.registry.image_reference).tag }}"
+
+- name: Fail unless all images are pinned and from one registry
   ansible.builtin.assert:
     that:
       - (item | ocikit.registry.image_reference).registry == 'registry.example.com'
@@ -53,26 +62,26 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The parts of the reference.
+  description: Parts of the reference.
   type: dict
   contains:
     reference:
-      description: The reference in full.
+      description: Full reference.
       type: str
     registry:
-      description: The registry, with its port if one is written. V(docker.io) for Docker Hub.
+      description: Registry, with its port if there is one. V(docker.io) for Docker Hub.
       type: str
     repository:
-      description: The repository, without the registry.
+      description: Repository without the registry.
       type: str
     name:
       description: Registry and repository.
       type: str
     tag:
-      description: The tag, or V(none) where none is written.
+      description: Tag. V(none) if the reference has no tag.
       type: str
     digest:
-      description: The digest, or V(none) where none is written.
+      description: Digest. V(none) if the reference has no digest.
       type: str
   sample:
     reference: registry.example.com/team/app:1.4.2

@@ -11,44 +11,45 @@ version_added: 1.0.0
 author:
   - ocikit.registry contributors (@ocikit)
 description:
-  - Sorts tags from the oldest version to the newest, so that V(1.9) precedes V(1.10).
-  - A version is one or more numbers with dots between them, with or without a V(v) before them. Missing
-    numbers count as 0. With O(strict_versions) it has a dot.
+  - Sorts tags from the oldest to the newest version, so that V(1.9) precedes V(1.10).
+  - A version consists of numbers with dots between them, with or without a leading V(v). Missing numbers count as 0. With
+    O(strict_versions), a version must have a dot.
   - A suffix that begins with one of the words alpha, beta, canary, cr, dev, devel, ea, m and a number,
-    milestone, nightly, pre, preview, prerelease, rc, snapshot and unstable makes a prerelease, as do C(a) and
-    C(b) and a number right after the version. It precedes its release, and is ordered as semantic versioning
-    does. V(1.4.2-rc.2), V(1.4.2-rc10) and V(1.4.2rc1) are examples.
-  - Any other suffix, as in V(1.4.2-alpine) or V(1.4.2-3), names a variant of the version, and follows it.
-  - Tags that are no version, such as V(latest), come first. Numbers in them count as such.
-  - Tags that mean the same version, such as V(1.4) and V(v1.4.0), are ordered by their length and characters,
-    so the result never depends on the order of the input.
+    milestone, nightly, pre, preview, prerelease, rc, snapshot and unstable marks a prerelease. So does C(a) or
+    C(b) with a number immediately after the version. A prerelease precedes its release, and is ordered as in semantic
+    versioning. V(1.4.2-rc.2), V(1.4.2-rc10) and V(1.4.2rc1) are examples.
+  - Any other suffix, as in V(1.4.2-alpine) or V(1.4.2-3), is a variant of the version, and follows it.
+  - Tags that are not versions, such as V(latest), come first. Numbers in them are compared as numbers.
+  - Tags of equal versions, such as V(1.4) and V(v1.4.0), are ordered by their length and characters, so the result does not depend on
+    the order of the input.
 options:
   _input:
     description:
-      - The tags.
+      - Tags to sort.
     type: list
     elements: str
     required: true
   reverse:
     description:
-      - Whether the newest version comes first and tags that are no version last.
+      - Whether to sort from the newest to the oldest version, with tags that are not versions at the end.
     type: bool
     default: false
   prereleases:
     description:
-      - Whether prereleases are kept.
+      - Whether to keep prereleases.
     type: bool
     default: true
   versions_only:
     description:
-      - Whether tags that are no version are left out.
+      - Whether to omit tags that are not versions.
     type: bool
     default: false
   strict_versions:
     description:
-      - Whether only tags with a dot are versions, such as V(1.4) and V(v1.4.2-rc.1). Set it to find the newest release.
-      - By default V(1), V(v2) and V(1-alpine) are versions as well. So are commits of all digits such as V(8675309), and dates
-        such as V(20240506), which are then newer than every release.
+      - Whether to treat only tags with a dot as versions, such as V(1.4) and V(v1.4.2-rc.1). Set it to V(true) to find the newest
+        release.
+      - By default V(1), V(v2) and V(1-alpine) are versions as well. Commits that consist of digits, such as V(8675309), and dates, such
+        as V(20240506), are then newer than every release.
     type: bool
     default: false
 seealso:
@@ -73,7 +74,12 @@ EXAMPLES = r"""
       strict_versions: true
     app_tags: "{{ lookup('ocikit.registry.registry_tags', 'registry.example.com/team/app') }}"
 
-- name: Find the newest release that is no variant such as 1.4.2-alpine
+- name: Omit prereleases
+  ansible.builtin.debug:
+    # ['1.9.3', '1.10.0']
+    msg: "{{ ['1.10.0', '1.9.3', '1.10.0-rc.1'] | ocikit.registry.tag_version_sort(prereleases=false) }}"
+
+- name: Find the newest release without variants such as 1.4.2-alpine
   ansible.builtin.set_fact:
     newest: "{{ numbers | ocikit.registry.tag_version_sort(versions_only=true, strict_versions=true) | last }}"
   vars:
@@ -82,9 +88,10 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The tags, sorted.
+  description: Sorted tags.
   type: list
   elements: str
+  sample: [latest, 1.9.3, 1.10.0-rc.1, 1.10.0]
 """
 
 import typing as t

@@ -6,63 +6,59 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: registry_digest
-short_description: Pin images to the digests that they have in the registry now
+short_description: Look up the digests of images in a registry
 version_added: 1.0.0
 author:
   - ocikit.registry contributors (@ocikit)
 description:
-  - Gives for each image the reference that cannot move, such as V(registry.example.com/team/app@sha256:...),
-    or its digest, or a dictionary with both and more.
-  - No image is pulled. Each distinct image costs one HEAD request after authentication; many of them are
-    asked for at a time.
-  - An image that is named by its digest is looked up as well, so that what comes back does exist.
+  - Returns for each image its pinned reference, such as V(registry.example.com/team/app@sha256:...), its digest, or a dictionary
+    with both and more.
+  - No image is pulled. Each distinct image takes one HEAD request after authentication. Requests are sent in parallel.
+  - An image with a digest is looked up as well, so a returned image always exists.
 extends_documentation_fragment:
   - ocikit.registry._registry_lookup
 options:
   _terms:
     description:
-      - The images, such as V(registry.example.com/team/app:1.4.2). Without tag and digest the tag V(latest)
-        is meant; with both the digest decides.
+      - Images to look up, such as V(registry.example.com/team/app:1.4.2). The default tag is V(latest). If an image has a tag and a
+        digest, the digest decides.
     type: list
     elements: str
     required: true
   format:
     description:
-      - What is given for each image.
+      - Format of the result for each image.
     type: str
     default: reference
     choices:
-      reference: The pinned reference.
-      digest: The digest.
-      dict: A dictionary, see RV(_list).
+      reference: Pinned reference.
+      digest: Digest.
+      dict: Dictionary, see RV(_list).
   platform:
     description:
-      - The platform whose image is meant, as C(os/architecture) or C(os/architecture/variant), such as
-        V(linux/arm64). Without it an index keeps its own digest, which serves all its platforms.
-      - Indexes within an index are searched as well. Where there is no image for the variant, one for the newest
-        older variant is taken, and else one that names no platform. A version of Windows may follow, as in
-        V(windows/amd64:10.0.20348).
-      - Takes a GET request instead of the HEAD. A single image has to be for this platform itself; to find out,
-        its configuration is read with another request.
+      - Platform to select from an index, as C(os/architecture) or C(os/architecture/variant), such as V(linux/arm64). By default the
+        digest of the index itself is returned, which is valid for all platforms.
+      - Nested indexes are searched as well. If there is no image for the variant, an image for the newest older variant is used, else
+        an image without a platform. A Windows version can follow, as in V(windows/amd64:10.0.20348).
+      - With this option, a GET request is sent in place of HEAD. A single image must have this platform in its configuration, which
+        takes another request.
     type: str
   keep_tag:
     description:
-      - Whether the pinned reference keeps the tag for people to read, as in
-        V(registry.example.com/team/app:1.4.2@sha256:...).
-      - Container engines and Kubernetes accept that and go by the digest; some tools, such as skopeo, refuse
-        it.
+      - Whether to keep the tag in the pinned reference, as in V(registry.example.com/team/app:1.4.2@sha256:...).
+      - Container engines and Kubernetes accept this form and use the digest. Some tools, such as skopeo, refuse it.
     type: bool
     default: false
   default:
     description:
-      - What is given for an image that does not exist, or does not exist for O(platform). Any value will do,
-        also an empty one or V(none). Without this option the lookup fails.
-      - Other failures, such as missing rights or an unreachable registry, are never covered by it.
+      - Value to return for an image that does not exist, or has no image for O(platform). It can be any value, including V(none) and
+        empty ones. By default the lookup fails.
+      - Other failures, such as missing permissions or an unreachable registry, always fail the lookup.
     type: raw
 notes:
-  - A variable that holds this lookup asks the registry whenever it is used, once for each host. Use
-    M(ansible.builtin.set_fact) in a play on C(localhost) to ask once for all hosts. C(run_once) is not enough where a
-    play has C(serial), because each batch asks again.
+  - A variable that contains this lookup is evaluated whenever it is used, for each host. Use M(ansible.builtin.set_fact) in a play on
+    C(localhost) to look up the digest once for all hosts. C(run_once) is not sufficient in a play with C(serial), because it applies
+    to each batch.
 seealso:
   - plugin: ocikit.registry.registry_tags
     plugin_type: lookup
@@ -72,13 +68,13 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Stop unless the tag still has the digest that was tested
+- name: Fail unless the tag still has the digest that was tested
   ansible.builtin.assert:
     that:
       - lookup('ocikit.registry.registry_digest', image, format='digest') == tested_digest
-    fail_msg: "{{ image }} is not what was tested"
+    fail_msg: "{{ image }} is not the image that was tested"
 
-- name: Show where many images point, resolved at the same time
+- name: Show the digests of several images, looked up in parallel
   ansible.builtin.debug:
     msg: "{{ item.image }} is {{ item.digest }} ({{ item.media_type }})"
   loop: "{{ query('ocikit.registry.registry_digest', images, format='dict') }}"
@@ -92,14 +88,14 @@ EXAMPLES = r"""
     ocikit_registry_username: deploy
     ocikit_registry_password: "{{ vault_registry_password }}"
 
-- name: Build only what is not there yet
+- name: Build the image only if it does not exist
   ansible.builtin.command:
     cmd: make image
   when: lookup('ocikit.registry.registry_digest', image, default='') | length == 0
 
 ---
-# A play of its own asks once. With run_once, each batch of a play with serial would ask again.
-- name: Pin the image, once for all hosts
+# A separate play looks the digest up once. With run_once, each batch of a play with serial would look it up again.
+- name: Pin the image once for all hosts
   hosts: localhost
   gather_facts: false
   tasks:
@@ -121,10 +117,9 @@ EXAMPLES = r"""
 RETURN = r"""
 _list:
   description:
-    - One entry for each image, in their order. With O(format=dict) it has the keys C(image), the full
-      reference that was asked for; C(reference), the pinned one; C(registry), C(repository), C(tag), which is
-      V(none) for an image named by digest alone; C(digest), C(media_type) and C(size) of the manifest; and
-      C(platform), which is O(platform) normalised, or V(none).
+    - One entry for each image, in their order. With O(format=dict), each entry has C(image) (the full reference of the image),
+      C(reference) (the pinned reference), C(registry), C(repository), C(tag) (V(none) for an image with a digest only), C(digest),
+      C(media_type) and C(size) of the manifest, and C(platform) (O(platform) in its normal form, or V(none)).
   type: list
   elements: raw
   sample:

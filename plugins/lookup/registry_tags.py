@@ -11,56 +11,55 @@ version_added: 1.0.0
 author:
   - ocikit.registry contributors (@ocikit)
 description:
-  - Gives for each repository the list of its tags.
-  - Digests are not asked for, see M(ocikit.registry.registry_tag_info) for them.
+  - Returns for each repository the list of its tags.
+  - Digests are not looked up. Use M(ocikit.registry.registry_tag_info) for them.
 extends_documentation_fragment:
   - ocikit.registry._registry_lookup
 options:
   _terms:
     description:
-      - The repositories, such as V(registry.example.com/team/app), without tag and digest.
+      - Repositories to list, such as V(registry.example.com/team/app), without tag and digest.
     type: list
     elements: str
     required: true
   include:
     description:
-      - Keep the tags that match one of these patterns. All are kept if there is none.
-      - Patterns are those of a shell, such as V(1.4.*), or regular expressions after V(regex:), such as
-        V(regex:[0-9]+\\.[0-9]+). They have to match the whole tag, and case counts.
-      - A pattern that can match no tag, such as V(^v.*) or V(a|b), is refused.
+      - Patterns of the tags to return. By default all tags are returned.
+      - A pattern is a shell pattern such as V(1.4.*), or a regular expression after V(regex:), such as V(regex:[0-9]+\\.[0-9]+). It
+        must match the whole tag, and is case-sensitive.
+      - A pattern that cannot match any tag, such as V(^v.*) or V(a|b), is refused.
     type: list
     elements: str
     default: []
   exclude:
     description:
-      - Leave out the tags that match one of these patterns, which are written as in O(include).
+      - Patterns of the tags to omit, written as in O(include).
     type: list
     elements: str
     default: []
   sort:
     description:
-      - The order of the tags.
+      - Order of the tags.
     type: str
     default: name
     choices:
       name: By their characters, so that V(1.10) precedes V(1.9).
-      version: From the oldest version to the newest, as P(ocikit.registry.tag_version_sort#filter) does.
+      version: From the oldest to the newest version, as P(ocikit.registry.tag_version_sort#filter) does.
   strict_versions:
     description:
-      - Whether only tags with a dot are versions for O(sort=version), such as V(1.4) and V(v1.4.2-rc.1). Set it to find the
-        newest release. Tags that are no version come first.
-      - By default V(1) and V(v2) are versions as well, and so are commits and dates of all digits, such as V(8675309).
+      - Whether O(sort=version) treats only tags with a dot as versions, such as V(1.4) and V(v1.4.2-rc.1). Set it to V(true) to find
+        the newest release. Other tags are sorted before all versions.
+      - By default V(1) and V(v2) are versions as well, and also commits and dates that consist of digits, such as V(8675309).
     type: bool
     default: false
   default:
     description:
-      - What is given for a repository that does not exist, for example an empty list. Any value will do.
-        Without this option the lookup fails.
-      - Other failures, such as missing rights or an unreachable registry, are never covered by it.
+      - Value to return for a repository that does not exist, for example an empty list. By default the lookup fails.
+      - Other failures, such as missing permissions or an unreachable registry, always fail the lookup.
     type: raw
 notes:
-  - The result has one list for each repository, so with one repository C(lookup) gives the list of its tags,
-    while C(query) gives a list that holds this list.
+  - The result has one list for each repository. With one repository, C(lookup) returns the list of its tags, and C(query) returns a
+    list that contains this list.
 seealso:
   - plugin: ocikit.registry.registry_digest
     plugin_type: lookup
@@ -80,11 +79,11 @@ EXAMPLES = r"""
   vars:
     releases: regex:1[.]4[.][0-9]+
 
-- name: Find the newest version, whatever else there is
+- name: Find the newest version, and ignore tags that are not versions
   ansible.builtin.set_fact:
     newest: "{{ lookup('ocikit.registry.registry_tags', repository, sort='version', strict_versions=true) | last }}"
 
-- name: Do something for every tag of two repositories
+- name: Show every tag of two repositories
   ansible.builtin.debug:
     msg: "{{ item }}"
   loop: "{{ query('ocikit.registry.registry_tags', *repositories) | flatten }}"
@@ -92,6 +91,10 @@ EXAMPLES = r"""
     repositories:
       - registry.example.com/team/app
       - registry.example.com/team/web
+
+- name: Count the tags of a repository that may not exist
+  ansible.builtin.debug:
+    msg: "{{ lookup('ocikit.registry.registry_tags', 'registry.example.com/team/new', default=[]) | length }}"
 """
 
 RETURN = r"""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: registry_prune
-short_description: Delete the tags and images that a policy names, except what anything else needs
+short_description: Delete the tags and images that a policy selects and nothing else needs
 version_added: 1.0.0
 author:
   - ocikit.registry contributors (@ocikit)
@@ -16,12 +16,12 @@ description:
     alone and reported; the others are pruned, and the task fails at the end.
   - A tag is deleted if a rule deletes it and no rule keeps it, whatever the order of the rules. A tag that no rule matches
     is kept.
-  - A digest is deleted when a tag of it is deleted and nothing that stays needs it, that is, no other tag, no index that it is
-    part of, and no referrer. Signatures, attestations and other referrers stay and are deleted with the image that they are
-    about; rules do not apply to their tags (such as C(sha256-….sig)).
-  - What cannot be read is kept. As it may need any digest, no digest is deleted in that repository, only tags are.
-  - A plan can be written to a file, reviewed, and applied later. What moved in the meantime is left alone, and the task fails.
-  - The age of a tag is that of its image, from annotation, configuration or history, and not the time of the push.
+  - A digest is deleted if a tag of it is deleted and nothing that is kept needs it, which is no other tag, no index that contains
+    it, and no referrer. Signatures, attestations and other referrers are kept or deleted with their image. Rules do not apply to
+    their tags (such as C(sha256-….sig)).
+  - Tags whose manifest cannot be read are kept. As they may need any digest, only tags are deleted in that repository.
+  - A plan can be written to a file, reviewed, and applied later. Tags that moved in the meantime are kept, and the task fails.
+  - The age of a tag is that of its image, from its annotation, configuration or history. It is not the time of the push.
 extends_documentation_fragment:
   - ocikit.registry._registry
   - ocikit.registry._attributes
@@ -207,8 +207,8 @@ options:
     default: []
   unknown_age:
     description:
-      - What becomes of tags whose age is not known, or cannot be true (before 2013, or in the future), where a rule asks
-        for it. V(delete) takes them for very old.
+      - Treatment of tags of unknown age in rules that depend on the age. An age before 2013 or in the future is unknown as well.
+        With V(delete), such tags are treated as very old.
     type: str
     choices: [keep, delete]
     default: keep
@@ -237,9 +237,8 @@ options:
     type: path
   undo:
     description:
-      - File to which everything is added that O(restore) needs, before it is deleted. Each run adds to what is there.
-      - A run that was stopped half-way leaves its part unfinished. The next one also deletes what has lost its last tag by
-        then.
+      - Undo file, to which everything that O(restore) needs is added before it is deleted. Each run is added to those before.
+      - A run that was interrupted is unfinished in the file. The next run also deletes the digests whose last tag that run deleted.
     type: path
   undo_days:
     description:
@@ -248,25 +247,25 @@ options:
     type: int
   restore:
     description:
-      - Put back what this file of O(undo) holds, as far as the registry still has the blobs, which is until its garbage
-        collection. Tags that exist are left alone.
-      - Of a tag that several runs have deleted, the newest image is put back.
+      - Undo file to restore. Tags and images are restored if the registry still has their blobs, which is until its garbage
+        collection. Tags that exist are not changed.
+      - If several runs deleted the same tag, its newest image is restored.
     type: path
   restore_run:
     description:
-      - Run in the file of O(restore) to put back, by its name, or V(last) for the newest. By default all runs are put back,
-        the newest first.
+      - Run in the file of O(restore) to restore, by its name, or V(last) for the newest. By default all runs are restored, the newest
+        first.
     type: str
   cache_dir:
     description:
-      - Directory in which to keep what was read of manifests, by digest, so that the next run reads only what is new. Check mode
-        uses it, and does not write it. Files that other users can write are ignored.
+      - Directory in which to cache manifests by digest, so that the next run reads only new ones. Check mode reads the cache and does
+        not write to it. Files that other users can write are ignored.
     type: path
   report:
     description:
-      - File to write everything to as JSON, with all tags, what became of each, and why. It is written as well when the task
-        fails because not everything was pruned as planned, and not in check mode. The role P(ocikit.registry.prune#role) makes
-        an HTML page and Markdown of it.
+      - File to write a complete report to as JSON, with all tags, whether each was kept or deleted, and the reason. It is also written
+        if the task fails because not everything was pruned as planned. It is not written in check mode. The role
+        P(ocikit.registry.prune#role) converts it to an HTML page and to Markdown.
     type: path
   details:
     description:
@@ -328,23 +327,23 @@ EXAMPLES = r"""
         max_delete: 200
     undo: /var/lib/registry-prune/undo.json
 
-- name: Plan now
+- name: Write a plan without deleting anything
   ocikit.registry.registry_prune:
     repositories:
       - registry.example.com/team/app
     rules: "{{ prune_rules }}"
     plan: /srv/plans/app.json
 
-- name: Apply when somebody has looked at it
+- name: Apply the plan after a review
   ocikit.registry.registry_prune:
     apply_plan: /srv/plans/app.json
     undo: /srv/plans/app-undo.json
 
-- name: Put everything back
+- name: Restore everything in the undo file
   ocikit.registry.registry_prune:
     restore: /srv/plans/app-undo.json
 
-- name: Put back what the last run has deleted
+- name: Restore what the last run deleted
   ocikit.registry.registry_prune:
     restore: /srv/plans/app-undo.json
     restore_run: last
@@ -353,10 +352,10 @@ EXAMPLES = r"""
 RETURN = r"""
 totals:
   description:
-    - Sums over all repositories, whatever RV(repositories) shows. C(repositories) is their number, C(incomplete) that of those not
-      pruned as planned, C(bytes) what becomes free, and the others are the lengths of the lists of these names.
+    - Sums over all repositories, also over those that RV(repositories) omits. C(repositories) is their number, C(incomplete) the number
+      of those not pruned as planned, and C(bytes) the space that becomes free. The others are the lengths of the lists of these names.
     - With O(restore), the number of images for each C(outcome).
-  returned: success, and on failure once a repository was looked at
+  returned: success, and on failure once a repository was read
   type: dict
   sample:
     repositories: 2
@@ -370,151 +369,210 @@ totals:
     refused: 0
 truncated:
   description:
-    - Whether lists in RV(repositories), RV(previous) or RV(restored) were cut short to keep the result below 64 KiB. Set O(details) to
-      get all, or look into the files of O(report), O(plan) and O(undo).
-  returned: success, and on failure once a repository was looked at
+    - Whether lists in RV(repositories), RV(previous) or RV(restored) were shortened to keep the result below 64 KiB. Set
+      O(details=true) to return all entries, or use the files of O(report), O(plan) and O(undo).
+  returned: success, and on failure once a repository was read
   type: bool
+  sample: false
 policies:
-  description: The policies of O(policies).
+  description: Policies of O(policies).
   returned: with O(policies)
   type: list
   elements: dict
   contains:
     name:
-      description: The name of the policy.
+      description: Name of the policy.
       type: str
     repositories:
-      description: The number of repositories that it names.
+      description: Number of repositories of the policy.
       type: int
     error:
-      description: Why the policy could not be applied to any. V(null) if it was.
+      description: Why the policy could not be applied. V(null) if it was applied.
       type: str
+  sample:
+    - name: continuous integration
+      repositories: 12
+      error:
 repositories:
   description:
-    - The repositories, in the order of their entries. Where they are too many for a result below 64 KiB, those that were not pruned
-      as planned are shown first.
-  returned: success, and on failure once a repository was looked at; not with O(restore)
+    - Repositories, in the order of the option. If they are too many for a result below 64 KiB, those that were not pruned as planned
+      are returned first.
+  returned: success, and on failure once a repository was read; not with O(restore)
   type: list
   elements: dict
   contains:
     registry:
-      description: The registry.
+      description: Registry of the repository.
       type: str
+      sample: registry.example.com
     repository:
-      description: The repository.
+      description: Name of the repository without the registry.
       type: str
+      sample: team/app
     policy:
-      description: The name of its policy, with O(policies).
+      description: Name of the policy of the repository, with O(policies).
       type: str
+      sample: team
     counts:
-      description: The lengths of all lists, whatever is shown of these.
+      description: Complete lengths of all lists, also of those that were shortened.
       type: dict
+      sample:
+        delete: 2
+        keep: 14
+        digests: 1
+        deleted_tags: 2
+        deleted_digests: 1
+        refused: 0
     rules:
       description:
-        - How many tags each rule decided to C(delete) and to C(keep). C(rule) is its name, or the reason where no rule decided.
+        - Number of tags that each rule decided to C(delete) and to C(keep). C(rule) is its name, or the reason if no rule decided.
       type: list
       elements: dict
+      sample:
+        - rule: old builds
+          delete: 2
+          keep: 3
+        - rule: no rule
+          delete: 0
+          keep: 11
     delete:
       description:
-        - The tags that go, each with C(digest) and C(created). C(rule) is the rule that deletes it, V(null) if none does, and
-          C(reason) its condition, such as V(40 days old, kept until 30 days). C(why) is both in one line.
+        - Tags to delete, each with C(digest) and C(created). C(rule) is the rule that deletes the tag, or V(null) if the tag is deleted
+          with its image. C(reason) is the condition, such as V(40 days old, kept until 30 days). C(why) is both in one line.
       type: list
       elements: dict
+      sample:
+        - tag: build-17
+          digest: sha256:4b26997e35073c1fdf00c8ec5540067ae9c61f594ce43856feacc74e363cf84e
+          created: "2026-01-15T08:30:00Z"
+          rule: old builds
+          reason: 40 days old, kept until 30 days
+          why: old builds, 40 days old, kept until 30 days
     keep:
       description:
-        - The tags that stay, each with C(digest) and C(created). C(rule) is the rule that decided, V(null) if none did, and
-          C(reason) its condition, such as V(newest 3). C(why) is both in one line.
+        - Tags to keep, each with C(digest) and C(created). C(rule) is the rule that decided, or V(null) if no rule did. C(reason) is the
+          condition, such as V(newest 3). C(why) is both in one line.
       type: list
       elements: dict
+      sample:
+        - tag: build-21
+          digest: sha256:9c2f5bd1a4b0e6d3f78c21a5e9d0b4f6a7c8e1d2b3f4a5968778695a4b3c2d1e
+          created: "2026-02-20T08:30:00Z"
+          rule: old builds
+          reason: newest 3
+          why: old builds, newest 3
     digests:
-      description: The digests that are deleted as a whole.
+      description: Digests to delete.
       type: list
       elements: str
+      sample:
+        - sha256:4b26997e35073c1fdf00c8ec5540067ae9c61f594ce43856feacc74e363cf84e
     bytes:
-      description: How many bytes become free when the registry collects its garbage, as far as known.
+      description: Space in bytes that becomes free with the garbage collection of the registry, as far as known.
       type: int
+      sample: 734003200
     deleted_tags:
-      description: The tags that were deleted by this run, and that the registry does not serve or list any more.
+      description: Tags that this run deleted, and that the registry does not serve or list any more.
       type: list
       elements: str
+      sample: [build-17, build-18]
     deleted_digests:
-      description: The digests that were deleted by this run.
+      description: Digests that this run deleted.
       type: list
       elements: str
+      sample:
+        - sha256:4b26997e35073c1fdf00c8ec5540067ae9c61f594ce43856feacc74e363cf84e
     refused:
-      description: What was left alone because it moved or is needed again, each with C(tag), C(digest) and C(why).
+      description: Tags and digests that were not deleted because they moved or are needed again, each with C(tag), C(digest) and C(why).
       type: list
       elements: dict
+      sample: []
     error:
-      description: Why the repository was left alone, or what stopped it half-way. V(null) if nothing did.
+      description: Why the repository was not pruned, or not completely. V(null) if it was pruned as planned.
       type: str
+      sample:
 previous:
   description:
-    - What O(restore) needs for what was deleted. It is left out, with a warning before the deletion, where it is too large for a
-      result below 64 KiB.
+    - Data to restore what was deleted. If it is too large for a result below 64 KiB, it is omitted, with a warning before anything is
+      deleted. Use O(undo) in that case.
   returned: when something was deleted without O(undo)
   type: list
   elements: dict
   contains:
     registry:
-      description: The registry.
+      description: Registry of the repository.
       type: str
+      sample: registry.example.com
     repository:
-      description: The repository.
+      description: Name of the repository without the registry.
       type: str
+      sample: team/app
     digest:
-      description: The digest.
+      description: Digest of the manifest.
       type: str
+      sample: sha256:4b26997e35073c1fdf00c8ec5540067ae9c61f594ce43856feacc74e363cf84e
     tags:
-      description: The tags that led to it and were deleted.
+      description: Deleted tags of this digest.
       type: list
       elements: str
+      sample: [build-17]
     media_type:
-      description: The media type of the manifest.
+      description: Media type of the manifest.
       type: str
+      sample: application/vnd.oci.image.manifest.v1+json
     manifest:
-      description: The bytes of the manifest in base64.
+      description: Bytes of the manifest in base64.
       type: str
+      sample: eyJzY2hlbWFWZXJzaW9uIjoyfQ==
 undo_run:
-  description: Name of this run in the file of O(undo), for O(restore_run).
+  description: Name of this run in the undo file, for O(restore_run).
   returned: with O(undo), when something was about to be deleted
   type: str
   sample: 20260401T033000Z-5f01c7
 restored:
-  description: What became of each image in the file of O(restore).
+  description: Outcome for each image in the file of O(restore).
   returned: with O(restore)
   type: list
   elements: dict
   contains:
     image:
-      description: The image.
+      description: Image, as a full reference.
       type: str
     digest:
-      description: Its digest.
+      description: Digest of the image.
       type: str
     outcome:
       description:
-        - One of V(restored), V(unchanged), V(moved) (the tag is something else now), V(lost) (the registry has collected a
-          part of it) and V(failed).
+        - One of V(restored), V(unchanged), V(moved) (the tag now points to another image), V(lost) (the garbage collection deleted a
+          part of the image) and V(failed).
       type: str
     why:
-      description: The reason, for the last three.
+      description: Reason for V(moved), V(lost) and V(failed).
       type: str
+  sample:
+    - image: registry.example.com/team/app:build-17
+      digest: sha256:4b26997e35073c1fdf00c8ec5540067ae9c61f594ce43856feacc74e363cf84e
+      outcome: restored
+      why:
 runs:
-  description: The newest runs in the file of O(restore), the oldest first.
+  description: Newest runs in the file of O(restore), the oldest of them first.
   returned: with O(restore)
   type: list
   elements: dict
   contains:
     run:
-      description: The name of the run, for O(restore_run).
+      description: Name of the run, for O(restore_run).
       type: str
     finished:
-      description: Whether the run finished all its repositories.
+      description: Whether the run finished all of its repositories.
       type: bool
     images:
-      description: The number of its images.
+      description: Number of images of the run.
       type: int
+  sample:
+    - run: 20260401T033000Z-5f01c7
+      finished: true
+      images: 12
 error:
   description:
     - Details of the failure. RV(ignore:error.kind) is a stable name such as V(unauthorized), V(refused) or V(storage).

@@ -12,16 +12,15 @@ version_added: 1.0.0
 author:
   - ocikit.registry contributors (@ocikit)
 description:
-  - Deletes every tag of a repository and every manifest that the tags lead to. These are images, indexes and their
-    children, manifests that refer to them such as signatures and SBOMs, be it by the referrers API, by a fallback tag
-    or by cosign's tags, and untagged subjects of these.
-  - Everything is read before anything is deleted; if a manifest cannot be read, the task fails and nothing is changed.
-  - A registry that does not allow deletion is found out before anything is changed as well, by the request to delete a
+  - Deletes all tags of a repository and all manifests that can be found from them. These are images, indexes and their children,
+    referrers such as signatures and SBOMs (by the referrers API, by fallback tags, or by tags of cosign), and untagged subjects.
+  - All manifests are read before anything is deleted. If a manifest cannot be read, the task fails and nothing is changed.
+  - If the registry does not allow deletion, the task fails before it changes anything. This is tested with a DELETE request for a
     digest that does not exist.
-  - Indexes are deleted before their children, and referrers before their subjects. Where the registry refuses to delete a
-    manifest that is tagged, or leaves its tags, the tags are deleted first, by their names.
-  - A manifest that the registry lists as a referrer is deleted only if its own subject is part of the repository.
-  - After a failure the task looks up what was deleted, and returns that.
+  - Indexes are deleted before their children, and referrers before their subjects. If the registry refuses to delete a tagged
+    manifest, or keeps its tags, the tags are deleted first by their names.
+  - A referrer is deleted only if the subject in its own manifest is part of the repository.
+  - After a failure, the result contains what was deleted, as the registry shows it.
 extends_documentation_fragment:
   - ocikit.registry._registry
   - ocikit.registry._attributes
@@ -29,28 +28,28 @@ extends_documentation_fragment:
 options:
   repository:
     description:
-      - The repository to be deleted, without tag and digest, such as V(registry.example.com/team/app).
+      - Repository to delete, without tag and digest, such as V(registry.example.com/team/app).
     type: str
     required: true
     aliases: [image, repo]
   confirm:
     description:
-      - The name of the repository once more, without the registry, such as V(team/app). For an official image of Docker
-        Hub that is V(library/ubuntu).
-      - The task fails before any request is sent if this is another name, also in check mode.
+      - Name of the repository without the registry, such as V(team/app), to confirm the deletion. For an official image of Docker
+        Hub, it is a name such as V(library/ubuntu).
+      - If it is not the name in O(repository), the task fails before it sends a request, also in check mode.
     type: str
     required: true
   digests:
     description:
-      - Manifests to be deleted although no tag leads to them. No registry lists these.
-      - After a failure that is what RV(stranded) holds. Digests that do not exist need nothing.
+      - Digests of additional manifests to delete, which cannot be found from any tag. Registries do not list such manifests.
+      - After a failure, pass RV(stranded) to it. Digests that do not exist are ignored.
     type: list
     elements: str
     default: []
 notes:
-  - Registries go on listing the names of empty repositories in their catalog, and keep the blobs until garbage collection,
-    see RV(needs_garbage_collection).
-  - In check mode it is not asked whether the registry allows deletion, because only a request to delete could tell.
+  - Registries still list an empty repository in their catalog, and keep its blobs until garbage collection, see
+    RV(needs_garbage_collection).
+  - Check mode does not test whether the registry allows deletion, because that requires a DELETE request.
 seealso:
   - module: ocikit.registry.registry_rmtag
   - module: ocikit.registry.registry_catalog_info
@@ -58,16 +57,41 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Delete what a finished branch has left behind
+- name: Show what would be deleted
+  ocikit.registry.registry_rmrepo:
+    repository: registry.example.com/review/feature-1
+    confirm: review/feature-1
+  check_mode: true
+  register: would_delete
+
+- name: Show the tags
+  ansible.builtin.debug:
+    msg: "{{ would_delete.tags | map(attribute='tag') }}"
+
+- name: Delete the repository of a merged branch
   ocikit.registry.registry_rmrepo:
     repository: registry.example.com/review/feature-1
     confirm: review/feature-1
 
-- name: Finish after a failure that stranded manifests
+- name: Delete the manifests that remained after a failure
   ocikit.registry.registry_rmrepo:
     repository: registry.example.com/review/feature-1
     confirm: review/feature-1
     digests: "{{ failed_removal.stranded }}"
+
+- name: List the repositories of finished reviews
+  ocikit.registry.registry_catalog_info:
+    registry: registry.example.com
+    include: [review/*]
+  register: reviews
+
+- name: Delete all of them
+  ocikit.registry.registry_rmrepo:
+    repository: "{{ item.repository }}"
+    confirm: "{{ item.name }}"
+  loop: "{{ reviews.repositories }}"
+  loop_control:
+    label: "{{ item.name }}"
 """
 
 RETURN = r"""
@@ -77,16 +101,16 @@ repository:
   type: str
   sample: registry.example.com/review/feature-1
 tags:
-  description: The tags that the repository had.
+  description: Tags of the repository.
   returned: success, and on failure once all was read
   type: list
   elements: dict
   contains:
     tag:
-      description: The tag.
+      description: Name of the tag.
       type: str
     digest:
-      description: What it pointed to. V(null) if that does not exist.
+      description: Digest of the tag. V(null) if the manifest does not exist.
       type: str
     deleted:
       description: Whether it was deleted (in check mode, would be).
@@ -96,22 +120,22 @@ tags:
       digest: sha256:4b26997e35073c1fdf00c8ec5540067ae9c61f594ce43856feacc74e363cf84e
       deleted: true
 manifests:
-  description: All manifests that were found, in the order of their deletion.
+  description: Manifests of the repository, in the order of their deletion.
   returned: success, and on failure once all was read
   type: list
   elements: dict
   contains:
     digest:
-      description: The digest of the manifest.
+      description: Digest of the manifest.
       type: str
     media_type:
-      description: Its media type.
+      description: Media type of the manifest.
       type: str
     size:
-      description: Its own size in bytes, without blobs.
+      description: Size of the manifest itself in bytes.
       type: int
     tags:
-      description: The tags that pointed to it.
+      description: Tags of the manifest.
       type: list
       elements: str
     deleted:
@@ -126,23 +150,23 @@ manifests:
       deleted: true
 stranded:
   description:
-    - After a failure, the digests of manifests that are still there although nothing leads to them any more, or that may be
-      there because the registry could not be asked. A further run deletes them if O(digests) names them.
+    - After a failure, the digests of manifests that still exist, or may still exist, but cannot be found from any tag. Pass them to
+      O(digests) to delete them.
   returned: success, and on failure once all was read
   type: list
   elements: str
   sample: []
 needs_garbage_collection:
   description:
-    - Whether the space that the blobs take is freed by the registry's garbage collection only. Some registries run that by
-      themselves, on distribution the administrator has to.
-    - No API of a registry tells. So this is V(true) whenever something was deleted, unless a blob of the deleted manifests
-      is found to be gone. In check mode that cannot be looked up.
+    - Whether the registry must run its garbage collection to free the space of the blobs. Some registries run it automatically. On
+      distribution, the administrator must run it.
+    - Registries have no API for this. It is V(true) if something was deleted, unless a blob of the deleted manifests does not exist
+      any more. In check mode, it is V(true) if something would be deleted.
   returned: success
   type: bool
   sample: true
 note:
-  description: What is left to do, in a sentence. V(null) if nothing was deleted.
+  description: Sentence that says how to free the space. V(null) if nothing was deleted.
   returned: success
   type: str
   sample: >-

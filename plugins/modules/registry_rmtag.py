@@ -7,18 +7,18 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: registry_rmtag
-short_description: Remove tags from a repository, and nothing else
+short_description: Remove tags from a repository
 version_added: 1.0.0
 author:
   - ocikit.registry contributors (@ocikit)
 description:
-  - Removes tags. Other tags of the same digest keep their image on every registry, whatever a deletion takes along there.
-  - Whether the registry allows deletion is found out before anything is changed, by the request to delete a digest that does not
-    exist. A failure in the middle is rolled back. The message calls that verified only if a later read shows it.
-  - Each tag is looked at again right before each request that removes it, repeated requests included. A tag that was moved or
-    pushed meanwhile is left alone, and the task fails.
-  - The manifests themselves stay, without a name, until the registry collects its garbage. A manifest that the registry deletes
-    with its last tag is stored again by its digest, as an index may need it.
+  - Removes tags. Other tags of the same image are preserved, also on registries where deleting a manifest deletes all of its tags.
+  - If the registry does not allow deletion, the task fails before it changes anything. This is tested with a DELETE request for a
+    digest that does not exist. A failure later is rolled back. The message says whether the rollback was verified.
+  - Each tag is looked up again immediately before each request that removes it, including retries. A tag that was moved or pushed
+    meanwhile is preserved, and the task fails.
+  - The manifests are preserved without a tag until the garbage collection of the registry. A manifest that the registry deletes
+    with its last tag is stored again by its digest, because an index may need it.
 extends_documentation_fragment:
   - ocikit.registry._registry
   - ocikit.registry._attributes
@@ -26,38 +26,37 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     details:
-      - No write request is sent. That a registry does not allow deletion can therefore not be known in check mode.
+      - No write request is sent. Check mode therefore does not detect that a registry does not allow deletion.
 options:
   image:
     description:
-      - The repository, such as V(registry.example.com/team/app). With a tag, that tag is removed.
+      - Repository, such as V(registry.example.com/team/app). If it has a tag, that tag is removed.
     type: str
     required: true
     aliases: [repository, repo]
   tags:
     description:
-      - The tags to remove. An entry with C(*), C(?) or C([) is a shell glob over the tags of the repository, one that
-        begins with V(regex:) a regular expression. Both have to match the whole tag, and case counts.
-      - Absent tags, and patterns that match none of the tags, are no error. A pattern that can match no tag at all, such as
-        V(^v.*) or V(a|b), is refused.
-      - A tag that the registry lists although its manifest is missing is removed like others, see RV(removed[].dangling).
+      - Tags to remove. An entry with C(*), C(?) or C([) is a shell pattern, and an entry after V(regex:) is a regular expression.
+        Patterns must match the whole tag, and are case-sensitive.
+      - Tags that do not exist, and patterns that match no tag, are ignored. A pattern that cannot match any tag, such as V(^v.*) or
+        V(a|b), is refused.
+      - Tags that the registry lists although their manifest is missing can be removed as well, see RV(removed[].dangling).
     type: list
     elements: str
     default: []
     aliases: [tag]
   strategy:
     description:
-      - How to remove a tag.
-      - V(tag) sends a DELETE of the tag. Not all registries know it; distribution 2.8 and Harbor do not.
-      - V(placeholder) lets the tag point to a new image that nothing else uses, and deletes that by its digest.
-      - V(auto) takes the first of these that the registry supports.
-      - V(manifest) deletes the image itself by its digest, and its tags with it. It is refused unless all of them are named,
-        where the index of another tag needs the image, and where what another tag points to cannot be read or is missing.
-        A fallback tag that lists the image as a referrer does not need it; the image is taken off that list.
-        Where the registry deletes no image that has a tag, as Google's do, or leaves the tags, as that of go-containerregistry
-        does, the tags are first deleted by their names.
-      - With V(manifest) all tags of the repository are looked up, with one request each. Otherwise removing one tag takes at most
-        13 requests, whatever the size of the repository.
+      - Method to remove a tag.
+      - V(tag) deletes the tag by its name. Not all registries support this, for example distribution 2.8 and Harbor do not.
+      - V(placeholder) points the tag at a new image that no other tag uses, and deletes that image by its digest.
+      - V(auto) uses V(tag) if the registry supports it, else V(placeholder).
+      - V(manifest) deletes the image by its digest, with all of its tags. The task fails unless all tags of the image are given. It
+        also fails if an index of another tag needs the image, or if the manifest of another tag is missing or cannot be read.
+        A fallback tag that lists the image as a referrer does not prevent this, and the image is removed from the list.
+        If the registry refuses to delete a tagged image, or keeps its tags, the tags are deleted first by their names.
+      - V(manifest) looks up all tags of the repository, with one request for each. The other methods need at most 13 requests for
+        each tag.
     type: str
     choices: [auto, tag, placeholder, manifest]
     default: auto
@@ -68,7 +67,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Remove a tag; latest keeps its image although it is the same one
+- name: Remove a tag, and preserve other tags of the same image such as latest
   ocikit.registry.registry_rmtag:
     image: registry.example.com/team/app
     tags:
@@ -80,7 +79,21 @@ EXAMPLES = r"""
     tags:
       - feature-login-*
 
-- name: Delete an image that has just these two tags
+- name: Remove the tags of release candidates by a regular expression
+  ocikit.registry.registry_rmtag:
+    image: registry.example.com/team/app
+    tags:
+      - regex:[0-9.]+-rc[0-9]+
+
+- name: Show which tags would be removed
+  ocikit.registry.registry_rmtag:
+    image: registry.example.com/team/app
+    tags:
+      - pr-*
+  check_mode: true
+  register: would_remove
+
+- name: Delete an image with both of its tags
   ocikit.registry.registry_rmtag:
     image: registry.example.com/team/app
     tags:
@@ -97,38 +110,46 @@ repository:
   sample: registry.example.com/team/app
 removed:
   description:
-    - The tags that existed and were removed (in check mode, would be), sorted.
-    - After a failure these are the tags that are seen to be gone.
+    - Tags that existed and were removed (in check mode, would be removed), sorted.
+    - After a failure, the tags that do not exist any more.
   returned: success, and when a removal failed
   type: list
   elements: dict
   contains:
     tag:
-      description: The tag.
+      description: Name of the tag.
       type: str
     digest:
-      description: The digest it pointed to. V(null) where RV(removed[].dangling) is V(true).
+      description: Digest of the tag. V(null) if RV(removed[].dangling) is V(true).
       type: str
     dangling:
-      description: Whether the registry listed the tag although its manifest is missing.
+      description: Whether the registry listed the tag although its manifest was missing.
       type: bool
     siblings:
       description:
-        - The other tags of this digest, sorted, as far as they were looked at. These are the tags that O(tags) names, and all
-          tags of the repository where O(strategy) is V(manifest).
+        - Other tags of this digest that were looked up, sorted. These are tags in O(tags), or with O(strategy=manifest) all tags of
+          the repository.
       type: list
       elements: str
     method:
-      description: The strategy that removed it, one of V(tag), V(placeholder) and V(manifest). V(null) in check mode.
+      description: Strategy that removed the tag, V(tag), V(placeholder) or V(manifest). V(null) in check mode.
       type: str
     changed:
-      description: Whether it was removed.
+      description: Whether the tag was removed (in check mode, would be removed).
       type: bool
+  sample:
+    - tag: 1.4.2
+      digest: sha256:4b26997e35073c1fdf00c8ec5540067ae9c61f594ce43856feacc74e363cf84e
+      dangling: false
+      siblings: []
+      method: placeholder
+      changed: true
 absent:
-  description: The tag of O(image) and the entries of O(tags) that there was nothing to remove for, as they were written.
+  description: Tag of O(image) and entries of O(tags) that matched no tag, as they were written.
   returned: success
   type: list
   elements: str
+  sample: ["pr-*"]
 error:
   description:
     - Details of the failure. RV(ignore:error.kind) is a stable name such as V(unauthorized), V(unsupported) or V(refused).

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: registry_tag
-short_description: Point tags at an image that is in the registry already
+short_description: Point tags at an existing image in a registry
 version_added: 1.0.0
 author:
   - ocikit.registry contributors (@ocikit)
 description:
-  - Lets tags point to an existing image, in its own repository or in others of the same registry, without moving its
-    layers through the host that runs the task.
-  - The manifest is written with the very bytes and the media type it has, so that its digest stays what it is. That
-    holds for images and indexes, of Docker and of OCI.
-  - All conditions are checked before anything is written.
+  - Points tags at an existing image, in its own repository or in other repositories of the same registry. Layers are not
+    transferred through the host that runs the task.
+  - The manifest is written byte for byte and with the same media type, so the digest stays the same. This applies to images and
+    indexes, of Docker and of OCI.
+  - All conditions are checked before anything is written, and again immediately before each write.
 extends_documentation_fragment:
   - ocikit.registry._registry
   - ocikit.registry._attributes
@@ -24,22 +24,22 @@ extends_documentation_fragment:
 options:
   image:
     description:
-      - The image to be tagged, by tag or digest, such as V(registry.example.com/team/app:1.4.2).
+      - Image to tag, by tag or digest, such as V(registry.example.com/team/app:1.4.2).
     type: str
     required: true
     aliases: [source]
   tags:
     description:
-      - Tags to be set in the repository of O(image).
+      - Tags to point at the image, in the repository of O(image).
     type: list
     elements: str
     default: []
   to:
     description:
-      - Full references to be set, in any repository of the same registry, such as V(registry.example.com/prod/app:1.4.2).
-        Layers are mounted where the registry knows how to, children of an index are taken along.
-      - Each entry is a reference, or a dictionary of C(image), the reference, and C(if_digest), which has the meaning of
-        O(if_digest) for this target.
+      - Full references to point at the image, in any repository of the same registry, such as
+        V(registry.example.com/prod/app:1.4.2). Layers are mounted if the registry supports it. Children of an index are included.
+      - Each entry is a reference, or a dictionary of C(image), the reference, and C(if_digest), the value of O(if_digest) for this
+        target.
     type: list
     elements: raw
     default: []
@@ -50,12 +50,12 @@ options:
     default: true
   expected_digest:
     description:
-      - The digest that O(image) must have; the task fails if it has another one.
+      - Digest that O(image) must have. The task fails if it has another digest. By default any digest is accepted.
     type: str
   if_digest:
     description:
-      - The digest that every target must have at present, or V(absent) if it must not exist. The task fails otherwise.
-      - A target that has the digest of O(image) already needs nothing, and is no reason to fail.
+      - Digest that every target must have before the task, or V(absent) if it must not exist. Otherwise the task fails.
+      - A target that already has the digest of O(image) does not fail the task.
     type: str
 seealso:
   - module: ocikit.registry.registry_rmtag
@@ -70,7 +70,7 @@ EXAMPLES = r"""
       - stable
       - "1.4"
 
-- name: Publish the digest that was tested, and only that one, in another repository
+- name: Publish the image that was tested in another repository
   ocikit.registry.registry_tag:
     image: registry.example.com/staging/app:1.4.2
     expected_digest: "{{ tested_digest }}"
@@ -78,7 +78,7 @@ EXAMPLES = r"""
       - registry.example.com/production/app:1.4.2
     overwrite: false
 
-- name: Move a tag only from the digest that it is known to have
+- name: Move a tag only if it still has the known digest
   ocikit.registry.registry_tag:
     image: registry.example.com/team/app:1.4.2
     to:
@@ -86,6 +86,20 @@ EXAMPLES = r"""
         if_digest: "{{ current_digest }}"
       - image: registry.example.com/team/app:previous
         if_digest: absent
+
+- name: Tag an image by its digest
+  ocikit.registry.registry_tag:
+    image: registry.example.com/team/app@sha256:4b26997e35073c1fdf00c8ec5540067ae9c61f594ce43856feacc74e363cf84e
+    tags:
+      - rollback
+
+- name: Show what a promotion would change
+  ocikit.registry.registry_tag:
+    image: registry.example.com/team/app:1.4.2
+    tags:
+      - stable
+  check_mode: true
+  diff: true
 """
 
 RETURN = r"""
@@ -95,12 +109,12 @@ image:
   type: str
   sample: registry.example.com/team/app:1.4.2
 digest:
-  description: The digest of the image, which all targets have now (in check mode, would have).
+  description: Digest of the image and of all targets (in check mode, the digest they would have).
   returned: success
   type: str
   sample: sha256:4b26997e35073c1fdf00c8ec5540067ae9c61f594ce43856feacc74e363cf84e
 targets:
-  description: The targets, in the order of O(tags) and O(to).
+  description: Targets, in the order of O(tags) and O(to).
   returned: success, and when a write failed
   type: list
   elements: dict

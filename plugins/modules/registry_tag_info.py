@@ -12,8 +12,8 @@ version_added: 1.0.0
 author:
   - ocikit.registry contributors (@ocikit)
 description:
-  - Lists all tags of a repository, over as many pages as the registry needs, and on request what they point to.
-  - A repository that does not exist is no failure.
+  - Lists all tags of a repository, over all pages of the registry, and on request their digests.
+  - If the repository does not exist, the task succeeds with RV(exists=false).
 extends_documentation_fragment:
   - ocikit.registry._registry
   - ocikit.registry._attributes
@@ -21,46 +21,46 @@ extends_documentation_fragment:
 options:
   image:
     description:
-      - The repository, such as V(registry.example.com/team/app), without tag and digest.
+      - Repository, such as V(registry.example.com/team/app), without tag and digest.
     type: str
     required: true
     aliases: [repository, repo]
   digests:
     description:
-      - Whether to look up what each tag points to, see RV(digests) and RV(details).
-      - This takes one HEAD request for each tag. A tag that vanishes in between is left out of all results.
+      - Whether to look up the digest of each tag, see RV(digests) and RV(details).
+      - This takes one HEAD request for each tag. A tag that is deleted meanwhile is omitted from all results.
     type: bool
     default: false
   include:
     description:
-      - Patterns of the tags to return. Without any pattern all tags are returned.
+      - Patterns of the tags to return. By default all tags are returned.
       - A pattern is a shell pattern such as V(1.4.*), or a regular expression after V(regex:), such as
-        V(regex:\\d+\\.\\d+\\.\\d+). Both have to match the whole tag, and case counts.
-      - A pattern that can match no tag, such as V(^v.*) or V(a|b), is refused.
+        V(regex:\\d+\\.\\d+\\.\\d+). It must match the whole tag, and is case-sensitive.
+      - A pattern that cannot match any tag, such as V(^v.*) or V(a|b), is refused.
     type: list
     elements: str
     default: []
   exclude:
     description:
-      - Patterns of the tags to leave out, written as in O(include).
+      - Patterns of the tags to omit, written as in O(include).
     type: list
     elements: str
     default: []
   limit:
     description:
-      - Read a single page of at most this many tags. The registry may make it shorter.
-      - O(include) and O(exclude) apply to the page that was read.
+      - Maximum number of tags of a single page to read. The registry may return fewer. By default all pages are read.
+      - O(include) and O(exclude) are applied to the page.
     type: int
     aliases: [count]
   last:
     description:
-      - Read a single page, of the tags that follow this one. This is RV(last) of the call before.
+      - Tag after which a single page starts, which is RV(last) of the former page.
     type: str
   same_as:
     description:
-      - A digest, or a tag of the repository. Only tags that point to the same image are returned.
-      - This takes one HEAD request for each tag, and sets RV(digests) and RV(details).
-      - If nothing has the digest, or the tag does not exist, no tags are returned.
+      - Digest, or tag of the repository, whose tags to return. Only tags of the same image are returned.
+      - This takes one HEAD request for each tag, and also returns RV(digests) and RV(details).
+      - If no tag has the digest, or the tag does not exist, no tags are returned.
     type: str
 seealso:
   - module: ocikit.registry.registry_manifest_info
@@ -70,7 +70,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: List the releases, but no release candidates
+- name: List the releases without release candidates
   ocikit.registry.registry_tag_info:
     image: registry.example.com/team/app
     include:
@@ -79,7 +79,7 @@ EXAMPLES = r"""
       - "*-rc*"
   register: releases
 
-- name: Look up what the tags point to
+- name: Look up the digests of all tags
   ocikit.registry.registry_tag_info:
     image: registry.example.com/team/app
     digests: true
@@ -89,7 +89,7 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ app.digests['1.4.2'] }}"
 
-- name: Find all names of the image that latest is at present
+- name: Find all tags of the image that latest points to
   ocikit.registry.registry_tag_info:
     image: registry.example.com/team/app
     same_as: latest
@@ -111,7 +111,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 exists:
-  description: Whether the repository exists. One whose tags were all removed may exist, depending on the registry.
+  description: Whether the repository exists. Some registries keep a repository after its last tag was removed.
   returned: success
   type: bool
   sample: true
@@ -121,49 +121,49 @@ repository:
   type: str
   sample: registry.example.com/team/app
 tags:
-  description: The tags that were asked for, sorted.
+  description: Tags that match, sorted.
   returned: success
   type: list
   elements: str
   sample: ["1.4.1", "1.4.2", latest]
 total:
-  description: How many tags were read, before O(include), O(exclude) and O(same_as) were applied.
+  description: Number of tags that were read, before O(include), O(exclude) and O(same_as) were applied.
   returned: success
   type: int
   sample: 3
 last:
   description:
-    - What O(last) has to be to read the next page. V(null) if there is none, and always without O(limit) and O(last).
-    - The next page may turn out to be empty, as not all registries tell which page is the last.
+    - Value of O(last) for the next page. V(null) if there is no next page, and without O(limit) and O(last).
+    - The next page can be empty, because not all registries mark the last page.
   returned: success
   type: str
   sample: latest
 digests:
-  description: The digest of each of RV(tags).
+  description: Digest of each tag in RV(tags).
   returned: success, if O(digests) or O(same_as) is set
   type: dict
   sample:
     latest: sha256:4b26997e35073c1fdf00c8ec5540067ae9c61f594ce43856feacc74e363cf84e
 details:
-  description: What each of RV(tags) points to, in their order.
+  description: Manifest of each tag in RV(tags), in the same order.
   returned: success, if O(digests) or O(same_as) is set
   type: list
   elements: dict
   contains:
     tag:
-      description: The tag.
+      description: Name of the tag.
       type: str
       sample: latest
     digest:
-      description: The digest of its manifest or index.
+      description: Digest of the manifest or index.
       type: str
       sample: sha256:4b26997e35073c1fdf00c8ec5540067ae9c61f594ce43856feacc74e363cf84e
     media_type:
-      description: The media type of that.
+      description: Media type of the manifest or index.
       type: str
       sample: application/vnd.oci.image.index.v1+json
     size:
-      description: The size of that in bytes. The image itself is larger, see M(ocikit.registry.registry_manifest_info).
+      description: Size of the manifest in bytes. For the size of the image, use M(ocikit.registry.registry_manifest_info).
       type: int
       sample: 1158
 error:

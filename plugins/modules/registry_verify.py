@@ -62,7 +62,7 @@ options:
   platforms:
     description:
       - Platforms that the image must have, such as V(linux/arm64/v8). O(max_size), O(max_age) and O(labels) then apply to the
-        images for these platforms. Otherwise they apply to all images of an index.
+        images for these platforms. By default they apply to all images of an index.
       - An image that does not name its platform, neither in an index nor in its configuration, is a violation. All images of
         an index whose entries name no platform are verified as well, because some engines run them.
     type: list
@@ -82,8 +82,8 @@ options:
     type: str
   allow_unknown_age:
     description:
-      - Whether an image passes O(max_age) if it does not tell when it was created, or tells a time before there were images,
-        as reproducible builds do, or in the future.
+      - Whether an image of unknown age passes O(max_age). The age is unknown if there is no creation time, if it is in the future, or
+        if it is earlier than 2013, as for reproducible builds.
     type: bool
     default: false
   labels:
@@ -98,7 +98,7 @@ options:
         C(regex:). V(cosign) stands for a signature of cosign, under its tag or among the referrers.
       - A referrer counts if its own manifest exists, names the image as its subject, and has the type. What a list of referrers
         says is not enough. At most 100 referrers are read.
-      - This option does not verify who made them. O(signatures) and O(attestations) do.
+      - This option does not verify signers. Use O(signatures) and O(attestations) for that.
     type: list
     elements: raw
     default: []
@@ -117,30 +117,30 @@ options:
       key:
         description:
           - Public key that must have signed, as PEM, or as the path of a file with PEM. Of a list, or of several keys in one
-            file, any key will do. That way keys are rotated.
+            file, any one is sufficient, so that keys can be rotated.
           - ECDSA on P-256, P-384 or P-521, RSA of 2048 bits or more, or Ed25519.
-          - Needs the Python library C(cryptography).
+          - Requires the Python library C(cryptography).
         type: raw
       identity:
         description:
           - Identity that must have signed, as the certificate of the signature names it. An e-mail address, or a URI such as
             that of a workflow.
-          - V(*) stands for any characters, and all others for themselves. In front of an V(@), V(*) stands for any characters
-            but V(@). A regular expression stands after C(regex:). Both have to match the whole identity.
-          - Needs O(ignore:issuer) and O(ignore:trusted_root), or O(ignore:certificate_authority).
+          - V(*) matches any characters, or before an V(@), any characters except V(@). Other characters match themselves. A regular
+            expression is written after C(regex:). The pattern must match the whole identity.
+          - Requires O(ignore:issuer) and O(ignore:trusted_root), or O(ignore:certificate_authority).
         type: str
       issuer:
         description:
-          - Issuer of the token that the certificate was given for, such as
-            V(https://token.actions.githubusercontent.com). With V(*) and C(regex:) as for O(ignore:identity).
+          - Issuer of the token that the certificate was issued for, such as
+            V(https://token.actions.githubusercontent.com). Patterns are written as in O(ignore:identity).
           - Required with O(ignore:identity), unless O(ignore:certificate_authority) is given.
         type: str
       trusted_root:
         description:
           - Trusted root of a Sigstore instance in JSON (C(trusted_root.json)), its path or its text. It names the certificate
-            authorities, certificate logs, transparency logs and timestamp authorities to trust. Nothing is fetched from
-            outside.
-          - Needs the Python library C(sigstore), release 4, and Python 3.10 or newer.
+            authorities, certificate logs, transparency logs and timestamp authorities to trust. Nothing is
+            downloaded.
+          - Requires the Python library C(sigstore), release 4, and Python 3.10 or newer.
         type: raw
       certificate_authority:
         description:
@@ -148,7 +148,7 @@ options:
             trusted to issue certificates for O(ignore:identity).
           - The certificate of the signature must be for code signing, and valid now. If O(ignore:trusted_root) is given as
             well, it must have been valid when a transparency log or timestamp authority says that it signed.
-          - Needs the Python library C(cryptography), release 45 or newer.
+          - Requires the Python library C(cryptography), release 45 or newer.
         type: str
       transparency_log:
         description:
@@ -184,30 +184,30 @@ options:
       key:
         description:
           - Public key that must have signed, as PEM, or as the path of a file with PEM. Of a list, or of several keys in one
-            file, any key will do. That way keys are rotated.
+            file, any one is sufficient, so that keys can be rotated.
           - ECDSA on P-256, P-384 or P-521, RSA of 2048 bits or more, or Ed25519.
-          - Needs the Python library C(cryptography).
+          - Requires the Python library C(cryptography).
         type: raw
       identity:
         description:
           - Identity that must have signed, as the certificate of the signature names it. An e-mail address, or a URI such as
             that of a workflow.
-          - V(*) stands for any characters, and all others for themselves. In front of an V(@), V(*) stands for any characters
-            but V(@). A regular expression stands after C(regex:). Both have to match the whole identity.
-          - Needs O(ignore:issuer) and O(ignore:trusted_root), or O(ignore:certificate_authority).
+          - V(*) matches any characters, or before an V(@), any characters except V(@). Other characters match themselves. A regular
+            expression is written after C(regex:). The pattern must match the whole identity.
+          - Requires O(ignore:issuer) and O(ignore:trusted_root), or O(ignore:certificate_authority).
         type: str
       issuer:
         description:
-          - Issuer of the token that the certificate was given for, such as
-            V(https://token.actions.githubusercontent.com). With V(*) and C(regex:) as for O(ignore:identity).
+          - Issuer of the token that the certificate was issued for, such as
+            V(https://token.actions.githubusercontent.com). Patterns are written as in O(ignore:identity).
           - Required with O(ignore:identity), unless O(ignore:certificate_authority) is given.
         type: str
       trusted_root:
         description:
           - Trusted root of a Sigstore instance in JSON (C(trusted_root.json)), its path or its text. It names the certificate
-            authorities, certificate logs, transparency logs and timestamp authorities to trust. Nothing is fetched from
-            outside.
-          - Needs the Python library C(sigstore), release 4, and Python 3.10 or newer.
+            authorities, certificate logs, transparency logs and timestamp authorities to trust. Nothing is
+            downloaded.
+          - Requires the Python library C(sigstore), release 4, and Python 3.10 or newer.
         type: raw
       certificate_authority:
         description:
@@ -215,7 +215,7 @@ options:
             trusted to issue certificates for O(ignore:identity).
           - The certificate of the signature must be for code signing, and valid now. If O(ignore:trusted_root) is given as
             well, it must have been valid when a transparency log or timestamp authority says that it signed.
-          - Needs the Python library C(cryptography), release 45 or newer.
+          - Requires the Python library C(cryptography), release 45 or newer.
         type: str
       transparency_log:
         description:
@@ -238,7 +238,7 @@ options:
         type: bool
   recursive:
     description:
-      - Whether each image of an index must meet O(signatures) and O(attestations), too, and not the index alone. With
+      - Whether each image of an index must meet O(signatures) and O(attestations) as well. By default only the index must. With
         O(platforms), these are the images for these platforms.
     type: bool
     default: false
@@ -249,14 +249,14 @@ options:
     type: str
   report_only:
     description:
-      - Whether to return violations only, and not to fail the task because of them.
+      - Whether to return violations without failing the task.
     type: bool
     default: false
 requirements:
   - cryptography on the host that runs the task, for O(signatures) and O(attestations)
   - sigstore 4 on the host that runs the task, for O(signatures[].trusted_root) and O(attestations[].trusted_root)
 notes:
-  - A registry that does not answer, or that fails, always fails the task, also with O(report_only).
+  - If a registry is not reachable or fails, the task always fails, also with O(report_only).
 seealso:
   - module: ocikit.registry.registry_promote
   - module: ocikit.registry.registry_manifest_info
@@ -299,7 +299,7 @@ EXAMPLES = r"""
           buildDefinition.buildType: https://acme.example/*
   register: gate
 
-- name: Deploy what was verified
+- name: Deploy the image that was verified
   ansible.builtin.debug:
     msg: "Deploying {{ gate.images[0].pinned }}"
 
