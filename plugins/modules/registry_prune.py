@@ -432,7 +432,7 @@ repositories:
         - rule: old builds
           delete: 2
           keep: 3
-        - rule: no rule
+        - rule: no rule deletes it
           delete: 0
           keep: 11
     delete:
