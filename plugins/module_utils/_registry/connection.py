@@ -51,8 +51,8 @@ _RANGES = {
 }
 # Names none of them: what is masked would show what the secret is.
 MASKED_NAMES = (
-    "A password or token that the task uses occurs in its result, such as in the name or the digest of an image. Ansible masks it"
-    " wherever it is shown, so that results name other images: use another password or token."
+    "A password or token that the task uses occurs in the name or the digest of an image, or elsewhere in the result. Ansible"
+    " masks it wherever it is shown, so that results name other images: use another password or token."
 )
 _OWN_OF_A_SIDE = frozenset(
     ("registry", "username", "password", "token", "identity_token", "client_cert", "client_key", "plain_http")

@@ -25,7 +25,7 @@ from tests.unit.running import start
 
 IMAGE = images.image({"a": "1"})
 TOO_SHORT = "has fewer than 4 characters and is not masked"
-IN_RESULT = "occurs in its result"
+IN_RESULT = "occurs in the name or the digest of an image"
 PASSWORDS = [
     "Tr0ub4dor&3",
     "back\\slash9",
