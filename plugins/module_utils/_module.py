@@ -15,6 +15,7 @@ from ._errors import LibraryMissing, RegistryError
 from ._http.transport import REQUESTS_IMPORT_ERROR
 from ._registry.connection import OPTIONS, Events, RegistryClients, environment_variable
 from ._registry.context import ModuleContext
+from ._registry.shared_clients import OF_PROCESS
 from ._secrets import SHORTEST_SECRET, userinfo_secrets
 
 _LOG_VERBOSITY = 3
@@ -125,8 +126,8 @@ def run(
         return bool(module.set_fs_attributes_if_different(arguments, False))
 
     try:
-        clients = RegistryClients(module.params, events)
-        result = function(ModuleContext(module.params, module.check_mode, clients, set_attributes))
+        with RegistryClients(module.params, events, shared=OF_PROCESS) as clients:
+            result = function(ModuleContext(module.params, module.check_mode, clients, set_attributes))
     except LibraryMissing as error:
         message = missing_required_lib(error.library, error.reason)
         module.fail_json(**_shown({"msg": message, "error": error.to_dict()}, module, events))

@@ -33,6 +33,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._registry.connecti
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import check_text
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.repository import Repository
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.shared_clients import OF_PROCESS
 from ansible_collections.ocikit.registry.plugins.module_utils._secrets import userinfo_secrets
 
 # What ansible-core hands to lookups besides the user's own keywords.
@@ -129,8 +130,8 @@ def run(
         options = plugin.get_options()
         if "default" not in direct:
             options.pop("default", None)
-        clients = RegistryClients(options, events)
-        return function(Question(_texts(plugin, terms), options, clients))
+        with RegistryClients(options, events, shared=OF_PROCESS) as clients:
+            return function(Question(_texts(plugin, terms), options, clients))
     except RegistryError as error:
         # Not "from error": its text is not clean, and causes are shown.
         raise AnsibleLookupError(events.secrets.mask(str(error))) from None

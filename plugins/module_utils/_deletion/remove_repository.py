@@ -33,7 +33,8 @@ def remove_repository(context: ModuleContext) -> dict[str, t.Any]:
             f" registry; it is {printable(context.params['confirm'])!r}. Nothing was changed."
         )
     digests = [check_digest(digest) for digest in context.params["digests"]]
-    removal = RepositoryRemoval(context.clients.repository_of(reference))
+    actions = () if context.check_mode else ("delete",)
+    removal = RepositoryRemoval(context.clients.repository_of(reference, *actions))
     removal.read(digests)
     if not context.check_mode:
         try:

@@ -26,7 +26,8 @@ def remove_tags(context: ModuleContext) -> dict[str, t.Any]:
     reference = context.clients.reference(context.params["image"])
     entries = _entries(reference, context.params["tags"])
     strategy = context.params["strategy"]
-    repository = context.clients.repository_of(reference)
+    actions = () if context.check_mode else ("push", "delete")
+    repository = context.clients.repository_of(reference, *actions)
     matches, states = _look_up(repository, entries, everything=strategy == "manifest")
     remover = TagRemover(repository, states, context.warn)
     removals = remover.plan(tag for tags in matches.values() for tag in tags)

@@ -9,8 +9,10 @@ Nothing is sent here. A flow yields what is to be sent, and is given the answers
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+import threading
 import typing as t
 from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -32,6 +34,8 @@ _MIN_LIFETIME = 60
 _MAX_LIFETIME = 24 * 3600
 _MAX_ANSWERS = 2
 _MAX_REDIRECTS = 5
+# So many repositories share a token: each makes it longer, and servers limit headers.
+_GROUP = 10
 # Docker Hub's token service stands beside its registry; others like it are named with trusted_realms.
 _KNOWN_REALMS = {"registry-1.docker.io": "auth.docker.io"}
 
@@ -117,6 +121,8 @@ class Answer(t.NamedTuple):
 Step = t.Union[Send, AskBase, TokenRequest]
 Result = t.TypeVar("Result")
 Flow = t.Generator[Step, Answer, Result]
+# Returns the scopes that a task will need besides those of a request.
+Ahead = t.Callable[[], t.Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -166,16 +172,29 @@ class Auth:
         self._open = False
         self._base: SingleFlight[str, Answer] = SingleFlight()
         self._tokens: SingleFlight[tuple[Credentials, frozenset[str]], Token] = SingleFlight()
+        # Scopes that are asked for together; an empty list where the token service does not grant them so.
+        self._groups: dict[Credentials, list[frozenset[str]]] = {}
+        self._lock = threading.Lock()
+        self._grouping = True
+        self._received: list[str] = []
+
+    def adopt(self, secrets: Secrets) -> None:
+        """Go on for another task, whose ``secrets`` learn the tokens so far: the registry may quote them."""
+        secrets.add(*self._received)
+        self._secrets = secrets
 
     @property
     def scheme(self) -> str | None:
         """``basic`` or ``bearer``, as the registry asks for it; None where it has not asked, or for something else."""
         return next((scheme for scheme in ("bearer", "basic") if scheme in self._offered), None)
 
-    def flow(self, scopes: t.Sequence[str], credentials: Credentials, now: float) -> Flow[None]:
+    def flow(
+        self, scopes: t.Sequence[str], credentials: Credentials, now: float, ahead: Ahead = tuple
+    ) -> Flow[None]:
         """Yield the steps of a request that needs ``scopes``; the last Send has the final answer.
 
-        ``now`` is the time in seconds of a monotonic clock, the one of Answer.time.
+        ``now`` is the time in seconds of a monotonic clock, the one of Answer.time. ``ahead`` tells the scopes that other
+        requests with the same credentials will need: one token may have them all.
 
         Raises:
             Unauthorized: the registry or its token service does not accept the credentials, or needs some.
@@ -184,7 +203,7 @@ class Auth:
             InvalidInput: a token cannot be sent.
         """
         self._secrets.add(*credentials.secrets)
-        authorization, token = yield from self._ahead(scopes, credentials, now)
+        authorization, token = yield from self._ahead(scopes, credentials, now, ahead)
         for attempt in range(_MAX_ANSWERS + 1):
             answer = yield Send(authorization)
             if answer.status != 401 or attempt == _MAX_ANSWERS:
@@ -202,7 +221,7 @@ class Auth:
                 # A fresh token that is refused is a matter of rights.
                 return
             authorization, token = yield from self._answer(
-                challenges, scopes, credentials, authorization, token, now
+                challenges, scopes, credentials, authorization, token, now, ahead
             )
 
     def anonymous_flow(self, now: float) -> Flow[None]:
@@ -215,13 +234,13 @@ class Auth:
         bearer = _by_scheme(challenges).get("bearer")
         if bearer:
             key = (Credentials(), frozenset(bearer.scopes))
-            token = yield from self._token(key, bearer, [bearer.scopes], None, now)
+            token = yield from self._token(key, bearer, [bearer.scopes], None, now, tuple)
             yield Send(f"Bearer {token.value}")
 
     # The way to authenticate
 
     def _ahead(
-        self, scopes: t.Sequence[str], credentials: Credentials, now: float
+        self, scopes: t.Sequence[str], credentials: Credentials, now: float, ahead: Ahead
     ) -> Flow[tuple[str | None, Token | None]]:
         """Return the ``Authorization`` to begin with. Credentials that exist are used: see docs/authentication.md.
 
@@ -238,7 +257,7 @@ class Auth:
             return (f"Basic {credentials.basic}" if self._open and credentials.username else None), None
         if "bearer" not in self._offered and not credentials.username:
             return None, None
-        return (yield from self._enter(self._offered, [scopes], scopes, credentials, None, None, now))
+        return (yield from self._enter(self._offered, [scopes], scopes, credentials, None, None, now, ahead))
 
     def _ask_base(self) -> Flow[Answer]:
         """Ask once how to authenticate."""
@@ -261,6 +280,7 @@ class Auth:
         sent: str | None,
         rejected: Token | None,
         now: float,
+        ahead: Ahead,
     ) -> Flow[tuple[str, Token | None]]:
         """Return the ``Authorization`` that answers a 401 whose request carried ``sent``."""
         if credentials.token:
@@ -274,7 +294,7 @@ class Auth:
                 f"{self._origin} offers no way to authenticate that is supported (offered: {schemes})."
             )
         asked = _scope_sets(offered["bearer"].scopes, scopes, rejected) if "bearer" in offered else []
-        return (yield from self._enter(offered, asked, scopes, credentials, sent, rejected, now))
+        return (yield from self._enter(offered, asked, scopes, credentials, sent, rejected, now, ahead))
 
     def _enter(
         self,
@@ -285,12 +305,13 @@ class Auth:
         sent: str | None,
         rejected: Token | None,
         now: float,
+        ahead: Ahead,
     ) -> Flow[tuple[str, Token | None]]:
         """Return the ``Authorization`` of one of the ``offered`` schemes, Bearer before Basic, but not ``sent`` again."""
         if "bearer" in offered:
             try:
                 key = (credentials, frozenset(scopes))
-                token = yield from self._token(key, offered["bearer"], asked, rejected, now)
+                token = yield from self._token(key, offered["bearer"], asked, rejected, now, ahead)
                 self._offered = {"bearer": offered["bearer"]}
                 return f"Bearer {token.value}", token
             except RegistryError:
@@ -320,14 +341,63 @@ class Auth:
         asked: t.Sequence[t.Sequence[str]],
         rejected: Token | None,
         now: float,
+        ahead: Ahead,
     ) -> Flow[Token]:
         """Return the token of ``key``: the one that there is, else what the first of the scope sets ``asked`` gives."""
         refused = rejected.value if rejected else None
-        claim = self._tokens.claim(key, lambda token: token.value != refused and token.expires > now)
+
+        def usable(token: Token) -> bool:
+            return token.value != refused and token.expires > now
+
+        claim = self._tokens.claim(key, usable)
         if not claim.owned:
             return claim.wait()
         with claim:
+            group = None if rejected else self._group(key[0], asked[0], ahead)
+            token = (yield from self._group_token(key[0], challenge, group, usable)) if group else None
+            if token and _covers(_granted(token.value), asked[0]):
+                return claim.make(token)
+            # Not granted, or there is no telling: a registry may answer as if nothing were there.
+            self._grouping = self._grouping and not group
             return claim.make((yield from self._request(key[0], challenge, asked)))
+
+    def _group(
+        self, credentials: Credentials, scopes: t.Sequence[str], ahead: Ahead
+    ) -> frozenset[str] | None:
+        """Return scopes with ``scopes`` among them that one token is to be asked for, None where that is no more."""
+        if not self._grouping or not all(text.startswith("repository:") for text in scopes):
+            return None
+        access, coming = _access(scopes), list(ahead())
+        with self._lock:
+            groups = self._groups.setdefault(credentials, [])
+            for group in groups:
+                if _covers(group, scopes):
+                    return group
+            known = _access(text for group in groups for text in group)
+            own = [text for text in coming if text.rpartition(":")[0] in access]
+            others = [text for text in coming if text.rpartition(":")[0] not in {*access, *known}]
+            group = frozenset(_joined([*scopes, *own, *others[: max(_GROUP - len(access), 0)]]))
+            if not scopes or _covers(scopes, group):
+                return None
+            groups.append(group)
+            return group
+
+    def _group_token(
+        self,
+        credentials: Credentials,
+        challenge: Challenge,
+        scopes: frozenset[str],
+        usable: t.Callable[[Token], bool],
+    ) -> Flow[Token | None]:
+        """Return the token for a group of scopes, None where the token service gives none for all of them."""
+        claim = self._tokens.claim((credentials, scopes), usable)
+        try:
+            if not claim.owned:
+                return claim.wait()
+            with claim:
+                return claim.make((yield from self._request(credentials, challenge, [sorted(scopes)])))
+        except Unauthorized:
+            return None
 
     def _request(
         self, credentials: Credentials, challenge: Challenge, asked: t.Sequence[t.Sequence[str]]
@@ -414,6 +484,7 @@ class Auth:
             value, lifetime = None, 0.0
         if not isinstance(value, str) or not _TOKEN_TEXT.match(value):
             raise ProtocolError(f"The token service {origin_of(realm)} gave no token.", url=safe_url(realm))
+        self._received.append(value)
         self._secrets.add(value)
         lifetime = min(max(_MIN_LIFETIME, lifetime), _MAX_LIFETIME)
         ends = answer.time + lifetime - min(10.0, lifetime * 0.2)
@@ -481,6 +552,28 @@ def _covers(granted: t.Iterable[str], asked: t.Iterable[str]) -> bool:
         "*" in access.get(resource, ()) or actions <= access.get(resource, set())
         for resource, actions in _access(asked).items()
     )
+
+
+def _joined(scopes: t.Iterable[str]) -> list[str]:
+    """Return ``scopes`` with one for each resource, which has the actions of all that there are for it."""
+    actions: dict[str, dict[str, None]] = {}
+    for text in scopes:
+        resource, _colon, listed = text.rpartition(":")
+        actions.setdefault(resource, {}).update(dict.fromkeys(listed.split(",")))
+    return [f"{resource}:{','.join(names)}" for resource, names in actions.items()]
+
+
+def _granted(token: str) -> list[str]:
+    """Return the scopes that a token says it has (distribution, "Token Specification"); none where it does not tell.
+
+    It comes from the token service itself; its signature is for the registry.
+    """
+    try:
+        packed = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)))
+        return [f"{one['type']}:{one['name']}:{','.join(one['actions'])}" for one in claims["access"]]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return []
 
 
 def _scope_sets(offered: t.Sequence[str], needed: t.Sequence[str], rejected: Token | None) -> list[list[str]]:

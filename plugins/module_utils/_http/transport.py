@@ -37,7 +37,7 @@ from .._oci.verified_reader import BytesReader
 from .._parallel import check_stopped, sleep
 from .._secrets import Secrets
 from .address_guard import AddressGuard
-from .auth import Answer, AskBase, Auth, Flow, TokenRequest
+from .auth import Answer, AskBase, Auth, Flow, TokenRequest, scope
 from .connections import Connections
 from .credentials import Credentials
 from .faults import FAULTS, fault, tls_advice, wants_tls
@@ -267,6 +267,8 @@ class Transport:
         self._log = log
         self._warn = warn
         self._warned: set[str] = set()
+        # By repository, the actions that the task will need.
+        self._expected: dict[str, dict[str, None]] = {}
         if options.proxy:
             check_proxy(options.proxy, f"{options.prefix}proxy")
         tls = TlsContexts(
@@ -300,6 +302,37 @@ class Transport:
 
     def close(self) -> None:
         self._session.close()
+
+    def adopt(
+        self,
+        credentials: t.Callable[[str], Credentials],
+        secrets: Secrets,
+        log: t.Callable[[str], None] | None = None,
+        warn: t.Callable[[str], None] | None = None,
+    ) -> None:
+        """Go on for another task with the same options: connections, challenges and tokens stay.
+
+        The arguments are those of the constructor; ``secrets`` learn the tokens.
+        """
+        self._credentials, self._secrets, self._log, self._warn = credentials, secrets, log, warn
+        self._warned, self._expected, self._proxies = set(), {}, {}
+        for auth in self._auth.values():
+            auth.adopt(secrets)
+
+    def expect(self, repository: str, *actions: str) -> None:
+        """Say that the task will need ``actions`` on ``repository``, so that a token can be asked for that once."""
+        with self._lock:
+            self._expected.setdefault(repository, {}).update(dict.fromkeys(actions))
+
+    def _scopes_ahead(self, credentials: Credentials) -> list[str]:
+        """Return the scopes that the task is expected to need with ``credentials``."""
+        with self._lock:
+            expected = {name: tuple(actions) for name, actions in self._expected.items()}
+        return [
+            scope(name, *actions)
+            for name, actions in expected.items()
+            if self._credentials(name) == credentials
+        ]
 
     @property
     def authentication(self) -> str | None:
@@ -345,7 +378,8 @@ class Transport:
         for _hop in range(_MAX_HOPS + 1):
             origin = origin_of(url)
             if origin == self.origin:
-                flow = self._auth_for(origin).flow(request.scopes, credentials, time.monotonic())
+                ahead = functools.partial(self._scopes_ahead, credentials)
+                flow = self._auth_for(origin).flow(request.scopes, credentials, time.monotonic(), ahead)
                 response = yield from self._run(flow, request, url)
             elif origin == given:
                 response = yield from self._repeat(request, request.method, url, None)

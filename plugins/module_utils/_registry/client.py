@@ -83,6 +83,10 @@ class RegistryClient:
             return self._transport.send(_request("GET", self.endpoint.base, repository, limit=SMALL_LIMIT))
         return self._transport.send(Request("GET", self.endpoint.base, limit=SMALL_LIMIT))
 
+    def expect(self, repository: str, *actions: str) -> None:
+        """Say that the task will need ``actions`` on ``repository``, so that a token can be asked for that once."""
+        self._transport.expect(repository, *actions)
+
     @property
     def authentication(self) -> str | None:
         """The scheme by which the registry asked for credentials: ``basic``, ``bearer``, or None if it did not."""

@@ -11,7 +11,7 @@ import threading
 import typing as t
 from dataclasses import replace
 
-from .._errors import InvalidInput, printable
+from .._errors import InvalidInput, RegistryError, printable
 from .._http.credentials import Credentials, Sources, find_credentials
 from .._http.proxies import proxy_secrets
 from .._http.transport import Transport, TransportOptions
@@ -20,6 +20,7 @@ from .._secrets import SHORTEST_SECRET, Secrets, userinfo_secrets
 from .client import RegistryClient
 from .option_types import check_number
 from .repository import Repository
+from .shared_clients import SharedClient, SharedClients, key_of
 
 # The options of the documentation fragment, in its order.
 OPTIONS: dict[str, dict[str, t.Any]] = {
@@ -105,14 +106,23 @@ class RegistryClients:
     the first that the task names. Others get what the auth files hold for them.
     """
 
-    def __init__(self, options: t.Mapping[str, t.Any], events: Events, prefix: str = "") -> None:
+    def __init__(
+        self,
+        options: t.Mapping[str, t.Any],
+        events: Events,
+        prefix: str = "",
+        shared: SharedClients | None = None,
+    ) -> None:
         """``options`` has a value, or None, for each of OPTIONS; in messages ``prefix`` stands before their names.
 
-        Raises InvalidInput.
+        ``shared`` has clients of earlier tasks, and is given those of this one at the end of its context. Raises InvalidInput.
         """
         self._options = options
         self._prefix = prefix
         self._events = events
+        self._shared = shared
+        self._to_share: dict[t.Hashable, SharedClient] = {}
+        self._sides: list[RegistryClients] = []
         self._given = _given(options, events.secrets, prefix)
         self._home = self._endpoint_of_option()
         self._clients: dict[tuple[str, str, int, str], RegistryClient] = {}
@@ -134,7 +144,20 @@ class RegistryClients:
         """
         own = {name: value for name, value in options.items() if value is not None}
         shared = {name: None if name in _OWN_OF_A_SIDE else value for name, value in self._options.items()}
-        return RegistryClients({**shared, **own}, self._events, "destination.")
+        side = RegistryClients({**shared, **own}, self._events, "destination.", self._shared)
+        self._sides.append(side)
+        return side
+
+    def __enter__(self) -> RegistryClients:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _error: object, _trace: object) -> None:
+        """Let later tasks have the clients, unless threads may be left that use them, as after an interruption."""
+        if kind is None or issubclass(kind, RegistryError):
+            for side in self._sides:
+                side.__exit__(kind, _error, _trace)
+            while self._shared and self._to_share:
+                self._shared.keep(*self._to_share.popitem())
 
     def reference(self, text: str) -> Reference:
         """Read an image reference; one without a host belongs to the option ``registry``, else to Docker Hub.
@@ -152,9 +175,14 @@ class RegistryClients:
         """Return the client of the registry that ``reference`` names."""
         return self._client(reference.registry)
 
-    def repository_of(self, reference: Reference) -> Repository:
-        """Return the repository that ``reference`` names, to work on it."""
-        return Repository(self.client(reference), reference.repository, self.concurrency)
+    def repository_of(self, reference: Reference, *actions: str) -> Repository:
+        """Return the repository that ``reference`` names, to work on it.
+
+        ``actions`` are those that the task will need besides ``pull``: a token is asked for them once.
+        """
+        client = self.client(reference)
+        client.expect(reference.repository, "pull", *actions)
+        return Repository(client, reference.repository, self.concurrency)
 
     def default(self) -> RegistryClient:
         """Return the client of the registry that references without a host belong to."""
@@ -239,17 +267,21 @@ class RegistryClients:
             for name in TransportOptions.__dataclass_fields__
             if name in OPTIONS and name != "trusted_realms" and self._options[name] is not None
         }
-        transport = Transport(
-            where,
-            TransportOptions(
-                trusted_realms=tuple(self._options["trusted_realms"] or ()), prefix=self._prefix, **options
-            ),
-            functools.partial(self.credentials, where.name),
-            self._events.secrets,
-            self._events.log,
-            self._events.warn,
+        settings = TransportOptions(
+            trusted_realms=tuple(self._options["trusted_realms"] or ()), prefix=self._prefix, **options
         )
-        return RegistryClient(where, transport)
+        credentials = functools.partial(self.credentials, where.name)
+        key = key_of(where, settings, self._given, self._options["auth_file"])
+        shared = self._shared.take(key) if self._shared else None
+        if shared:
+            shared.transport.adopt(credentials, self._events.secrets, self._events.log, self._events.warn)
+        else:
+            transport = Transport(
+                where, settings, credentials, self._events.secrets, self._events.log, self._events.warn
+            )
+            shared = SharedClient(RegistryClient(where, transport), transport)
+        self._to_share[key] = shared
+        return shared.client
 
     def masks(self, names: t.Iterable[object]) -> bool:
         """Tell whether results would show one of ``names``, images or digests, with a secret masked in it."""

@@ -50,7 +50,7 @@ class Target:
 
     @property
     def repository(self) -> Repository:
-        return self.clients.repository_of(self.reference)
+        return self.clients.repository_of(self.reference, "push")
 
     @property
     def is_conditional(self) -> bool:

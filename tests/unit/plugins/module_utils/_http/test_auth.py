@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import base64
+import itertools
 import json
 import threading
 import typing as t
@@ -91,9 +93,11 @@ class Registry401:
         credentials: Credentials = PASSWORD,
         scopes: t.Sequence[str] = (PULL,),
         now: float = 1000.0,
+        ahead: t.Sequence[str] = (),
     ) -> Answer:
         """Carry out a flow, and return the last answer to the request itself."""
-        return carry_out(by.flow(scopes, credentials, now), lambda step: self._answer(step, now))[1]
+        flow = by.flow(scopes, credentials, now, lambda: ahead)
+        return carry_out(flow, lambda step: self._answer(step, now))[1]
 
 
 @pytest.mark.parametrize(
@@ -288,6 +292,99 @@ def test_tokens_of_one_repository_are_not_used_for_another() -> None:
     registry.run(mine, alice)
     registry.run(mine, bob, [scope("a/c", "pull")])
     assert registry.sent() == registry.accepted
+
+
+def granting(*access: dict[str, t.Any]) -> t.Callable[[TokenRequest], Answer]:
+    """Return a token service whose tokens, each another one, say what they grant of ``access``."""
+    count = itertools.count()
+
+    def give(request: TokenRequest) -> Answer:
+        asked = " ".join(parse_qs(urlsplit(request.url).query).get("scope", []))
+        granted = [one for one in access if f":{one['name']}:" in asked]
+        claims = base64.urlsafe_b64encode(json.dumps({"access": granted}).encode()).decode().rstrip("=")
+        return Answer(200, json.dumps({"token": f"{next(count)}.{claims}.signature"}).encode())
+
+    return give
+
+
+def access(name: str, *actions: str) -> dict[str, t.Any]:
+    return {"type": "repository", "name": name, "actions": list(actions)}
+
+
+class Accepting(Registry401):
+    """A registry that accepts every token, and knows none of the requests without one."""
+
+    def _answer(self, step: Step, now: float) -> Answer:
+        answer = super()._answer(step, now)
+        if isinstance(step, Send) and step.authorization and step.authorization.startswith("Bearer"):
+            return Answer(200, time=now)
+        return answer
+
+
+A, A_PUSH, B = "repository:a:pull", "repository:a:pull,push", "repository:b:pull"
+
+
+def test_what_is_needed_later_is_asked_for_at_once() -> None:
+    registry = Accepting(REALM, base=REALM, token=granting(access("a", "pull", "push"), access("b", "pull")))
+    mine = auth()
+    for scopes in ([A], [A_PUSH], [B], [A_PUSH, B]):
+        assert registry.run(mine, scopes=scopes, ahead=[A_PUSH, B]).status == 200
+    assert [sorted(scopes) for scopes in registry.scopes()] == [[A_PUSH, B]]
+    assert len({*registry.sent()}) == 1
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        pytest.param(granting(access("b", "pull")), id="without the repository"),
+        pytest.param(granting(access("a", "push"), access("b", "pull")), id="without the action"),
+        pytest.param(lambda request: Answer(200, b'{"token": "opaque"}'), id="does not say"),
+        pytest.param(lambda request: Answer(200, b'{"token": "a.b.c"}'), id="says nothing that can be read"),
+    ],
+)
+def test_a_token_that_does_not_say_it_grants_what_is_needed_is_not_used(
+    token: t.Callable[[TokenRequest], Answer],
+) -> None:
+    """A registry may answer it as if nothing were there. Nothing is asked for together any more then."""
+    registry = Accepting(REALM, base=REALM, token=token)
+    mine = auth()
+    registry.run(mine, scopes=[A], ahead=[A_PUSH, B])
+    registry.run(mine, scopes=[B], ahead=[A_PUSH, B])
+    together, *alone = registry.scopes()
+    assert sorted(together) == [A_PUSH, B] and alone == [[A], [B]]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_token_service_that_refuses_several_scopes_is_asked_for_each(status: int) -> None:
+    give = granting(access("a", "pull"), access("b", "pull"))
+
+    def token(request: TokenRequest) -> Answer:
+        return Answer(status) if request.url.count("scope=") > 1 else give(request)
+
+    registry = Accepting(REALM, base=REALM, token=token)
+    mine = auth()
+    for scopes in ([A], [B]):
+        assert registry.run(mine, scopes=scopes, ahead=[A, B]).status == 200
+    assert registry.scopes() == [[A, B], [A], [B]]
+
+
+def test_other_credentials_get_tokens_of_their_own() -> None:
+    registry = Accepting(REALM, base=REALM, token=granting(access("a", "pull"), access("b", "pull")))
+    mine = auth()
+    for credentials in (PASSWORD, Credentials(username="bob", password="other")):
+        registry.run(mine, credentials, scopes=[A], ahead=[A, B])
+    assert len({*registry.sent()}) == 2
+
+
+def test_a_token_is_for_few_repositories() -> None:
+    """Each makes it longer, and headers have limits."""
+    names = [f"repo-{number}" for number in range(25)]
+    needed = [f"repository:{name}:pull" for name in names]
+    registry = Accepting(REALM, base=REALM, token=granting(*(access(name, "pull") for name in names)))
+    mine = auth()
+    for one in needed:
+        assert registry.run(mine, scopes=[one], ahead=needed).status == 200
+    assert [len(scopes) for scopes in registry.scopes()] == [10, 10, 5]
 
 
 def test_a_realm_keeps_its_own_query() -> None:

@@ -33,6 +33,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._registry.client i
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
 from ansible_collections.ocikit.registry.plugins.modules import (
     registry_catalog_info,
+    registry_promote,
     registry_rmtag,
     registry_tag,
 )
@@ -161,8 +162,45 @@ def test_each_scope_is_asked_for_once(mover: Mover, tmp_path: pathlib.Path) -> N
         assert place.asked() == [["repository:team/app:pull"]]
         place.tokens.clear()
         mover.push(place.url, tmp_path / "layout", "new/app:1", options={**ALICE, "concurrency": 16})
-        assert sorted(place.asked()) == [["repository:new/app:pull"], ["repository:new/app:pull,push"]]
+        assert place.asked() == [["repository:new/app:pull,push"]]
         assert_whole(place.content, "new/app", "1", LAYERS)
+
+
+def promote(connect: Connect, url: str, options: t.Any, *repositories: str) -> t.Any:
+    entries = [{"image": f"{name}:1", "to": [f"{name}:stable"]} for name in repositories]
+    clients, _client = connect(url, **{"retries": 0, **options})
+    return task(registry_promote, clients, images=entries)
+
+
+def test_a_promotion_of_many_repositories_asks_for_few_tokens(
+    connect: Connect, tmp_path: pathlib.Path
+) -> None:
+    """One token for ten repositories, with all that the task will do there."""
+    names = [f"team/app-{number:02}" for number in range(20)]
+    with guarded(tmp_path / "storage") as place:
+        for name in names:
+            place.add(name, IMAGE, "1")
+        assert promote(connect, place.url, ALICE, *names)["changed"]
+        assert len(place.asked()) == 2
+        asked = sorted(scope for scopes in place.asked() for scope in scopes)
+        assert asked == [f"repository:{name}:pull,push" for name in names]
+        assert place.refused() == 1, "the base of the API says how to authenticate"
+        assert all(place.tags(name)["stable"] == IMAGE.digest for name in names)
+
+
+def test_rights_on_some_repositories_only_are_asked_for_alone(
+    connect: Connect, tmp_path: pathlib.Path
+) -> None:
+    rights = {"alice": {"repository:team/*": "pull,push", "repository:other/*": "pull"}}
+    with guarded(tmp_path / "storage", rights=rights) as place:
+        for name in ("team/app", "other/app"):
+            place.add(name, IMAGE, "1")
+        assert promote(connect, place.url, ALICE, "team/app")["changed"]
+        with pytest.raises(RegistryError, match="other/app"):
+            promote(connect, place.url, ALICE, "team/app", "other/app")
+        # What changes nothing needs no right to write.
+        place.add("other/app", IMAGE, "stable")
+        assert not promote(connect, place.url, ALICE, "team/app", "other/app")["changed"]
 
 
 def test_threads_share_one_request_for_a_scope(connect: Connect, tmp_path: pathlib.Path) -> None:
@@ -231,7 +269,6 @@ def test_credentials_of_two_paths(mover: Mover, tmp_path: pathlib.Path) -> None:
         who = {(request.user, min(sorted_scopes(request))) for request in place.tokens.requests}
         assert who == {
             ("alice", "repository:team/app:pull"),
-            ("bob", "repository:new/app:pull"),
             ("bob", "repository:new/app:pull,push"),
         }
 
@@ -347,7 +384,7 @@ def test_expiry_in_the_middle_of_a_push(
         expire(monkeypatch, place, "finish_upload")
         mover.push(place.url, tmp_path / "layout", "new/app:1", options={**ALICE, "concurrency": 1})
         assert_whole(place.content, "new/app", "1", image)
-        assert place.asked() == [["repository:new/app:pull"]] + [["repository:new/app:pull,push"]] * 2
+        assert place.asked() == [["repository:new/app:pull,push"]] * 2
 
 
 def test_expiry_in_the_middle_of_a_pull(
