@@ -41,14 +41,14 @@ def read_layer(data: bytes) -> None:
     if not isinstance(annotations, dict):
         annotations = {}
     texts = {name: text for name, text in annotations.items() if isinstance(text, str)}
-    refusals = 0
+    refusals = []
     for read in (read_signature_layer, read_attestation_layer):
         try:
             _check(read(content, texts))
         except ProtocolError as error:
-            refused, refusals = error, refusals + 1
-    if refusals == 2:
-        raise refused
+            refusals.append(error)
+    if len(refusals) == 2:
+        raise refusals[0]
 
 
 def _check(evidence: Evidence) -> None:

@@ -75,12 +75,12 @@ class Mutations:
         self._common = ["verify", "--trusted-root", root, "--offline=true"]
         self._tag = world.digest.replace(":", "-")
 
-    def make(self, seed: int) -> tuple[str, Mutant] | None:
+    def make(self, seed: int) -> tuple[str, Mutant | None]:
         """Return the kind of signer and a signature of it, changed by ``seed``; None where nothing was changed."""
         chance = random.Random(seed)
         kind = chance.choice(("key", "identity"))
         mutant = self._bundle(kind, seed) if chance.random() < 0.5 else self._layer(kind, seed, chance)
-        return (kind, mutant) if mutant else None
+        return kind, mutant
 
     def _bundle(self, kind: str, seed: int) -> Mutant | None:
         raw = changed(self._bundles[kind], seed)
@@ -117,10 +117,9 @@ def main() -> None:
         mutations, judges = Mutations(folder), [Cosign(release, folder) for release in (2, 3)]
         world, passed, findings = mutations.world, 0, 0
         for seed in range(arguments.count):
-            made = mutations.make(seed)
-            if made is None:
+            kind, mutant = mutations.make(seed)
+            if mutant is None:
                 continue
-            kind, mutant = made
             try:
                 evidence = mutant.evidence()
                 mutations.signers[kind].verify(evidence)

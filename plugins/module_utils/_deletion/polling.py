@@ -57,8 +57,8 @@ def check_gone(
 ) -> None:
     """Wait until the tags of ``removals`` are gone, and note those that are not as not removed.
 
-    ``others`` are digests that they may point to besides their own; see wait_until_gone() for ``may_dangle``. Raises TagMoved for a tag that was pushed again, and
-    Unsupported for one that the registry keeps.
+    ``others`` are digests that they may point to besides their own; see wait_until_gone() for ``may_dangle``.
+    Raises TagMoved for a tag that was pushed again, and Unsupported for one that the registry keeps.
     """
     left = wait_until_gone(repository, [removal.tag for removal in removals], may_dangle)
     kept = [removal for removal in removals if removal.tag in left]

@@ -421,7 +421,8 @@ class Transport:
                 try:
                     asked = step()
                 except StopIteration:
-                    assert response
+                    if response is None:
+                        raise AssertionError("A flow sends its request before it ends.") from None
                     return response
                 except RegistryError as error:
                     if response:

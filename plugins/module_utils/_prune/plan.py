@@ -38,8 +38,9 @@ PLAN_FORMAT = "ocikit.registry/prune-plan/1"
 class PlannedTag(t.NamedTuple):
     """One tag of a plan: the digest it points to, when its image was made, and why it stays or goes.
 
-    Without a digest it cannot be read, or is ``dangling``: the registry lists it, and its manifest is missing. ``why`` is one line of ``rule``, None where no rule decided, and ``reason``. ``size`` is that of the image with all that it
-    consists of, in bytes, as far as known.
+    Without a digest it cannot be read, or is ``dangling``: the registry lists it, and its manifest is
+    missing. ``why`` is one line of ``rule``, None where no rule decided, and ``reason``. ``size`` is that of
+    the image with all that it consists of, in bytes, as far as known.
     """
 
     tag: str

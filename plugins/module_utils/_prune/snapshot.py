@@ -81,9 +81,10 @@ def take_snapshot(
 ) -> Snapshot | None:
     """Read what the policy has to know of a repository, or None where it does not exist.
 
-    A HEAD for each tag; a manifest and a config for each digest that is not in ``cache``, and for those in ``untagged``
-    that exist. ``labels`` are the names of those that rules ask for. A tag whose data cannot be read has the digest None. Raises what says nothing about single tags, such as
-    a refusal or a registry that is overloaded, and ProtocolError for manifests that lead to one another without end.
+    A HEAD for each tag; a manifest and a config for each digest that is not in ``cache``, and for those in
+    ``untagged`` that exist. ``labels`` are the names of those that rules ask for. A tag whose data cannot be
+    read has the digest None. Raises what says nothing about single tags, such as a refusal or a registry that
+    is overloaded, and ProtocolError for manifests that lead to one another without end.
     """
     page = repository.tags()
     if page is None:

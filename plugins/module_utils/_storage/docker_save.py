@@ -27,7 +27,7 @@ from .._oci.documents import ARCHIVE, parse_json
 from .compression import MAGIC_LENGTH, HashingBlocks, HashingReader, compression_of, unpack, unpacked_limit
 from .contents import listed_layers
 from .files import blocks_of, digest_of_file
-from .tar_members import Place, TarMembers
+from .tar_members import Place, Section, TarMembers
 
 MANIFEST_JSON = "manifest.json"
 _DOCKER_TYPES = {None: "application/vnd.docker.image.rootfs.diff.tar", "gzip": DOCKER_LAYER_GZIP}
@@ -122,19 +122,18 @@ class SavedImages:
         return config
 
     def _layer(self, name: str) -> _Layer:
-        place = self.members.place(name)
-        if place is None:
+        section = self.members.open(name)
+        if section is None:
             raise InvalidInput(
                 f"{self.members.path} lacks {printable(name)}, which its {MANIFEST_JSON} names."
             )
-        if place not in self._layers:
-            self._layers[place] = self._read_layer(name, place.size)
-        return self._layers[place]
+        if section.place not in self._layers:
+            self._layers[section.place] = self._read_layer(name, section)
+        return self._layers[section.place]
 
-    def _read_layer(self, name: str, size: int) -> _Layer:
+    def _read_layer(self, name: str, section: Section) -> _Layer:
         """Read a layer once, packed and unpacked."""
-        section = self.members.open(name)
-        assert section
+        size = section.place.size
         head = section.read(MAGIC_LENGTH) or b""
         section.seek(0)
         compression = compression_of(head)

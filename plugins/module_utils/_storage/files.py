@@ -144,9 +144,10 @@ class Name(t.NamedTuple):
 def replacing(path: str, private: bool = False, patience: float = PATIENCE) -> t.Iterator[io.FileIO]:
     """Open a file that takes the place of ``path`` once it was written in full; a failure leaves nothing behind.
 
-    Until then it is a hidden file in the same directory that only this call has made. What killed runs left of such files
-    is removed, and a run of this user that writes one is waited for, unless it writes nothing for ``patience`` seconds. The mode, owner and group of a file that is replaced stay, as far as this user may set them. A new one gets
-    the usual mode, or 0600 if it is ``private``.
+    Until then it is a hidden file in the same directory that only this call has made. What killed runs left
+    of such files is removed, and a run of this user that writes one is waited for, unless it writes nothing
+    for ``patience`` seconds. The mode, owner and group of a file that is replaced stay, as far as this user
+    may set them. A new one gets the usual mode, or 0600 if it is ``private``.
     """
     with _at(path) as target:
         wait_while(lambda: _remove_left(target) > 0, lambda: _parts(target), patience)

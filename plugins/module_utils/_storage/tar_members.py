@@ -122,8 +122,8 @@ class Section(io.RawIOBase):
 
     def __init__(self, file: t.Any, place: Place, name: str) -> None:
         self.name = name
+        self.place = place
         self._file = file
-        self._place = place
         self._position = 0
 
     def readable(self) -> bool:
@@ -133,15 +133,15 @@ class Section(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._place.size}
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.place.size}
         self._position = max(0, start[whence] + offset)
         return self._position
 
     def readinto(self, buffer: t.Any) -> int:
-        room = max(0, min(len(buffer), self._place.size - self._position))
+        room = max(0, min(len(buffer), self.place.size - self._position))
         if not room:
             return 0
-        block = os.pread(self._file.fileno(), room, self._place.offset + self._position)
+        block = os.pread(self._file.fileno(), room, self.place.offset + self._position)
         if not block:
             raise InvalidInput(f"{self.name} is cut off: the archive is damaged.")
         buffer[: len(block)] = block

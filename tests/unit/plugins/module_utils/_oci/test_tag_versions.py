@@ -87,7 +87,8 @@ def test_what_is_no_version(tag: str) -> None:
 
 @pytest.mark.parametrize("tag", ["1.4", "v1.4.2-rc.1", "1.4.2-alpine", "2024.05.06", "1.4.2-3-g4b26997"])
 def test_a_strict_version_has_a_dot(tag: str) -> None:
-    assert parse_version(tag, strict=True) == parse_version(tag) is not None
+    assert parse_version(tag) is not None
+    assert parse_version(tag, strict=True) == parse_version(tag)
     assert version_key(tag, strict=True) == version_key(tag)
 
 
