@@ -168,7 +168,7 @@ def test_a_foreign_lock_ends_in_an_error(mover: Mover, tmp_path: pathlib.Path, f
 def test_a_process_that_makes_progress_is_waited_for(tmp_path: pathlib.Path) -> None:
     """However long it takes: longer than the patience with one that does nothing."""
     folder, begun = Folder(str(tmp_path)), threading.Event()
-    turns = 30
+    turns = 100
 
     def hold() -> None:
         with ingest(folder, [BLOB]):
@@ -180,7 +180,7 @@ def test_a_process_that_makes_progress_is_waited_for(tmp_path: pathlib.Path) -> 
     first = threading.Thread(target=hold)
     first.start()
     assert begun.wait(30)
-    with ingest(folder, [BLOB], patience=0.3):
+    with ingest(folder, [BLOB], patience=1.5):
         assert not first.is_alive() or not (tmp_path / INGEST / PART).exists()
     first.join(30)
 
