@@ -82,8 +82,9 @@ options:
     default: false
   signatures:
     description:
-      - Whether to copy the tags in which cosign stores signatures, attestations and SBOMs of the images and of their children, to
-        targets in other repositories.
+      - Whether to copy signatures and attestations of the images and of their children to targets in other repositories.
+        These are the tags in which cosign stores them and SBOMs, and the referrers with Sigstore bundles or signatures of
+        cosign and notation.
       - O(undo) does not remove them.
     type: bool
     default: false
