@@ -1,7 +1,10 @@
 # Copyright (c) 2026, ocikit.registry contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Builds registry servers that Debian does not have, with Go and its module proxy, at pinned versions."""
+"""Builds registry servers and clients that Debian does not have, with Go and its module proxy, at pinned versions.
+
+What is compiled or downloaded for one is there for the next: much of it is the same in all of them.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,8 @@ import typing as t
 from .binary import DEFAULT_CACHE, ToolMissing
 
 BUILD_SECONDS = 1800
+# Nobody debugs them. Without debugging information they take a seventh less time.
+FLAGS = ("-trimpath", "-gcflags=all=-dwarf=false", "-ldflags=-s -w")
 # Where Go's own archives go, which is seldom in PATH.
 GO_FOLDER = "/usr/local/go/bin"
 
@@ -65,20 +70,21 @@ def find_built(source: Source, cache_dir: os.PathLike[str] | str = DEFAULT_CACHE
     with open(folder / f".{program.name}.lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not program.exists():
-            _build(source, program, go)
+            _build(source, program, go, folder.parent / "go")
     return str(program)
 
 
-def _build(source: Source, program: pathlib.Path, go: str) -> None:
+def _build(source: Source, program: pathlib.Path, go: str, shared: pathlib.Path) -> None:
+    """Build a program. ``shared`` is a folder for what builds have in common; several may use it at a time."""
     with tempfile.TemporaryDirectory(dir=program.parent, prefix=f".{program.name}-") as work:
         environment = dict(
             os.environ,
             CGO_ENABLED="0",
-            GOCACHE=f"{work}/cache",
+            GOCACHE=f"{shared}/build",
             # Modules are kept read-only otherwise, which nothing can tidy up.
             GOFLAGS=f"{os.environ.get('GOFLAGS', '')} -modcacherw".strip(),
-            GOPATH=f"{work}/path",
-            GOMODCACHE=f"{work}/modules",
+            GOPATH=f"{shared}/path",
+            GOMODCACHE=f"{shared}/modules",
             GOTMPDIR=work,
             # Some installations keep to their own release, which may be too old for the module.
             GOTOOLCHAIN=os.environ.get("GOTOOLCHAIN", "auto"),
@@ -88,7 +94,7 @@ def _build(source: Source, program: pathlib.Path, go: str) -> None:
         download = [go, "mod", "download", "-json", f"{source.module}@{source.version}"]
         module = json.loads(_go(source, download, environment, work))["Dir"]
         # Built where it lies, its go.mod is the main one, so its replacements and checksums hold.
-        build = [go, "build", "-trimpath", "-tags", source.tags, "-o", f"{work}/program"]
+        build = [go, "build", *FLAGS, "-tags", source.tags, "-o", f"{work}/program"]
         _go(source, [*build, f"./{source.package}"], environment, module)
         os.replace(f"{work}/program", program)
 
@@ -115,5 +121,5 @@ def _go(source: Source, command: list[str], environment: dict[str, str], folder:
 
 
 if __name__ == "__main__":
-    for each in (DISTRIBUTION3, ZOT, GO_CONTAINERREGISTRY, OLAREG):
+    for each in (DISTRIBUTION3, ZOT, GO_CONTAINERREGISTRY, OLAREG, COSIGN2, COSIGN3):
         print(find_built(each), file=sys.stdout)

@@ -174,12 +174,16 @@ def signature_layer(
     moment: t.Any = SIGNED,
     annotations: t.Mapping[str, t.Any] | None = None,
     payload: bytes | None = None,
+    verifier: str | None = None,
     **how: t.Any,
 ) -> Layer:
-    """Return a signature of cosign 2, by ``key`` or the key of ``signer``, logged in ``log``, timestamped by ``stamps``."""
+    """Return a signature of cosign 2, by ``key`` or the key of ``signer``, logged in ``log``, timestamped by ``stamps``.
+
+    ``verifier`` is what the log entry has in place of the key or certificate.
+    """
     payload = simple_payload(digest, annotations) if payload is None else payload
     signature = sign(signer.key if signer else key, payload, **how)
-    verifier = certificate_pem(signer.certificate) if signer else public_pem(key)
+    verifier = verifier or (certificate_pem(signer.certificate) if signer else public_pem(key))
     entry = log.entry(record_body(payload, signature, verifier), moment) if log else None
     stamp = stamps.timestamp(signature, moment) if stamps else None
     own = {"dev.cosignproject.cosign/signature": encode(signature)}

@@ -18,6 +18,7 @@ import pytest
 import requests
 
 from tests.registries import OptionMissing, Registry, RegistryFailed, find_tool, images
+from tests.registries.built import COSIGN2, COSIGN3, find_built
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -126,6 +127,34 @@ def test_schema1_is_stored() -> None:
         stored, media_type = images.get_manifest(old.url, "a/old", "x")
         assert media_type == images.DOCKER_SCHEMA1
         assert json.loads(stored)["fsLayers"] == json.loads(raw)["fsLayers"]
+
+
+GO = """#!/bin/sh
+case $1 in
+mod) echo "{\\"Dir\\": \\"$PWD\\"}" ;;
+build)
+    echo "$GOCACHE $GOMODCACHE" >>"$LOG"
+    while [ "$1" != -o ]; do shift; done
+    echo program >"$2"
+    ;;
+esac
+"""
+
+
+def test_builds_share_what_was_compiled_and_are_made_once(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = tmp_path / "bin" / "go"
+    go.parent.mkdir()
+    go.write_text(GO)
+    go.chmod(0o755)
+    monkeypatch.setenv("PATH", str(go.parent), prepend=os.pathsep)
+    monkeypatch.setenv("LOG", str(tmp_path / "log"))
+    for source in (COSIGN2, COSIGN3, COSIGN2):
+        assert pathlib.Path(find_built(source, tmp_path / "cache")).read_text() == "program\n"
+    first, second = (tmp_path / "log").read_text().splitlines()
+    assert first == second
+    assert first.startswith(f"{tmp_path}/cache/")
 
 
 def test_an_unknown_kind_is_named() -> None:

@@ -11,7 +11,7 @@ import typing as t
 
 from .._errors import InvalidInput, ProtocolError
 from .bundles import Evidence
-from .certificates import check_chain, load_certificate, read_authorities
+from .certificates import check_chain, load_certificate, read_authorities, require_path_validation
 from .identities import Identity, Name
 from .keys import PublicKey, read_keys
 from .sigstore_library import (
@@ -66,6 +66,7 @@ def read_signer(entry: t.Mapping[str, t.Any], option: str) -> Signer:
         raise InvalidInput(
             f"{option}: identity needs issuer and trusted_root, or certificate_authority for a private PKI."
         )
+    require_path_validation()
     return IdentitySigner(trust, identity, log or REQUIRED)
 
 

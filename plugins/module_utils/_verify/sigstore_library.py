@@ -304,7 +304,7 @@ def _refusing() -> t.Iterator[None]:
     """Turn whatever the library raises into a ProtocolError: it reads what anyone may have pushed."""
     try:
         yield
-    except RegistryError:
+    except ProtocolError:
         raise
     except Exception as error:
         raise ProtocolError(f"it does not verify: {printable(error, 300)}") from None

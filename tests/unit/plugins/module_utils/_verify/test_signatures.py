@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import builtins
 import copy
 import dataclasses
@@ -14,6 +15,8 @@ import sys
 import typing as t
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import dsa, rsa
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     InvalidInput,
@@ -28,7 +31,15 @@ from tests.hostile import HostileRegistry
 from tests.registries import images
 from tests.signing import stored
 from tests.signing.cases import Case, Signed, World, cases
-from tests.signing.instance import IDENTITY, ISSUER, certificate_pem, new_key, public_pem
+from tests.signing.instance import (
+    BEGIN,
+    IDENTITY,
+    ISSUER,
+    certificate_der,
+    certificate_pem,
+    new_key,
+    public_pem,
+)
 from tests.unit.task import task
 
 Connect = t.Callable[..., t.Tuple[RegistryClients, RegistryClient]]
@@ -230,6 +241,63 @@ def test_a_tag_of_cosign_that_cannot_be_read_hides_no_referrer(
             result = task(registry_verify, clients, images=["a/b:1"], signatures=[entry], report_only=True)
         assert result["passed"] is passes
         assert {violation["demand"] for violation in result["violations"]} <= {"signatures"}
+
+
+def replaced(certificate: bytes, old: bytes, new: bytes) -> str:
+    """Return a certificate in PEM with other bytes in it."""
+    assert certificate.count(old) == 1
+    encoded = base64.b64encode(certificate.replace(old, new)).decode()
+    return f"-----BEGIN CERTIFICATE-----\n{encoded}\n-----END CERTIFICATE-----\n"
+
+
+@pytest.mark.parametrize("damage", ["extension twice", "unknown version", "key of another kind"])
+def test_a_certificate_that_cannot_be_read_hides_no_good_one(
+    connect: Connect, world: World, damage: str
+) -> None:
+    """The library has exceptions for these that are like no other."""
+    entry = {"certificate_authority": certificate_pem(world.pki.certificate), "identity": "a@acme.example"}
+    odd = [
+        (x509.UnrecognizedExtension(x509.ObjectIdentifier(f"1.2.3.4.5.6.7.{n}"), b"x"), False) for n in (8, 9)
+    ]
+    own: dict[str, t.Any] = {"identity": "a@acme.example", "by": world.pki, "end": BEGIN.replace(year=2035)}
+    key = dsa.generate_private_key(1024) if damage == "key of another kind" else None
+    good = stored.signature_layer(None, world.digest, signer=world.instance.signer(**own))
+    signer = world.instance.signer(**own, extensions=odd)
+    bad = stored.signature_layer(None, world.digest, signer=signer)
+    der = certificate_der(signer.certificate)
+    if key:
+        text = certificate_pem(world.instance.signer(**own, key=key).certificate)
+    elif damage == "unknown version":
+        text = replaced(der, b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x05")
+    else:
+        text = replaced(der, bytes([0x2A, 3, 4, 5, 6, 7, 9]), bytes([0x2A, 3, 4, 5, 6, 7, 8]))
+    bad = dataclasses.replace(bad, annotations={**bad.annotations, "dev.sigstore.cosign/certificate": text})
+    (violation,) = verify(connect, world.tagged(bad), world.image, signatures=[entry])
+    assert "its certificate cannot be" in violation["message"]
+    assert verify(connect, world.tagged(bad, good), world.image, signatures=[entry]) == []
+
+
+def test_a_log_entry_with_a_key_that_is_too_short_hides_no_good_one(connect: Connect, world: World) -> None:
+    entry = {"key": public_pem(world.key), "trusted_root": world.root()}
+    log = world.instance.log
+    weak = public_pem(rsa.generate_private_key(65537, 1024))
+    bad = stored.signature_layer(world.key, world.digest, log=log, verifier=weak)
+    good = stored.signature_layer(world.key, world.digest, log=log)
+    (violation,) = verify(connect, world.tagged(bad), world.image, signatures=[entry])
+    assert "RSA keys of 1024 bits are too short" in violation["message"]
+    assert verify(connect, world.tagged(bad, good), world.image, signatures=[entry]) == []
+
+
+def test_identities_need_a_library_that_validates_chains(
+    connect: Connect, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("cryptography.x509.verification.ExtensionPolicy")
+    entry = {"identity": "x", "issuer": "y", "trusted_root": world.root()}
+    with HostileRegistry() as server:
+        clients, _client = connect(server.url, retries=0)
+        with pytest.raises(LibraryMissing, match="cryptography 45 or newer"):
+            task(registry_verify, clients, images=["a/b:1"], signatures=[entry])
+        assert server.requests == []
 
 
 def listing(entries: t.Sequence[tuple[images.Image, str | None]]) -> images.Index:
