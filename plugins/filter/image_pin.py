@@ -85,6 +85,7 @@ from ansible_collections.ocikit.registry.plugins.plugin_utils._filter import as_
 
 
 def image_pin(image: t.Any, digest: t.Any, keep_tag: t.Any = False, registry: t.Any = None) -> str:
+    """Return the reference ``image`` with ``digest``, and its tag if ``keep_tag``. Raises InvalidInput."""
     reference = parse(text(image, "The image"), None if registry is None else text(registry, "registry"))
     pinned = replace(reference, digest=check_digest(text(digest, "The digest")))
     if reference.digest not in (None, pinned.digest):

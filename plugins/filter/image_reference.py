@@ -99,6 +99,7 @@ from ansible_collections.ocikit.registry.plugins.plugin_utils._filter import as_
 
 
 def image_reference(image: t.Any, registry: t.Any = None) -> dict[str, str | None]:
+    """Return the parts of the reference ``image``; ``registry`` is that of one without a host. Raises InvalidInput."""
     reference = parse(text(image, "The image"), None if registry is None else text(registry, "registry"))
     return {
         "reference": str(reference),

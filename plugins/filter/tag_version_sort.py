@@ -112,6 +112,7 @@ def tag_version_sort(
     versions_only: t.Any = False,
     strict_versions: t.Any = False,
 ) -> list[str]:
+    """Return ``tags`` in the order of their versions; others come before them, by name. Raises InvalidInput."""
     if isinstance(tags, (str, bytes, dict)) or not hasattr(tags, "__iter__"):
         raise InvalidInput(f"The tags must be a list, not {printable(tags, 80)!r}.")
     backwards, with_prereleases = flag(reverse, "reverse"), flag(prereleases, "prereleases")

@@ -139,6 +139,7 @@ from ansible_collections.ocikit.registry.plugins.plugin_utils._lookup import Que
 
 
 def pin(question: Question) -> list[t.Any]:
+    """Return the result of the lookup: what each term points to. Raises RegistryError."""
     options = question.options
     platform = Platform.parse(options["platform"]) if options["platform"] else None
     references = [_with_tag(question.clients.reference(term)) for term in question.terms]

@@ -123,6 +123,7 @@ from ansible_collections.ocikit.registry.plugins.plugin_utils._lookup import Que
 
 
 def tags(question: Question) -> list[t.Any]:
+    """Return the result of the lookup: the tags of each term. Raises RegistryError."""
     options = question.options
     include, exclude = (Patterns(options[name], name, TAGS) for name in ("include", "exclude"))
     references = [question.clients.repository(term) for term in question.terms]

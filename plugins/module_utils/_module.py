@@ -103,15 +103,15 @@ def connection_arguments() -> dict[str, dict[str, t.Any]]:
 def run(
     function: t.Callable[[ModuleContext], dict[str, t.Any]],
     argument_spec: dict[str, dict[str, t.Any]],
-    **more: t.Any,
+    **options: t.Any,
 ) -> None:
     """Run ``function`` as an Ansible module and exit with its result.
 
-    ``argument_spec`` holds the options that the module has besides those of the connection; ``more`` goes to
+    ``argument_spec`` holds the options that the module has besides those of the connection; ``options`` go to
     AnsibleModule. A RegistryError fails the module with its sentence, its structured form, and what was done by then.
     """
     module = _Module(
-        argument_spec={**connection_arguments(), **argument_spec}, supports_check_mode=True, **more
+        argument_spec={**connection_arguments(), **argument_spec}, supports_check_mode=True, **options
     )
     if REQUESTS_IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
@@ -151,7 +151,10 @@ def _stop(number: int, frame: t.Any) -> None:
 
 
 def interrupt(_number: int, _frame: t.Any) -> None:
-    """Stop the task so that it still cleans up and rolls back; a second signal must not stop that."""
+    """Stop the task so that it still cleans up and rolls back; a second signal must not stop that.
+
+    Raises KeyboardInterrupt.
+    """
     for number in _STOPPING:
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt("The task was interrupted.")
@@ -184,7 +187,7 @@ def _encodable(value: t.Any) -> t.Any:
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode("utf-8")
     if isinstance(value, dict):
-        return {_encodable(key): _encodable(one) for key, one in value.items()}
+        return {_encodable(key): _encodable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_encodable(one) for one in value]
+        return [_encodable(item) for item in value]
     return value

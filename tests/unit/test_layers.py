@@ -126,6 +126,63 @@ def test_libraries_are_imported_in_one_file(library: str, files: set[str]) -> No
     assert {name for name in FILES if uses(name)} == files
 
 
+@pytest.mark.parametrize(
+    "path",
+    sorted(path for path in (ROOT / "plugins").rglob("*.py") if path.parent.name != "modules"),
+    ids=lambda path: path.relative_to(ROOT / "plugins").with_suffix("").as_posix(),
+)
+def test_parameters_and_variables_are_called_by_nouns(path: pathlib.Path) -> None:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.arg):
+            names.add(node.arg)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            names.add(node.attr)
+    assert not {name.strip("_") for name in names} & {"what", "one", "more", "found", "wanted"}
+
+
+SOURCES = sorted(
+    path
+    for folder in ("module_utils", "plugin_utils", "lookup", "filter")
+    for path in (ROOT / "plugins" / folder).rglob("*.py")
+)
+# What Ansible and io.RawIOBase demand, and say what it is for.
+DEMANDED = {
+    "FilterModule",
+    "filters",
+    "LookupModule",
+    "run",
+    "readable",
+    "seekable",
+    "seek",
+    "readinto",
+    "close",
+}
+
+
+def public(body: t.Sequence[ast.stmt]) -> t.Iterator[tuple[str, str | None]]:
+    """Yield the names and documentation of public functions and classes, and of what is public in these."""
+    for node in body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
+            overload = any(ast.unparse(decorator) == "t.overload" for decorator in node.decorator_list)
+            yield node.name, "overload" if overload else ast.get_docstring(node)
+            if isinstance(node, ast.ClassDef):
+                yield from public(node.body)
+
+
+def test_public_functions_and_classes_are_documented() -> None:
+    """Once for each name: what implements or overrides a documented method needs no documentation of its own."""
+    entries = [
+        (path.name, name, text)
+        for path in SOURCES
+        for name, text in public(ast.parse(path.read_text(encoding="utf-8")).body)
+    ]
+    documented = {name for _file, name, text in entries if text} | DEMANDED
+    assert [(file, name) for file, name, _text in entries if name not in documented] == []
+
+
 def test_modules_do_not_import_each_other() -> None:
     for path in (ROOT / "plugins/modules").glob("*.py"):
         tree: t.Any = ast.parse(path.read_text(encoding="utf-8"))

@@ -34,7 +34,7 @@ class ByManifest:
         # By its digest, what a referrer that goes is about: the list of referrers there has to lose it.
         self._listed: dict[str, str] = {}
         # All tags with their digests, as they were when they were last looked at.
-        self._known = {tag: one.digest for tag, one in states.found.items()}
+        self._known = {tag: descriptor.digest for tag, descriptor in states.descriptors.items()}
         self._deletions = 0
         # The digests that the registry says it has deleted.
         self.deleted: list[str] = []
@@ -57,7 +57,9 @@ class ByManifest:
                     f"{removal.digest} is also tagged {', '.join(unnamed)}: name these tags as well, or choose the"
                     " strategy auto, which keeps them. Nothing was changed."
                 )
-        for tag, digest, direct in self._needs(self._states.found, {one.digest for one in removals}):
+        for tag, digest, direct in self._needs(
+            self._states.descriptors, {removal.digest for removal in removals}
+        ):
             subject = self._subject(digest) if direct else None
             if subject is None or tag != fallback_tag(subject):
                 raise Refused(f"{digest} is part of the index that {tag} points to: nothing was changed.")
@@ -109,28 +111,34 @@ class ByManifest:
         )
         if states.unreadable:
             raise next(iter(states.unreadable.values()))
-        news = {tag: one for tag, one in states.found.items() if self._known.get(tag) != one.digest}
-        for tag, one in news.items():
-            if one.digest == digest:
+        news = {
+            tag: descriptor
+            for tag, descriptor in states.descriptors.items()
+            if self._known.get(tag) != descriptor.digest
+        }
+        for tag, descriptor in news.items():
+            if descriptor.digest == digest:
                 raise Refused(f"{digest} was tagged {tag} while it was to be deleted: it is left alone.")
         for tag, needed, _direct in self._needs(news, {digest}):
             raise Refused(f"{needed} is part of the index that {tag} points to by now: it is left alone.")
-        self._known.update((tag, one.digest) for tag, one in news.items())
+        self._known.update((tag, descriptor.digest) for tag, descriptor in news.items())
 
     def _needs(
         self, tags: t.Mapping[str, Descriptor], digests: t.Collection[str | None]
     ) -> t.Iterator[tuple[str, str, bool]]:
         """Yield the tags of other indexes that have one of ``digests`` in them, that digest, and whether it is right in it."""
         roots = {
-            tag: one.digest for tag, one in tags.items() if one.may_be_index and one.digest not in digests
+            tag: descriptor.digest
+            for tag, descriptor in tags.items()
+            if descriptor.may_be_index and descriptor.digest not in digests
         }
         children: dict[str, list[str]] = {}
 
         def visit(index: str) -> list[str]:
             fetched = self._repository.find_manifest(index)
-            found = fetched.manifest.children if fetched else []
-            children[index] = [child.digest for child in found]
-            return [child.digest for child in found if child.may_be_index and child.digest not in digests]
+            entries = fetched.manifest.children if fetched else []
+            children[index] = [child.digest for child in entries]
+            return [child.digest for child in entries if child.may_be_index and child.digest not in digests]
 
         walk(dict.fromkeys(roots.values()), visit, self._repository.concurrency)
         for tag, root in roots.items():
@@ -166,5 +174,5 @@ def _ordered(digests: t.Iterable[str], manifests: t.Mapping[str, Manifest]) -> l
     for digest in digests:
         manifest = manifests.get(digest)
         subject = [manifest.subject] if manifest and manifest.subject else []
-        names[digest] = [one.digest for one in [*(manifest.children if manifest else []), *subject]]
+        names[digest] = [child.digest for child in [*(manifest.children if manifest else []), *subject]]
     return parents_first(names)

@@ -138,12 +138,14 @@ class ByPlaceholder:
 
         def guard() -> None:
             try:
-                found = self._repository.resolve(tag)
+                descriptor = self._repository.resolve(tag)
             except RegistryError:
                 # Most likely it has the placeholder, which is worse than what a write could overwrite.
                 return
-            if found and found.digest not in digests:
-                raise TagMoved(f"{self._repository.image(tag)} moved to {found.digest}: it is left alone.")
+            if descriptor and descriptor.digest not in digests:
+                raise TagMoved(
+                    f"{self._repository.image(tag)} moved to {descriptor.digest}: it is left alone."
+                )
 
         written = True
         try:
@@ -159,13 +161,13 @@ class ByPlaceholder:
     def _outcome_without_image(self, tag: str, placeholder: str) -> str | None:
         """Return what is to be said of a tag that was dangling, which nothing can be put back under."""
         try:
-            found = self._repository.resolve(tag)
+            descriptor = self._repository.resolve(tag)
         except RegistryError:
             return _NOT_PUT_BACK
-        return _NOT_PUT_BACK if found and found.digest == placeholder else None
+        return _NOT_PUT_BACK if descriptor and descriptor.digest == placeholder else None
 
 
 def _are_of_docker(removals: t.Iterable[TagRemoval]) -> bool:
     """Tell whether all images have media types of Docker: then the registry may take no others."""
     types = [removal.descriptor.media_type for removal in removals if removal.descriptor]
-    return bool(types) and all(one.startswith("application/vnd.docker.") for one in types)
+    return bool(types) and all(media_type.startswith("application/vnd.docker.") for media_type in types)

@@ -24,10 +24,10 @@ def poll_for(repository: Repository, tag: str, digest: str, at_once: bool = True
     seen = False
     for _look in poll():
         try:
-            found = repository.resolve(tag)
+            descriptor = repository.resolve(tag)
         except RegistryError:
-            found = None
-        seen = found is not None and found.digest == digest
+            descriptor = None
+        seen = descriptor is not None and descriptor.digest == digest
         if seen and at_once:
             break
     return seen
@@ -45,7 +45,11 @@ def wait_until_gone(
     for _look in poll():
         if not left:
             break
-        served = [reference for reference, one in zip(left, repository.map(repository.resolve, left)) if one]
+        served = [
+            reference
+            for reference, descriptor in zip(left, repository.map(repository.resolve, left))
+            if descriptor
+        ]
         missing = [tag for tag in left if may_dangle and is_tag(tag) and tag not in served]
         listed = set(repository.tag_names()) if missing else set()
         left = [reference for reference in left if reference in served or reference in listed]
@@ -65,10 +69,10 @@ def check_gone(
     for removal in kept:
         removal.method = removal.attempt = None
     for removal in kept:
-        found = repository.resolve(removal.tag)
-        if found and found.digest not in (removal.digest, *others):
+        descriptor = repository.resolve(removal.tag)
+        if descriptor and descriptor.digest not in (removal.digest, *others):
             raise TagMoved(
-                f"{repository.image(removal.tag)} was pushed again, as {found.digest}, while it was removed: it stays."
+                f"{repository.image(removal.tag)} was pushed again, as {descriptor.digest}, while it was removed: it stays."
             )
     if left:
         raise Unsupported(f"The registry accepted the deletion but still serves or lists {', '.join(left)}.")

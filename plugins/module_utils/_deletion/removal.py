@@ -34,6 +34,7 @@ class TagRemoval:
 
     @property
     def digest(self) -> str | None:
+        """The digest that the tag pointed to, None where it is dangling."""
         return self.descriptor.digest if self.descriptor else None
 
     @property
@@ -42,6 +43,7 @@ class TagRemoval:
         return f"{self.tag} ({self.digest or 'dangling'})"
 
     def to_dict(self, check_mode: bool) -> dict[str, t.Any]:
+        """Return the removal as results show it; in ``check_mode`` as if it had been done."""
         return {
             "tag": self.tag,
             "digest": self.digest,
@@ -59,8 +61,8 @@ class TagRemoval:
         digests = (self.digest, *others)
 
         def guard() -> None:
-            found = repository.resolve(self.tag)
-            digest = found.digest if found else None
+            descriptor = repository.resolve(self.tag)
+            digest = descriptor.digest if descriptor else None
             if digest not in digests:
                 raise TagMoved(
                     f"{repository.image(self.tag)} moved from {self.digest or 'nothing'} to {digest or 'nothing'} while it was"

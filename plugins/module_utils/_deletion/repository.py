@@ -40,6 +40,7 @@ class Entry:
 
     @property
     def digest(self) -> str:
+        """The digest of the manifest."""
         return self.manifest.digest
 
     @property
@@ -50,6 +51,7 @@ class Entry:
         return not self.deleted and not tagged and not named
 
     def to_dict(self, check_mode: bool) -> dict[str, t.Any]:
+        """Return the manifest as results show it; in ``check_mode`` as if it had been deleted."""
         return {
             "digest": self.digest,
             "media_type": self.manifest.media_type,
@@ -95,7 +97,7 @@ class RepositoryRemoval:
         for error in states.unreadable.values():
             raise error
         self._dangling = set(states.dangling)
-        self.tags = {tag: one.digest for tag, one in states.found.items()}
+        self.tags = {tag: descriptor.digest for tag, descriptor in states.descriptors.items()}
         self.tags.update(dict.fromkeys(self._dangling))
         self.tags = dict(sorted(self.tags.items()))
         roots = {digest for digest in self.tags.values() if digest} | set(digests)
@@ -182,7 +184,7 @@ class RepositoryRemoval:
         tags = self._repository.tag_names()
         tried = [entry for entry in self.entries if entry.tried]
         there = self._repository.map(self._repository.resolve, [entry.digest for entry in tried])
-        self._note(tags, {entry.digest for entry, found in zip(tried, there) if not found})
+        self._note(tags, {entry.digest for entry, descriptor in zip(tried, there) if not descriptor})
 
     def _note(self, tags: t.Collection[str], gone: t.Container[str]) -> None:
         self._dangling.intersection_update(tags)
@@ -213,8 +215,8 @@ class RepositoryRemoval:
         digests = [entry.digest for entry in self.entries]
         for _look in poll():
             tags = self._repository.tag_names()
-            found = self._repository.map(self._repository.resolve, digests)
-            digests = [digest for digest, one in zip(digests, found) if one]
+            descriptors = self._repository.map(self._repository.resolve, digests)
+            digests = [digest for digest, descriptor in zip(digests, descriptors) if descriptor]
             if not tags and not digests:
                 return
         self._note(tags, {entry.digest for entry in self.entries}.difference(digests))
@@ -231,20 +233,20 @@ class _Reading:
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
         self._fetched: dict[str, Manifest | None] = {}
-        self._found: dict[str, Manifest] = {}
+        self._manifests: dict[str, Manifest] = {}
 
     def read(self, roots: t.Iterable[str]) -> dict[str, Manifest]:
         """Return the manifests that ``roots`` lead to, themselves included, as far as they exist."""
         walk(roots, self._visit, self._repository.concurrency)
-        return self._found
+        return self._manifests
 
     def _visit(self, digest: str) -> list[str]:
         manifest = self._fetch(digest)
         # A child may have been deleted on its own: then there is nothing to be removed.
         if manifest is None:
             return []
-        self._found[digest] = manifest
-        listed = (one.digest for one in self._repository.referrers(digest) or [])
+        self._manifests[digest] = manifest
+        listed = (referrer.digest for referrer in self._repository.referrers(digest) or [])
         return [*sorted(_names(manifest)), *(other for other in listed if self._refers(other, digest))]
 
     def _refers(self, referrer: str, digest: str) -> bool:
@@ -262,8 +264,12 @@ class _Reading:
 def _names(manifest: Manifest) -> set[str]:
     """Return the digests of the manifests that ``manifest`` names: its children and its subject."""
     subject = [manifest.subject] if manifest.subject else []
-    return {one.digest for one in [*manifest.children, *subject] if one.is_manifest}
+    return {descriptor.digest for descriptor in [*manifest.children, *subject] if descriptor.is_manifest}
 
 
 def _blobs(manifest: Manifest) -> list[str]:
-    return [one.digest for one in manifest.successors() if not one.is_manifest and not one.is_foreign]
+    return [
+        descriptor.digest
+        for descriptor in manifest.successors()
+        if not descriptor.is_manifest and not descriptor.is_foreign
+    ]

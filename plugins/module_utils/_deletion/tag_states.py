@@ -24,12 +24,12 @@ _OF_ONE_TAG = (DigestMismatch, ProtocolError, ServerFault)
 class TagStates:
     """The tags that were looked at; those that do not exist are in none of the attributes.
 
-    ``found`` holds what each points to, and ``unreadable`` why one cannot be read: a failure of that tag alone.
+    ``descriptors`` holds what each points to, and ``unreadable`` why one cannot be read: a failure of that tag alone.
     ``dangling`` are those that the registry lists although their manifest is missing. What they need is not known, so no
     digest is free because of them. ``manifests`` are those that were fetched, by digest.
     """
 
-    found: t.Mapping[str, Descriptor] = field(default_factory=dict)
+    descriptors: t.Mapping[str, Descriptor] = field(default_factory=dict)
     unreadable: t.Mapping[str, RegistryError] = field(default_factory=dict)
     dangling: frozenset[str] = frozenset()
     manifests: t.Mapping[str, Manifest] = field(default_factory=dict)

@@ -47,14 +47,14 @@ class TagRemover:
         Raises the error of one that cannot be read.
         """
         tags_of: dict[str, list[str]] = {}
-        for tag, descriptor in sorted(self._states.found.items()):
+        for tag, descriptor in sorted(self._states.descriptors.items()):
             tags_of.setdefault(descriptor.digest, []).append(tag)
         removals = []
         for tag in sorted(set(names)):
             if tag in self._states.unreadable:
                 raise self._states.unreadable[tag]
-            if tag in self._states.found:
-                descriptor = self._states.found[tag]
+            if tag in self._states.descriptors:
+                descriptor = self._states.descriptors[tag]
                 siblings = [other for other in tags_of[descriptor.digest] if other != tag]
                 removals.append(TagRemoval(tag, descriptor, siblings))
             elif tag in self._states.dangling:
@@ -92,7 +92,9 @@ class TagRemover:
                 raise _unsupported(rest[0], by_name.refusal)
         if rest:
             untouched = len(rest) == len(removals)
-            stay = "nothing was changed" if untouched else f"{', '.join(one.tag for one in rest)} stay"
+            stay = (
+                "nothing was changed" if untouched else f"{', '.join(removal.tag for removal in rest)} stay"
+            )
             ByPlaceholder(self._repository, self._states.manifests, self._warn).remove(rest, stay)
 
     def _remove_images(self, removals: t.Sequence[TagRemoval]) -> None:
@@ -134,5 +136,5 @@ def _unsupported(removal: TagRemoval, error: RegistryError | None) -> Unsupporte
 
 
 def _some(tags: t.Sequence[str], limit: int = 10) -> str:
-    more = len(tags) - limit
-    return ", ".join(tags[:limit]) + (f" and {more} more" if more > 0 else "")
+    hidden = len(tags) - limit
+    return ", ".join(tags[:limit]) + (f" and {hidden} more" if hidden > 0 else "")

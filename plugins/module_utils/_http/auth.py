@@ -49,6 +49,7 @@ class Challenge:
 
     @property
     def scopes(self) -> list[str]:
+        """The scopes that the registry asks for."""
         return self.parameters.get("scope", "").split()
 
 
@@ -522,13 +523,13 @@ class Auth:
 
 def _by_scheme(challenges: t.Sequence[Challenge]) -> dict[str, Challenge]:
     """Return the first challenge of each scheme that can be answered."""
-    found: dict[str, Challenge] = {}
+    challenges_by_scheme: dict[str, Challenge] = {}
     for challenge in challenges:
         if challenge.scheme == "basic" or (
             challenge.scheme == "bearer" and challenge.parameters.get("realm")
         ):
-            found.setdefault(challenge.scheme, challenge)
-    return found
+            challenges_by_scheme.setdefault(challenge.scheme, challenge)
+    return challenges_by_scheme
 
 
 def _query(fields: t.Sequence[tuple[str, str]]) -> str:
@@ -571,7 +572,7 @@ def _granted(token: str) -> list[str]:
     try:
         packed = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)))
-        return [f"{one['type']}:{one['name']}:{','.join(one['actions'])}" for one in claims["access"]]
+        return [f"{entry['type']}:{entry['name']}:{','.join(entry['actions'])}" for entry in claims["access"]]
     except (ValueError, LookupError, TypeError, RecursionError):
         return []
 
@@ -595,8 +596,8 @@ def _scope_sets(offered: t.Sequence[str], needed: t.Sequence[str], rejected: Tok
     for text in offered:
         # Gitea's scope is a bare *.
         resource, colon, actions = text.rpartition(":")
-        more = sorted(access.get(resource, set()) - set(actions.split(",")))
-        merged.append(f"{resource}{colon}{','.join([actions, *more])}")
+        missing = sorted(access.get(resource, set()) - set(actions.split(",")))
+        merged.append(f"{resource}{colon}{','.join([actions, *missing])}")
     return [merged + [text for text in needed if not _covers(merged, [text])]]
 
 

@@ -135,11 +135,11 @@ def find_credentials(
     """
     environ = os.environ if environ is None else environ
     sources = sources or Sources()
-    wanted = _Wanted(registry, repository, default_port)
+    query = _Query(registry, repository, default_port)
     looked_in: list[str] = []
     for source, config in _configurations(auth_file, environ, sources):
         looked_in.append(source)
-        candidates = () if config is None else _in_configuration(wanted, config, source, environ, sources)
+        candidates = () if config is None else _in_configuration(query, config, source, environ, sources)
         for credentials in candidates:
             if not credentials.anonymous:
                 return credentials
@@ -154,7 +154,7 @@ class _Key(t.NamedTuple):
     path: str
 
 
-class _Wanted(t.NamedTuple):
+class _Query(t.NamedTuple):
     """Whose credentials are looked for."""
 
     registry: str
@@ -178,12 +178,12 @@ class _Wanted(t.NamedTuple):
 
 
 def _in_configuration(
-    wanted: _Wanted, config: dict[str, t.Any], source: str, environ: t.Mapping[str, str], sources: Sources
+    query: _Query, config: dict[str, t.Any], source: str, environ: t.Mapping[str, str], sources: Sources
 ) -> t.Iterator[Credentials]:
-    helper = _helper_for(wanted, config, source)
-    for name in wanted.names if helper else ():
+    helper = _helper_for(query, config, source)
+    for name in query.names if helper else ():
         yield sources.ask(helper, name, source, environ)
-    yield from _entries_for(wanted, config, source)
+    yield from _entries_for(query, config, source)
 
 
 def _configurations(
@@ -259,19 +259,19 @@ def _member(mapping: dict[str, t.Any], name: str, kind: type[Member], source: st
     return value
 
 
-def _helper_for(wanted: _Wanted, config: dict[str, t.Any], source: str) -> str:
+def _helper_for(query: _Query, config: dict[str, t.Any], source: str) -> str:
     helpers = _member(config, "credHelpers", dict, source)
-    keys = wanted.keys_of(wanted.registry, helpers)
+    keys = query.keys_of(query.registry, helpers)
     # As for Docker, an empty name exempts the registry from credsStore.
     return _member(helpers, keys[0], str, source) if keys else _member(config, "credsStore", str, source)
 
 
-def _entries_for(wanted: _Wanted, config: dict[str, t.Any], source: str) -> t.Iterator[Credentials]:
+def _entries_for(query: _Query, config: dict[str, t.Any], source: str) -> t.Iterator[Credentials]:
     """Yield what ``auths`` holds for the repository, the namespaces around it, and the registry."""
     auths = _member(config, "auths", dict, source)
-    scope = f"{wanted.registry}/{wanted.repository}".rstrip("/")
+    scope = f"{query.registry}/{query.repository}".rstrip("/")
     while scope:
-        for key in wanted.keys_of(scope, auths):
+        for key in query.keys_of(scope, auths):
             yield _read_entry(_member(auths, key, dict, source), key, source)
         scope = scope.rpartition("/")[0]
 

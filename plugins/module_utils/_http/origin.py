@@ -104,7 +104,10 @@ def resolve(base: str, target: str, role: str, scope: AddressScope = AddressScop
 
 
 def check_hop(source: Origin, url: str, role: str, scope: AddressScope = AddressScope.PUBLIC) -> Origin:
-    """Check one step from ``source`` to ``url`` by the rules of resolve() and return the origin of ``url``."""
+    """Check one step from ``source`` to ``url`` by the rules of resolve() and return the origin of ``url``.
+
+    Raises UnsafeTarget.
+    """
     if re.search(r"[\x00-\x20\x7f\\]", url):
         raise UnsafeTarget(f"The {role} sent by {source} holds characters that no URL has.")
     target = origin_of(url)

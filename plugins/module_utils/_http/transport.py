@@ -125,6 +125,7 @@ class Response:
 
     @property
     def content_type(self) -> str:
+        """The media type in lower case, without parameters; empty where there is none."""
         return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
     def header_values(self, name: str) -> list[str]:
@@ -301,6 +302,7 @@ class Transport:
         self._proxies: dict[Origin, dict[str, str]] = {}
 
     def close(self) -> None:
+        """Close all connections."""
         self._session.close()
 
     def adopt(

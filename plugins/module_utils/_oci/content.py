@@ -322,14 +322,17 @@ class Manifest:
 
     @property
     def is_index(self) -> bool:
+        """Whether it lists other manifests (image-spec, "Image Index")."""
         return self.media_type in INDEX_TYPES
 
     @property
     def is_schema1(self) -> bool:
+        """Whether it is of Docker's first format, which today's registries do not store."""
         return self.media_type in SCHEMA1_TYPES
 
     @property
     def annotations(self) -> dict[str, str]:
+        """The annotations whose values are texts (image-spec, "Annotations")."""
         return self._read(_annotations)
 
     @property
@@ -348,6 +351,7 @@ class Manifest:
 
     @property
     def config(self) -> Descriptor | None:
+        """The configuration of an image, None for what has none."""
         return None if self.is_index or self.is_schema1 else self._descriptor("config")
 
     @property
@@ -359,6 +363,7 @@ class Manifest:
 
     @property
     def subject(self) -> Descriptor | None:
+        """The manifest that this one refers to (image-spec, "subject"), None for none."""
         return self._descriptor("subject")
 
     @property

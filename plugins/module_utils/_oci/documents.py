@@ -151,7 +151,7 @@ def parse_json(raw: bytes, document: str, keys: Keys) -> t.Any:
 
 
 def parse_json_object(raw: bytes, document: str, keys: Keys) -> dict[str, t.Any]:
-    """Return the JSON object in ``raw``: see parse_json()."""
+    """Return the JSON object in ``raw``: see parse_json(). Raises ProtocolError."""
     data = parse_json(raw, document, keys)
     if not isinstance(data, dict):
         raise ProtocolError(f"The {document} is not a JSON object.")

@@ -103,13 +103,13 @@ class ManifestBytes:
 
     def known_fields(self) -> Data:
         """Return the manifest parsed, at least with all keys that readers know. Not to be changed. Raises ProtocolError."""
-        found = _MEMORY.find(id(self), whole=False)
-        return self._parse() if found is None else found
+        fields = _MEMORY.find(id(self), whole=False)
+        return self._parse() if fields is None else fields
 
     def all_fields(self) -> Data:
         """Return the manifest parsed, with everything that is in it. Not to be changed. Raises ProtocolError."""
-        found = _MEMORY.find(id(self), whole=True)
-        return self._parse() if found is None else found
+        fields = _MEMORY.find(id(self), whole=True)
+        return self._parse() if fields is None else fields
 
     def _parse(self) -> Data:
         data = parse_json_object(self.raw, "manifest", MANIFEST)

@@ -43,6 +43,7 @@ class Refusal(t.NamedTuple):
     why: str
 
     def to_dict(self) -> dict[str, t.Any]:
+        """Return the refusal as results show it."""
         return self._asdict()
 
 
@@ -59,6 +60,7 @@ class Outcome:
 
     @property
     def changed(self) -> bool:
+        """Whether anything was deleted."""
         return bool(self.deleted_tags or self.deleted_digests)
 
     @property
@@ -149,11 +151,11 @@ class PlanApplier:
         started = time.monotonic()
         states = read_tags(self._repository, self._repository.tag_names())
         self._look_seconds = time.monotonic() - started
-        self._tags = dict(states.found)
+        self._tags = dict(states.descriptors)
         self._candidates = self._unmoved(states)
         self._dangling = states.dangling.intersection(self.outcome.plan.dangling)
-        for tag in sorted(self.outcome.plan.dangling.intersection(states.found)):
-            self._refuse(tag, None, f"it points to {states.found[tag].digest} now")
+        for tag in sorted(self.outcome.plan.dangling.intersection(states.descriptors)):
+            self._refuse(tag, None, f"it points to {states.descriptors[tag].digest} now")
         left_over = {digest for tag, digest in self._candidates.items() if digest != self._planned[tag]}
         digests = [*sorted(left_over), *self.outcome.plan.digests]
         present = self._read_originals(digests) if fetch else self._present(digests)
@@ -165,6 +167,7 @@ class PlanApplier:
 
     @property
     def has_work(self) -> bool:
+        """Whether anything of the plan is left to be deleted."""
         return bool(self._candidates or self._dangling or self._digests)
 
     @property
@@ -205,7 +208,7 @@ class PlanApplier:
         """Return the candidates, each with what it points to: its image still, or what a killed run has left there."""
         candidates = {}
         for tag, digest in self._planned.items():
-            descriptor = states.found.get(tag)
+            descriptor = states.descriptors.get(tag)
             if tag in states.unreadable:
                 self._refuse(tag, digest, "it cannot be read")
             elif descriptor and (descriptor.digest == digest or self._is_left_over(tag, descriptor.digest)):
@@ -224,8 +227,8 @@ class PlanApplier:
             return False
 
     def _present(self, digests: t.Sequence[str]) -> set[str]:
-        found = self._repository.map(self._repository.resolve, digests)
-        return {digest for digest, descriptor in zip(digests, found) if descriptor}
+        descriptors = self._repository.map(self._repository.resolve, digests)
+        return {digest for digest, descriptor in zip(digests, descriptors) if descriptor}
 
     def _read_originals(self, digests: t.Sequence[str]) -> set[str]:
         """Read what undoes the deletion of ``digests`` and of tags, and return which manifests there are."""
@@ -312,17 +315,17 @@ class PlanApplier:
             raise next(iter(states.unreadable.values()))
         moved = {
             tag: descriptor
-            for tag, descriptor in states.found.items()
+            for tag, descriptor in states.descriptors.items()
             if self._tags.get(tag) != descriptor and self._candidates.get(tag) != descriptor.digest
         }
         if everything:
             if self.outcome.deleted_digests:
                 self.vanished += [
-                    tag for tag in self._tags if tag not in states.found and tag not in self._planned
+                    tag for tag in self._tags if tag not in states.descriptors and tag not in self._planned
                 ]
             self._tags = {}
             self._look_seconds = time.monotonic() - started
-        self._tags.update(states.found)
+        self._tags.update(states.descriptors)
         for tag in moved:
             digest = self._candidates.pop(tag, None)
             if digest:

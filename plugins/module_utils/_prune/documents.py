@@ -75,14 +75,17 @@ def checked_registry(value: t.Any) -> str:
 
 
 def checked_repository(value: t.Any) -> str:
+    """Return the name of a repository. Raises ValueError."""
     return t.cast(str, checked(value, str, is_repository))
 
 
 def checked_tag(value: t.Any) -> str:
+    """Return a tag. Raises ValueError."""
     return t.cast(str, checked(value, str, is_tag))
 
 
 def checked_digest(value: t.Any) -> str:
+    """Return a digest. Raises ValueError."""
     return t.cast(str, checked(value, str, is_digest))
 
 

@@ -89,10 +89,14 @@ def read_policies(params: t.Mapping[str, t.Any]) -> list[Policy | InvalidPolicy]
         printable(policy["name"] or f"policy {position}")
         for position, policy in enumerate(params["policies"], 1)
     ]
-    for number, one in enumerate(names):
-        if one in names[:number]:
-            raise InvalidInput(f"Two of {name('policies')} are called {one}: give each a name of its own.")
-    return [_read(one, policy, params, name) for one, policy in zip(names, params["policies"])]
+    for number, policy_name in enumerate(names):
+        if policy_name in names[:number]:
+            raise InvalidInput(
+                f"Two of {name('policies')} are called {policy_name}: give each a name of its own."
+            )
+    return [
+        _read(policy_name, policy, params, name) for policy_name, policy in zip(names, params["policies"])
+    ]
 
 
 def _read(
@@ -100,10 +104,10 @@ def _read(
 ) -> Policy | InvalidPolicy:
     inherited = [option for option in _INHERITED if policy[option] is None]
 
-    def option(one: str) -> str:
-        return names(one) if one in inherited else f"{one} of the policy {name}"
+    def option(field_name: str) -> str:
+        return names(field_name) if field_name in inherited else f"{field_name} of the policy {name}"
 
-    values = {**policy, **{one: params[one] for one in inherited}}
+    values = {**policy, **{field_name: params[field_name] for field_name in inherited}}
     protect = [*params["protect"], *(policy["protect"] or [])]
     try:
         if not policy["repositories"]:

@@ -65,6 +65,7 @@ class PlannedTag(t.NamedTuple):
 
     @classmethod
     def from_verdict(cls, verdict: Verdict, snapshot: Snapshot) -> PlannedTag:
+        """Return the tag that the policy decided about, with the time of its image."""
         created = verdict.created
         time = None if created is None else datetime.fromtimestamp(created, timezone.utc)
         return cls(
@@ -110,14 +111,17 @@ class RepositoryPlan:
 
     @property
     def place(self) -> tuple[str, str]:
+        """The registry and the name of the repository."""
         return self.registry, self.repository
 
     @property
     def reference(self) -> Reference:
+        """The repository as a reference."""
         return Reference(self.registry, self.repository)
 
     @property
     def has_work(self) -> bool:
+        """Whether the plan deletes anything."""
         return bool(self.delete or self.digests)
 
     @property
@@ -198,7 +202,7 @@ def make_repository_plan(
 
 def _size(snapshot: Snapshot, digest: str) -> int:
     """Return the bytes of a manifest, of the children of an index, and of their blobs, each once."""
-    records = [snapshot.manifests.get(one) for one in snapshot.with_children([digest])]
+    records = [snapshot.manifests.get(member) for member in snapshot.with_children([digest])]
     blobs = {blob: size for record in records if record for blob, size in record.blobs}
     return sum(record.size for record in records if record) + sum(blobs.values())
 

@@ -156,7 +156,7 @@ class _Prune:
         policy = policies[0]
         plan = RepositoryPlan(reference.registry, reference.repository)
         if len(policies) > 1:
-            names = " and ".join(one.name or "" for one in policies[:2])
+            names = " and ".join(policy.name or "" for policy in policies[:2])
             return Outcome(
                 plan,
                 policy.name,
@@ -301,9 +301,9 @@ def _restore(context: ModuleContext) -> dict[str, t.Any]:
     chosen = choose_runs(runs, context.params["restore_run"])
     done: list[Restored] = []
     try:
-        for one in restore(context.clients.repository_of, chosen, context.check_mode):
-            done.append(one)
-        wrong = [one for one in done if one.failed]
+        for image in restore(context.clients.repository_of, chosen, context.check_mode):
+            done.append(image)
+        wrong = [image for image in done if image.failed]
         if wrong:
             raise Refused(
                 f"{len(wrong)} of {len(done)} could not be put back; {wrong[0].image}: {wrong[0].why}."

@@ -80,5 +80,5 @@ class Catalogs:
     def _catalog(self, client: RegistryClient) -> list[str]:
         registry = client.endpoint.name
         if registry not in self._names:
-            self._names[registry], _more = find_repositories(client, [], [], None)
+            self._names[registry], _truncated = find_repositories(client, [], [], None)
         return self._names[registry]

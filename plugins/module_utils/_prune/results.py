@@ -79,14 +79,14 @@ def restore_result(done: t.Sequence[Restored], runs: t.Sequence[Run], details: b
 
     ``runs`` are all in the undo file, of which the newest are named.
     """
-    restored = [one.to_dict() for one in done]
+    restored = [image.to_dict() for image in done]
     shown = restored
     if not details and size_of(restored) > _RESULT_LIMIT:
-        ranked = sorted(restored, key=lambda one: _OUTCOMES.index(one["outcome"]))
+        ranked = sorted(restored, key=lambda image: _OUTCOMES.index(image["outcome"]))
         shown = _first(ranked, _RESULT_LIMIT)
     return {
-        "changed": any(one.outcome == "restored" for one in done),
-        "totals": {outcome: sum(one.outcome == outcome for one in done) for outcome in _OUTCOMES},
+        "changed": any(image.outcome == "restored" for image in done),
+        "totals": {outcome: sum(image.outcome == outcome for image in done) for outcome in _OUTCOMES},
         "truncated": shown != restored,
         "restored": shown,
         "runs": [

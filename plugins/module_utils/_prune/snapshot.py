@@ -92,7 +92,7 @@ def take_snapshot(
     states = read_tags(repository, page.names)
     for error in states.unreadable.values():
         _raise_if_transient(error)
-    tags: dict[str, str | None] = {tag: descriptor.digest for tag, descriptor in states.found.items()}
+    tags: dict[str, str | None] = {tag: descriptor.digest for tag, descriptor in states.descriptors.items()}
     tags.update(dict.fromkeys([*states.unreadable, *states.dangling]))
     reading = _Reading(repository, cache.known, labels)
     # What a signature is about may have lost its tags.
@@ -160,7 +160,11 @@ class _Reading:
             # All of them: build caches have indexes of layers, and some tools name types of their own.
             tuple(child.digest for child in manifest.children),
             manifest.subject.digest if manifest.subject else None,
-            tuple((one.digest, one.size) for one in manifest.successors() if not one.is_manifest),
+            tuple(
+                (descriptor.digest, descriptor.size)
+                for descriptor in manifest.successors()
+                if not descriptor.is_manifest
+            ),
             tuple(removed_tags(manifest, config["full"])) if config else (),
             self._read_labels(manifest, config),
             tuple(child.digest for child in manifest.children if child.attests),

@@ -59,12 +59,14 @@ class UndoEntry:
 
     @property
     def place(self) -> Place:
+        """The registry and the name of the repository."""
         return self.registry, self.repository
 
     @classmethod
     def from_manifest(
         cls, repository: Repository, manifest: Manifest, digest: str, tags: t.Iterable[str]
     ) -> UndoEntry:
+        """Return the entry of ``manifest``, which the registry serves as ``digest``, with the ``tags`` that go."""
         raw = base64.b64encode(manifest.raw).decode("ascii")
         return cls(repository.registry, repository.name, digest, tuple(tags), manifest.media_type, raw)
 
@@ -113,6 +115,7 @@ class Run:
 
     @property
     def finished(self) -> bool:
+        """Whether the run finished all its repositories."""
         return not self.pending
 
     def add(self, entries: t.Iterable[UndoEntry]) -> None:
@@ -258,9 +261,11 @@ class Restored(t.NamedTuple):
 
     @property
     def failed(self) -> bool:
+        """Whether it could not be put back."""
         return self.outcome in ("lost", "failed")
 
     def to_dict(self) -> dict[str, t.Any]:
+        """Return it as results show it."""
         return self._asdict()
 
 
@@ -275,7 +280,7 @@ def restore(
     """
     entries, superseded = _merged(runs)
     originals = {digest: entry.original() for (_registry, _repository, digest), entry in entries.items()}
-    needs = {digest: [child.digest for child in one.children] for digest, one in originals.items()}
+    needs = {digest: [child.digest for child in manifest.children] for digest, manifest in originals.items()}
     position = {digest: number for number, digest in enumerate(reversed(parents_first(needs)))}
     # In check mode what would have been restored by then counts as being there.
     restored: set[tuple[str, str, str]] = set()

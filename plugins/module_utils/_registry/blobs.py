@@ -45,7 +45,10 @@ class BlobDownload(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go on from the byte ``offset`` of the blob; nothing before it is fetched from a registry that knows ranges."""
+        """Go on from the byte ``offset`` of the blob; nothing before it is fetched from a registry that knows ranges.
+
+        Raises ValueError.
+        """
         if whence != io.SEEK_SET or not 0 <= offset <= self._descriptor.size:
             raise ValueError("a download is read from one of its own bytes on")
         self._give_up()
@@ -227,6 +230,6 @@ def _upload_chunks(client: RegistryClient, repository: str, descriptor: Descript
 
 def _arrived(response: Response) -> int:
     """Return how many bytes an upload session holds. ``0-0`` is written for none and, by some, for one."""
-    found = re.match(r"(?:bytes=)?0-(-?[0-9]{1,18})\Z", response.headers.get("Range", ""))
-    last = int(found.group(1)) if found else 0
+    match = re.match(r"(?:bytes=)?0-(-?[0-9]{1,18})\Z", response.headers.get("Range", ""))
+    last = int(match.group(1)) if match else 0
     return last + 1 if last > 0 else 0

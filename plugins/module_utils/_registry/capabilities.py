@@ -99,6 +99,7 @@ class RepositoryProbe(Probe):
         self._repository = repository
 
     def reads(self) -> dict[str, bool | None]:
+        """Return the capabilities that GET and HEAD tell, those of the repository too, and set ``page_size``."""
         capabilities = super().reads()
         tags = self._tags()
         if tags:

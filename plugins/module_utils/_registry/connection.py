@@ -127,7 +127,7 @@ class RegistryClients:
         self._home = self._endpoint_of_option()
         self._clients: dict[tuple[str, str, int, str], RegistryClient] = {}
         self._names: dict[tuple[str, str, int, str], str] = {}
-        self._found: dict[tuple[str, str], Credentials] = {}
+        self._credentials: dict[tuple[str, str], Credentials] = {}
         self._sources = Sources()
         self._lock = threading.Lock()
         self._warned_of_short: set[str] = set()
@@ -135,6 +135,7 @@ class RegistryClients:
 
     @property
     def concurrency(self) -> int:
+        """How many requests a task has under way at a time."""
         return t.cast(int, self._options["concurrency"] or OPTIONS["concurrency"]["default"])
 
     def for_destination(self, options: t.Mapping[str, t.Any]) -> RegistryClients:
@@ -195,10 +196,10 @@ class RegistryClients:
             return self._given
         key = (registry, repository)
         with self._lock:
-            found = self._found.get(key)
-        if found is None:
+            credentials = self._credentials.get(key)
+        if credentials is None:
             where = self._endpoint(registry)
-            found = find_credentials(
+            credentials = find_credentials(
                 registry,
                 repository,
                 self._options["auth_file"],
@@ -206,12 +207,12 @@ class RegistryClients:
                 default_port=443 if where.scheme == "https" else 80,
             )
             options = f"the options, which are for {owner.name}" if owner else "the options"
-            found = replace(found, looked_in=(options, *found.looked_in))
-            self._events.secrets.add(*found.secrets)
-            self._warn_of_short_secrets(found)
+            credentials = replace(credentials, looked_in=(options, *credentials.looked_in))
+            self._events.secrets.add(*credentials.secrets)
+            self._warn_of_short_secrets(credentials)
             with self._lock:
-                self._found[key] = found
-        return found
+                self._credentials[key] = credentials
+        return credentials
 
     def _warn_of_short_secrets(self, credentials: Credentials) -> None:
         """Say, once for each source, that a secret is not masked."""

@@ -74,7 +74,11 @@ def put_back_dropped(
 
 
 def _missing(repository: Repository, digests: t.Sequence[str]) -> list[str]:
-    return [digest for digest, one in zip(digests, repository.map(repository.resolve, digests)) if not one]
+    return [
+        digest
+        for digest, descriptor in zip(digests, repository.map(repository.resolve, digests))
+        if not descriptor
+    ]
 
 
 def _children(manifest: Manifest) -> list[str]:

@@ -121,6 +121,7 @@ class HashingReader(io.RawIOBase):
 
     @property
     def digest(self) -> str:
+        """The sha256 digest of what has passed."""
         return f"sha256:{self._hash.hexdigest()}"
 
 
@@ -140,6 +141,7 @@ class HashingBlocks:
 
     @property
     def digest(self) -> str:
+        """The sha256 digest of what has passed."""
         return f"sha256:{self._hash.hexdigest()}"
 
 

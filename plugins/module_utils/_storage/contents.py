@@ -48,6 +48,7 @@ class LocalContents(abc.ABC):
         return None
 
     def fetch_manifest(self, descriptor: Descriptor) -> Manifest:
+        """Return a manifest, verified. Raises NotFound, DigestMismatch and ProtocolError."""
         with contextlib.closing(self.open_blob(descriptor)) as source:
             name = str(getattr(source, "name", descriptor.digest))
             raw = read_all(source, name, MANIFEST_READ_LIMIT)
@@ -59,6 +60,7 @@ class LocalContents(abc.ABC):
             ) from None
 
     def open_blob(self, descriptor: Descriptor) -> io.RawIOBase:
+        """Open a blob; its bytes are not verified. Raises NotFound."""
         source = self.open_digest(descriptor.digest)
         if source is None and descriptor.embedded is not None:
             source = BytesReader(descriptor.embedded)

@@ -123,7 +123,7 @@ class Folder:
                     f"{link} cannot be used: it is a symbolic link, which is not followed here. Replace it by what it"
                     " points to."
                 ) from error
-            path = self.path_of(name).rstrip("/")
+            path = os.path.normpath(self.path_of(name))
             raise LocalStorageError(f"{path} cannot be used: {error.strerror or error}.") from error
 
     def _first_link(self, name: str) -> str | None:

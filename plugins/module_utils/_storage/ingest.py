@@ -93,9 +93,9 @@ def ingest(
         except BaseException as error:
             # A full disk needs the room, and a registry that sends wrong bytes may have sent more of them.
             is_passing = isinstance(error, _PASSING_ERRORS) or not isinstance(error, Exception)
-            wanted = blobs if is_passing else ()
+            resumable = blobs if is_passing else ()
             with contextlib.suppress(LocalStorageError, OSError):
-                _keep(folder, {_part_name(blob.digest) for blob in wanted})
+                _keep(folder, {_part_name(blob.digest) for blob in resumable})
                 # Fails where something is left to go on with.
                 os.rmdir(INGEST, dir_fd=root.directory)
             raise
@@ -158,13 +158,13 @@ def _enter(root: Name, folder: Folder) -> None:
             os.fchmod(inner.directory, 0o700)
 
 
-def _keep(folder: Folder, wanted: t.Container[str]) -> int:
-    """Remove all incomplete files but those of the names ``wanted``, and return the bytes of these."""
+def _keep(folder: Folder, names: t.Container[str]) -> int:
+    """Remove all incomplete files but those of ``names``, and return the bytes of these."""
     total = 0
     for name in folder.names(INGEST):
         with folder.place(f"{INGEST}/{name}") as part:
             status = part.status()
-            if status and name in wanted and is_own_file(status) and status.st_size:
+            if status and name in names and is_own_file(status) and status.st_size:
                 total += status.st_size
             else:
                 part.remove()

@@ -165,10 +165,10 @@ def read_strings(values: t.Mapping[t.Any, t.Any] | None, option: str) -> dict[st
 
 def read_port(value: str) -> str:
     """Return a port as ``PORT/PROTOCOL``. Raises InvalidInput."""
-    found = re.match(r"([0-9]{1,5})(?:/(tcp|udp|sctp))?\Z", value)
-    if not found or not 0 < int(found.group(1)) < 65536:
+    match = re.match(r"([0-9]{1,5})(?:/(tcp|udp|sctp))?\Z", value)
+    if not match or not 0 < int(match.group(1)) < 65536:
         raise InvalidInput(f"{printable(value)!r} is not a valid port: write one such as 8080 or 53/udp.")
-    return f"{int(found.group(1))}/{found.group(2) or 'tcp'}"
+    return f"{int(match.group(1))}/{match.group(2) or 'tcp'}"
 
 
 def read_path(value: str, option: str) -> str:

@@ -50,6 +50,7 @@ class Image:
 
     @property
     def digest(self) -> str:
+        """The digest of what is delivered."""
         return self.root.digest
 
     @property
@@ -59,6 +60,7 @@ class Image:
 
     @property
     def repository(self) -> Repository:
+        """The repository of the targets."""
         return self.targets[0].repository
 
     def is_in(self, repository: Repository) -> bool:

@@ -66,9 +66,11 @@ class Overlay:
         self._blobs: dict[str, t.Callable[[], io.RawIOBase]] = {}
 
     def add_manifest(self, manifest: Manifest) -> None:
+        """Let the source have ``manifest``."""
         self._manifests[manifest.digest] = manifest
 
     def add_blob(self, digest: str, open_blob: t.Callable[[], io.RawIOBase]) -> None:
+        """Let the source have a blob; ``open_blob`` opens it at its start, each time that it is read."""
         self._blobs[digest] = open_blob
 
     def resolve(self, name: str) -> Descriptor | None:

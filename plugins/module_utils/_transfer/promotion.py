@@ -55,10 +55,12 @@ class Source:
 
     @property
     def repository(self) -> Repository:
+        """The repository of the image."""
         return self.clients.repository_of(self.reference)
 
     @property
     def sought(self) -> Sought:
+        """The image as look_up() takes it."""
         return Sought(self.repository, self.reference)
 
 
@@ -86,6 +88,7 @@ class Move:
 
     @property
     def repository(self) -> tuple[str, str]:
+        """The registry and the name of the repository of the tag."""
         return self.target.reference.registry, self.target.reference.repository
 
     def note_before(self, descriptor: Descriptor | None) -> None:
@@ -95,6 +98,7 @@ class Move:
         self.looked_at = time.monotonic()
 
     def to_dict(self) -> dict[str, t.Any]:
+        """Return the move as results show it."""
         return {
             **self.target.to_dict(),
             "source": str(self.source.reference) if self.source else None,
@@ -120,7 +124,7 @@ class Along(t.NamedTuple):
 
 
 def promote(context: ModuleContext) -> dict[str, t.Any]:
-    """Do what registry_promote is asked for, and return its result."""
+    """Do what registry_promote is asked for, and return its result. Raises InvalidInput, NotFound and Refused."""
     params, clients = context.params, context.clients
     destination = clients if params["destination"] is None else clients.for_destination(params["destination"])
     if (params["images"] is None) == (params["undo"] is None):

@@ -163,16 +163,16 @@ def _look_up(
 ) -> Image:
     source = context.clients.repository_of(reference)
     expected = context.params["expected_digest"]
-    found = require(reference, source.resolve(reference.target), expected, "nothing was written")
+    descriptor = require(reference, source.resolve(reference.target), expected, "nothing was written")
     contents = FallbackSource(store, source)
-    root = contents.fetch_manifest(found)
+    root = contents.fetch_manifest(descriptor)
     manifest = select(contents, root, platforms, str(reference), context.clients.concurrency)
     if manifest.is_schema1 and context.params["format"] != "dir":
         raise Unsupported(
             f"{reference} is a schema 1 image, which {context.params['format']} cannot hold: set format to dir, or push the"
             " image anew with a current client."
         )
-    return Image(reference, source, found.digest, manifest, name)
+    return Image(reference, source, descriptor.digest, manifest, name)
 
 
 def _plan(context: ModuleContext, store: LocalStore, images: t.Sequence[Image]) -> CopyPlan:

@@ -22,7 +22,7 @@ from .targets import Target, condition
 
 
 def push(context: ModuleContext) -> dict[str, t.Any]:
-    """Do what registry_push is asked for, and return its result."""
+    """Do what registry_push is asked for, and return its result. Raises InvalidInput and Refused."""
     params, clients = context.params, context.clients
     reference = clients.reference(params["image"])
     targets = [

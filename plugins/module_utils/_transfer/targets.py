@@ -50,6 +50,7 @@ class Target:
 
     @property
     def repository(self) -> Repository:
+        """The repository of the target."""
         return self.clients.repository_of(self.reference, "push")
 
     @property
@@ -59,6 +60,7 @@ class Target:
 
     @property
     def changed(self) -> bool:
+        """Whether the digest differs from what it was."""
         return self.before != self.after
 
     def look(self) -> str | None:
@@ -99,6 +101,7 @@ class Target:
             )
 
     def to_dict(self) -> dict[str, t.Any]:
+        """Return the target as results show it."""
         return {
             "image": str(self.reference),
             "digest_before": self.before,

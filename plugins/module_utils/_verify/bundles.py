@@ -216,8 +216,8 @@ def _check_checkpoint(text: t.Any) -> None:
         raise ProtocolError("The checkpoint of the log cannot be read.")
     decode(note.split("\n")[2], "checkpoint of the log")
     for line in lines:
-        found = re.match("\u2014 \\S+ (\\S+)\\Z", line)
-        decode(found.group(1) if found else None, "signature of the checkpoint")
+        match = re.match("\u2014 \\S+ (\\S+)\\Z", line)
+        decode(match.group(1) if match else None, "signature of the checkpoint")
 
 
 def _read_annotations(annotations: t.Mapping[str, str]) -> Material:

@@ -44,6 +44,7 @@ class Name:
             raise InvalidInput(f"{option} is met by everything: write what is required.")
 
     def match(self, name: str) -> bool:
+        """Tell whether ``name`` is of this pattern."""
         if self._expression:
             return len(name) <= _LONGEST and self._expression.fullmatch(name) is not None
         patterns = self.text.split("@")
@@ -104,13 +105,13 @@ def subject_names(certificate: Certificate) -> tuple[list[str], int]:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (x509.ExtensionNotFound, x509.UnsupportedGeneralNameType, ValueError):
         return [], 0
-    found: list[str] = []
+    texts: list[str] = []
     for name in names:
         if isinstance(name, (x509.RFC822Name, x509.UniformResourceIdentifier)):
-            found.append(name.value)
+            texts.append(name.value)
         elif isinstance(name, x509.OtherName) and name.type_id.dotted_string == _USER_NAME:
-            found += [text for text in [_der_text(name.value)] if text is not None]
-    return found, len(list(names))
+            texts += [text for text in [_der_text(name.value)] if text is not None]
+    return texts, len(list(names))
 
 
 def token_issuer(certificate: Certificate) -> str | None:

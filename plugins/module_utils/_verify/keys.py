@@ -140,7 +140,7 @@ def pem_blocks(value: t.Any, option: str, content: str) -> list[tuple[str, bytes
     ``content`` is what it should hold. Raises InvalidInput that names ``option``, and LocalStorageError.
     """
     text = read_text(value, option, _PEM_START)
-    blocks = [(found.group(1), found.group(0).encode()) for found in _PEM.finditer(text)]
+    blocks = [(match.group(1), match.group(0).encode()) for match in _PEM.finditer(text)]
     if not blocks or len(blocks) != text.count(_PEM_START):
         name = "it" if _PEM_START in str(value) else printable(value, 200)
         raise InvalidInput(f"{option} holds no {content}: {name} is not PEM.")

@@ -60,9 +60,9 @@ class StoredSignatures:
         """
         for find in (self._tagged, self._referring):
             if needed():
-                yield from self._read_all(self._found(find), needed)
+                yield from self._read_all(self._try(find), needed)
 
-    def _found(self, find: t.Callable[[], list[tuple[str, Descriptor]]]) -> list[tuple[str, Descriptor]]:
+    def _try(self, find: t.Callable[[], list[tuple[str, Descriptor]]]) -> list[tuple[str, Descriptor]]:
         """Return what ``find`` returns. A place that cannot be read has no signatures, and hides none of the other place."""
         try:
             return find()
@@ -73,12 +73,12 @@ class StoredSignatures:
     def _tagged(self) -> list[tuple[str, Descriptor]]:
         """Return the layers under cosign's tag."""
         names = [name for name in cosign_tag_names(self._digest) if name.endswith(_SUFFIXES[self._kind])]
-        found = []
+        layers = []
         for name in names:
             fetched = self._repository.find_manifest(name)
             if fetched:
-                found += self._layers(fetched.manifest, f"tag {_SUFFIXES[self._kind]}")
-        return found
+                layers += self._layers(fetched.manifest, f"tag {_SUFFIXES[self._kind]}")
+        return layers
 
     def _referring(self) -> list[tuple[str, Descriptor]]:
         """Return the layers of referrers that hold signatures. What is listed is a hint; their manifests decide."""
@@ -86,11 +86,11 @@ class StoredSignatures:
         likely = sorted(listed, key=self._rank)[:MAX_REFERRERS]
         if len(listed) > len(likely):
             self.remarks.append(f"only {len(likely)} of {len(listed)} referrers were read")
-        found = []
+        layers = []
         for referrer in read_listed(self._repository, self._digest, likely):
             if referrer.manifest and not self._is_other(referrer.manifest):
-                found += self._layers(referrer.manifest, REFERRER)
-        return found
+                layers += self._layers(referrer.manifest, REFERRER)
+        return layers
 
     def _rank(self, listed: Descriptor) -> int:
         """Return 0 for what is listed as a signature, 1 for what is listed without a type, 2 for anything else."""

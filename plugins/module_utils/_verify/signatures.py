@@ -62,6 +62,7 @@ class SignatureRequirement:
 
     @property
     def noun(self) -> str:
+        """What has to be there, for messages."""
         return (
             "signature"
             if self.kind == "signatures"
@@ -160,10 +161,8 @@ def _message(requirement: SignatureRequirement, reasons: t.Sequence[str], remark
     if len(reasons) > _SHOWN:
         lines.append(f"and {len(reasons) - _SHOWN} more that do not count")
     lines += remarks
-    found = f"{len(reasons)} do not count:" if reasons else "there is none."
-    summary = (
-        f"has no {requirement.noun} by {printable(requirement.signer, 300)} ({requirement.option}): {found}"
-    )
+    sentence = f"{len(reasons)} do not count:" if reasons else "there is none."
+    summary = f"has no {requirement.noun} by {printable(requirement.signer, 300)} ({requirement.option}): {sentence}"
     return "\n".join([summary, *lines])
 
 

@@ -109,6 +109,7 @@ class KeySigner:
         return f"the key {' or '.join(map(str, self._keys))}"
 
     def verify(self, evidence: Evidence) -> None:
+        """Verify that one of the keys made a signature of the evidence. Raises ProtocolError."""
         for key in self._keys:
             if any(key.verifies(evidence.message, signature) for signature in evidence.signatures):
                 self._log.verify(evidence, key)
@@ -128,6 +129,7 @@ class IdentitySigner:
         return str(self._identity)
 
     def verify(self, evidence: Evidence) -> None:
+        """Verify a keyless signature by Sigstore's rules. Raises ProtocolError."""
         verify_identity(evidence, self._trust, self._identity, self._log)
 
 
@@ -143,6 +145,7 @@ class AuthoritySigner:
         return f"{self._identity} of the given authority"
 
     def verify(self, evidence: Evidence) -> None:
+        """Verify a signature by a certificate of the private authorities. Raises ProtocolError."""
         if not evidence.material.certificates:
             raise ProtocolError("it has no certificate")
         certificate, *intermediates = map(load_certificate, evidence.material.certificates)

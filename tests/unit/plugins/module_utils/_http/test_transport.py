@@ -187,15 +187,16 @@ def test_what_was_too_much_for_the_registry_can_be_sent_again(connect: t.Any) ->
 
 
 def test_nobody_is_there(connect: t.Any) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    _connection, client = connect(f"http://127.0.0.1:{port}")
-    with pytest.raises(
-        Unreachable, match=f"127.0.0.1:{port}: the connection was refused: check that"
-    ) as caught:
-        # Names with SSL or 407 in them are no sign of anything.
-        client.resolve("a/ssl407", "SSL-407")
+    # The port stays taken, so that no server of another test listens at it.
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        _connection, client = connect(f"http://127.0.0.1:{port}")
+        with pytest.raises(
+            Unreachable, match=f"127.0.0.1:{port}: the connection was refused: check that"
+        ) as caught:
+            # Names with SSL or 407 in them are no sign of anything.
+            client.resolve("a/ssl407", "SSL-407")
     assert caught.value.to_dict()["kind"] == "unreachable"
 
 
