@@ -12,6 +12,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
 
 from ._errors import LibraryMissing, RegistryError
+from ._http.library_versions import OLDEST_REQUESTS
 from ._http.transport import REQUESTS_IMPORT_ERROR
 from ._registry.connection import OPTIONS, Events, RegistryClients, environment_variable
 from ._registry.context import ModuleContext
@@ -114,7 +115,9 @@ def run(
         argument_spec={**connection_arguments(), **argument_spec}, supports_check_mode=True, **options
     )
     if REQUESTS_IMPORT_ERROR:
-        module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
+        module.fail_json(
+            msg=missing_required_lib(f"requests >= {OLDEST_REQUESTS}"), exception=REQUESTS_IMPORT_ERROR
+        )
     _stopped_by.clear()
     for number in _STOPPING:
         if signal.getsignal(number) != signal.SIG_IGN:

@@ -15,6 +15,7 @@ import importlib
 import io
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -44,6 +45,12 @@ SWITCH: dict[str, t.Any] = {
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Variables of a task's environment that decide how an interpreter starts or what it loads.
 _INTERPRETER_VARIABLES = ("PYTHON", "LD_", "DYLD_")
+# The directory of a Python's standard library, which each of its tracebacks names.
+_PYTHON = re.compile(r"/(?:python|pypy)([0-9])\.([0-9]+)/")
+_OLDEST_PYTHON = (3, 8)
+# At the begin of a line: the result of a module is one line.
+_TRACEBACK = re.compile(r"^Traceback \(most recent call last\):", re.MULTILINE)
+_UNREADABLE = re.compile(r"^SyntaxError: ", re.MULTILINE)
 
 display = Display()
 constants.config.initialize_plugin_configuration_definitions(
@@ -136,7 +143,7 @@ class ActionModule(NormalActionModule):
 
     def _low_level_execute_command(self, *args: t.Any, **kwargs: t.Any) -> dict[str, t.Any]:
         if not self._in_process:
-            return t.cast("dict[str, t.Any]", super()._low_level_execute_command(*args, **kwargs))
+            return _without_traceback_of_old_python(super()._low_level_execute_command(*args, **kwargs))
         directory = self._loader.get_basedir()
         with _surroundings(self._environment(), directory), _as_in_a_module(self._module_args):
             code, output, errors = _main(self._module_name)
@@ -147,6 +154,26 @@ class ActionModule(NormalActionModule):
             "stderr": errors,
             "stderr_lines": errors.splitlines(),
         }
+
+
+def _without_traceback_of_old_python(answer: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return what a command on a target printed; a sentence where its Python is too old to run a module.
+
+    Older ansible-core starts modules on Python 2.7, 3.6 and 3.7, and newer does not always say more than the traceback. No
+    code in a module could say so: these cannot even read its file.
+    """
+    printed = f"{answer.get('stdout')}{answer.get('stderr')}"
+    version = _PYTHON.search(printed) if _TRACEBACK.search(printed) else None
+    old = version is not None and (int(version[1]), int(version[2])) < _OLDEST_PYTHON
+    if not answer.get("rc") or not (old or _UNREADABLE.search(printed)):
+        return answer
+    oldest = ".".join(map(str, _OLDEST_PYTHON))
+    message = (
+        f"The Python that runs this task is older than {oldest}, the oldest version that {COLLECTION[:-1]} runs on: set"
+        " ansible_python_interpreter to a newer one on that host, or delegate the task to a host that has one."
+    )
+    output = json.dumps({"failed": True, "msg": message})
+    return {**answer, "stdout": output, "stdout_lines": [output], "stderr": "", "stderr_lines": []}
 
 
 def _main(module_name: str) -> tuple[int, str, str]:

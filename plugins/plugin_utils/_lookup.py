@@ -22,6 +22,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     NotFound,
     RegistryError,
 )
+from ansible_collections.ocikit.registry.plugins.module_utils._http.library_versions import OLDEST_REQUESTS
 from ansible_collections.ocikit.registry.plugins.module_utils._http.transport import REQUESTS_IMPORT_ERROR
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference
 from ansible_collections.ocikit.registry.plugins.module_utils._parallel import map_concurrent
@@ -117,7 +118,9 @@ def run(
     Raises AnsibleLookupError with one sentence for everything that can go wrong.
     """
     if REQUESTS_IMPORT_ERROR:
-        raise AnsibleLookupError(f"The Python library requests is missing: install it for {sys.executable}.")
+        raise AnsibleLookupError(
+            f"The Python library requests is missing or older than {OLDEST_REQUESTS}: install it for {sys.executable}."
+        )
     direct = {name: value for name, value in direct.items() if name not in _FOREIGN_KEYWORDS}
     events = _DisplayEvents()
     events.secrets.add(*userinfo_secrets([list(terms), direct]))

@@ -41,6 +41,7 @@ from .auth import Answer, AskBase, Auth, Flow, TokenRequest, scope
 from .connections import Connections
 from .credentials import Credentials
 from .faults import FAULTS, fault, tls_advice, wants_tls
+from .library_versions import too_old
 from .origin import REDIRECTS, Origin, origin_of, safe_url
 from .proxies import check_proxy, environment_proxy, proxy_secrets
 from .tls import TlsContexts
@@ -56,6 +57,7 @@ except ImportError:
     _ADAPTER: t.Any = object
 else:
     _ADAPTER = requests.adapters.HTTPAdapter
+    REQUESTS_IMPORT_ERROR = too_old(requests, urllib3)
 
 USER_AGENT = "ocikit.registry/1.0.0"
 BODY_LIMIT = 16 << 20

@@ -454,4 +454,4 @@ def test_without_requests_one_sentence_says_what_to_install(tmp_path: pathlib.Pa
         environment={"PYTHONPATH": str(tmp_path)},
     )
     for error in answers.errors:
-        assert "The Python library requests is missing: install it for " in str(error)
+        assert "The Python library requests is missing or older than 2.19.1: install it for " in str(error)
