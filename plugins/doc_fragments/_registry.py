@@ -116,9 +116,10 @@ options:
   concurrency:
     description:
       - Maximum number of parallel requests.
+      - By default the number starts at 8, increases up to 32 while requests become faster, and decreases when the registry asks
+        for a pause (HTTP 429 or 503). At most 8 blobs are transferred in parallel then.
       - Falls back to the environment variable E(OCIKIT_REGISTRY_CONCURRENCY).
     type: int
-    default: 8
   trusted_realms:
     description:
       - Hosts of token services that may receive the credentials. The registry's own host, and hosts in the domains above and

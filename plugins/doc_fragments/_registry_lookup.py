@@ -206,8 +206,9 @@ options:
   concurrency:
     description:
       - Maximum number of parallel requests.
+      - By default the number starts at 8, increases up to 32 while requests become faster, and decreases when the registry asks
+        for a pause (HTTP 429 or 503). At most 8 blobs are transferred in parallel then.
     type: int
-    default: 8
     env:
       - name: OCIKIT_REGISTRY_CONCURRENCY
     ini:

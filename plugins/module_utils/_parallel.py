@@ -27,6 +27,45 @@ _PAUSES = (0, 0.5, 1, 2)
 _here = threading.local()
 
 
+# How many threads begin, and how many there are at most, where the user gives no number.
+_FIRST = 8
+_MOST = 32
+# With twice as many threads, so much more has to be done in the same time for them to stay.
+_GAIN = 1.15
+# Where less than this part of the most that was done in a time is done in it, the server has slowed down.
+_SLOWER = 0.6
+
+
+class Concurrency(int):
+    """How many threads map_concurrent() has at a time: a number that it changes with what it sees.
+
+    As an integer it is how many blobs are moved at a time, whose memory counts. Requests begin with 8 at a time, and become
+    up to 32, or what the user gave, as long as that makes them faster; fewer, once the server asks for a pause.
+    """
+
+    def __new__(cls, given: int | None = None) -> Concurrency:
+        """``given`` is the user's number, which is the limit."""
+        self = super().__new__(cls, given or _FIRST)
+        self.limit = given or _MOST
+        self.width = min(_FIRST, self.limit)
+        return self
+
+    limit: int
+    width: int
+
+    def grow(self) -> None:
+        """Allow twice as many threads, up to the limit."""
+        self.width = min(self.width * 2, self.limit)
+
+    def shrink(self) -> None:
+        """Allow half as many threads, but no fewer than in the beginning."""
+        self.width = min(max(self.width // 2, _FIRST), self.limit)
+
+    def slow_down(self) -> None:
+        """Allow half as many threads, two at least, from now on."""
+        self.width = self.limit = min(max(self.width // 2, 2), self.limit)
+
+
 class Stopped(BaseException):
     """Ends a thread whose work has become pointless. No Exception, so nothing that handles errors goes on with it."""
 
@@ -54,6 +93,8 @@ def map_concurrent(
     After a failure nothing more is begun, and what is under way ends where it next calls check_stopped(). The first
     exception, by the order of items, is raised. An exception of the kind ``returned`` is no failure: it is returned as
     the result of its item. An interruption does not wait for threads that hang: they die with the process.
+
+    The number of threads changes on the way where it is a Concurrency, unless this is called by a thread of another call.
     """
     work = list(items)
     if concurrency <= 1 or len(work) <= 1:
@@ -64,18 +105,11 @@ def map_concurrent(
             except returned as error:
                 results.append(error)
         return results
-    batch = _Batch(function, work, returned)
+    batch = _Batch(function, work, returned, concurrency)
     with _within(batch):
-        threads = [
-            threading.Thread(target=batch.run, daemon=True) for _number in range(min(concurrency, len(work)))
-        ]
         try:
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                while thread.is_alive():
-                    # A signal that comes right before a wait does not end it.
-                    thread.join(_SIGNAL_PAUSE)
+            batch.start()
+            batch.join()
         except BaseException:
             batch.stop()
             batch.wait(_GRACE)
@@ -88,6 +122,13 @@ def check_stopped() -> None:
     batch = _batch()
     if batch and batch.stopped.is_set():
         raise Stopped
+
+
+def slow_down() -> None:
+    """Say that a server asked for a pause, or failed for being overloaded: fewer threads send requests then."""
+    batch = _batch()
+    if batch:
+        batch.slow_down()
 
 
 def sleep(seconds: float) -> None:
@@ -179,6 +220,7 @@ class _Batch(t.Generic[Item, Result]):
         function: t.Callable[[Item], Result],
         items: t.Sequence[Item],
         returned: type[Exception] | tuple[()],
+        concurrency: int,
     ) -> None:
         self.stopped = threading.Event()
         self.inner: list[_Batch[t.Any, t.Any]] = []
@@ -189,6 +231,53 @@ class _Batch(t.Generic[Item, Result]):
         self._errors: dict[int, BaseException] = {}
         self._busy = 0
         self._change = threading.Condition()
+        self._threads: list[threading.Thread] = []
+        self._outer = _batch()
+        self._concurrency = concurrency if isinstance(concurrency, Concurrency) else None
+        self._width = self._concurrency.width if self._concurrency else concurrency
+        if self._concurrency and self._outer:
+            # The inner ones of several threads would be too many together.
+            self._concurrency, self._width = None, min(self._width, _FIRST)
+        self._running = 0
+        self._pace = _Pace()
+
+    def start(self) -> None:
+        """Start as many threads as are allowed and have something to do."""
+        with self._change:
+            while self._running < self._width and len(self._waiting) > self._running - self._busy:
+                thread = threading.Thread(target=self.run, daemon=True)
+                thread.start()
+                self._threads.append(thread)
+                self._running += 1
+
+    def join(self) -> None:
+        """Wait until all threads have ended."""
+        # One that starts others adds them to the list before it ends.
+        for thread in self._threads:
+            while thread.is_alive():
+                # A signal that comes right before a wait does not end it.
+                thread.join(_SIGNAL_PAUSE)
+
+    def slow_down(self) -> None:
+        """Go on with fewer threads, also of the batch whose thread began this one."""
+        if self._outer:
+            self._outer.slow_down()
+        with self._change:
+            if self._concurrency and self._pace.slow_down():
+                self._concurrency.slow_down()
+                self._width = self._concurrency.width
+
+    def _adjust(self) -> None:
+        """Change the number of threads by how fast items are done."""
+        with self._change:
+            faster = self._pace.note(self._width, time.monotonic()) if self._concurrency else None
+            if self._concurrency and faster is not None:
+                self._concurrency.grow() if faster else self._concurrency.shrink()
+                self._width = self._concurrency.width
+        if faster:
+            # Where the system has no more threads, those that there are go on.
+            with contextlib.suppress(RuntimeError):
+                self.start()
 
     def stop(self) -> None:
         """Let all threads end that work on it; none begins with another item."""
@@ -203,11 +292,12 @@ class _Batch(t.Generic[Item, Result]):
             self._change.wait_for(lambda: not self._busy, seconds)
 
     def run(self) -> None:
-        """Work on items until none is left: what each thread does."""
+        """Work on items until none is left, or threads are too many: what each thread does."""
         _here.batch = self
         while True:
             with self._change:
-                if self.stopped.is_set() or not self._waiting:
+                if self.stopped.is_set() or not self._waiting or self._running > self._width:
+                    self._running -= 1
                     return
                 number, item = self._waiting.popleft()
                 self._busy += 1
@@ -222,6 +312,7 @@ class _Batch(t.Generic[Item, Result]):
                 with self._change:
                     self._busy -= 1
                     self._change.notify_all()
+            self._adjust()
 
     def results(self) -> list[Result | Exception]:
         """Return the results in the order of the items, or raise the first error that is one."""
@@ -232,6 +323,48 @@ class _Batch(t.Generic[Item, Result]):
         if self.stopped.is_set():
             raise Stopped
         return [self._results[number] for number in range(len(self._results))]
+
+
+class _Pace:
+    """How fast the items of a batch are done, with more threads and with fewer."""
+
+    def __init__(self) -> None:
+        self._done = 0
+        self._began = 0.0
+        self._best = 0.0
+        # Whether it is known what more threads are good for.
+        self._settled = False
+        # So many items are left that may belong to what the server asked a pause for.
+        self._slowed = 0
+
+    def note(self, width: int, now: float) -> bool | None:
+        """Note that an item is done at ``now``, in seconds. Return whether there should be more threads or fewer, mostly None.
+
+        After each change the first items do not count: new threads make their connections.
+        """
+        self._done += 1
+        self._slowed = max(self._slowed - 1, 0)
+        if self._done <= width:
+            self._began = now
+            return None
+        if self._done < 2 * width:
+            return None
+        rate = width / max(now - self._began, 1e-9)
+        self._done = 0
+        if self._settled:
+            if rate > self._best * _SLOWER:
+                return None
+            self._best = rate
+            return False
+        self._settled = rate < self._best * _GAIN
+        self._best = max(rate, self._best)
+        return not self._settled
+
+    def slow_down(self) -> bool:
+        """Note that the server asked for a pause. Return whether that is new: all requests under way meet it."""
+        is_new = not self._slowed
+        self._slowed, self._settled, self._done, self._best = max(self._slowed, _MOST), True, 0, 0.0
+        return is_new
 
 
 def _serves(done: Future[Result], usable: t.Callable[[Result], bool]) -> bool:

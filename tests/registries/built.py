@@ -48,6 +48,12 @@ OLAREG = Source("olareg", "github.com/olareg/olareg", "v0.1.2", "cmd/olareg")
 COSIGN2 = Source("cosign", "github.com/sigstore/cosign/v2", "v2.6.5", "cmd/cosign")
 COSIGN3 = Source("cosign", "github.com/sigstore/cosign/v3", "v3.1.3", "cmd/cosign")
 
+# Clients that do what the modules do, to be measured beside them.
+CRANE = Source("crane", "github.com/google/go-containerregistry", "v0.21.9", "cmd/crane")
+REGCTL = Source("regctl", "github.com/regclient/regclient", "v0.11.5", "cmd/regctl")
+REGBOT = Source("regbot", "github.com/regclient/regclient", "v0.11.5", "cmd/regbot")
+ORAS = Source("oras", "oras.land/oras", "v1.3.4", "cmd/oras")
+
 
 def built_program(source: Source, cache_dir: os.PathLike[str] | str = DEFAULT_CACHE) -> pathlib.Path:
     """Return where the program is kept once it was built."""

@@ -34,7 +34,7 @@ from .._errors import (
 )
 from .._oci.reference import Endpoint
 from .._oci.verified_reader import BytesReader
-from .._parallel import check_stopped, sleep
+from .._parallel import check_stopped, sleep, slow_down
 from .._secrets import Secrets
 from .address_guard import AddressGuard
 from .auth import Answer, AskBase, Auth, Flow, TokenRequest, scope
@@ -64,6 +64,7 @@ BODY_LIMIT = 16 << 20
 SMALL_LIMIT = 1 << 20
 BLOCK = 1 << 20
 _RETRIED = frozenset((408, 429, 500, 502, 503, 504))
+_OVERLOADED = frozenset((429, 503))
 _MAX_HOPS = 5
 _WARNING_LIMIT = 4096
 _FIRST_PAUSE = 0.5
@@ -84,7 +85,7 @@ class TransportOptions:
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
     retries: int = 4
-    concurrency: int = 8
+    concurrency: int = 32
     trusted_realms: tuple[str, ...] = ()
     # What stands before the names of options in messages, such as "destination.".
     prefix: str = ""
@@ -501,6 +502,8 @@ class Transport:
                 continue
             if response.status not in retried or attempt == tries:
                 return response
+            if response.status in _OVERLOADED:
+                slow_down()
             asked = retry_after(response.headers.get("Retry-After"))
             if asked is not None and asked > _MAX_RETRY_AFTER:
                 raise RateLimited(

@@ -16,6 +16,7 @@ from .._http.credentials import Credentials, Sources, find_credentials
 from .._http.proxies import proxy_secrets
 from .._http.transport import Transport, TransportOptions
 from .._oci.reference import DOCKER_HUB, Endpoint, Reference, endpoint, parse, parse_repository
+from .._parallel import Concurrency
 from .._secrets import SHORTEST_SECRET, Secrets, userinfo_secrets
 from .client import RegistryClient
 from .option_types import check_number
@@ -39,7 +40,7 @@ OPTIONS: dict[str, dict[str, t.Any]] = {
     "connect_timeout": {"type": "float", "default": 10.0},
     "read_timeout": {"type": "float", "default": 60.0},
     "retries": {"type": "int", "default": 4},
-    "concurrency": {"type": "int", "default": 8},
+    "concurrency": {"type": "int"},
     "trusted_realms": {"type": "list", "elements": "str", "default": []},
 }
 
@@ -124,6 +125,7 @@ class RegistryClients:
         self._to_share: dict[t.Hashable, SharedClient] = {}
         self._sides: list[RegistryClients] = []
         self._given = _given(options, events.secrets, prefix)
+        self._concurrency = Concurrency(options["concurrency"])
         self._home = self._endpoint_of_option()
         self._clients: dict[tuple[str, str, int, str], RegistryClient] = {}
         self._names: dict[tuple[str, str, int, str], str] = {}
@@ -134,9 +136,9 @@ class RegistryClients:
         self._warn_of_short_secrets(self._given)
 
     @property
-    def concurrency(self) -> int:
-        """How many requests a task has under way at a time."""
-        return t.cast(int, self._options["concurrency"] or OPTIONS["concurrency"]["default"])
+    def concurrency(self) -> Concurrency:
+        """How many requests are under way at a time; it changes with what the registry makes of that."""
+        return self._concurrency
 
     def for_destination(self, options: t.Mapping[str, t.Any]) -> RegistryClients:
         """Return the connection to another side: ``options``, and for what they leave out those of this one.

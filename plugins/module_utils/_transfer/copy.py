@@ -166,7 +166,7 @@ def execute(
     blobs = sorted(work.blobs, key=lambda blob: -blob.size)
     with destination.writing(work, names):
         moved = map_concurrent(
-            lambda blob: destination.put_blob(blob, work.sources[blob.digest]), blobs, concurrency
+            lambda blob: destination.put_blob(blob, work.sources[blob.digest]), blobs, int(concurrency)
         )
         for level in reversed(work.levels):
             puts: list[tuple[Manifest, str | None]] = []

@@ -12,10 +12,13 @@ import typing as t
 
 import pytest
 
+from ansible_collections.ocikit.registry.plugins.module_utils import _parallel
 from ansible_collections.ocikit.registry.plugins.module_utils._parallel import (
+    Concurrency,
     check_stopped,
     map_concurrent,
     sleep,
+    slow_down,
 )
 
 
@@ -135,3 +138,102 @@ def test_what_hangs_is_left_behind_by_an_interruption() -> None:
         map_concurrent(hang, range(2), 2)
     assert not release.is_set()
     release.set()
+
+
+# How many threads there are, where the user gives no number or only a limit
+
+
+def test_threads_become_more_while_that_makes_requests_faster() -> None:
+    pace, now = _parallel._Pace(), [0.0]
+
+    def work(width: int, seconds: float) -> bool | None:
+        """Do items, one each so many seconds, until the number of threads is judged; return the verdict."""
+        for _number in range(2 * width):
+            now[0] += seconds
+            verdict = pace.note(width, now[0])
+            if verdict is not None:
+                return verdict
+        return None
+
+    assert work(8, 0.010) is True
+    assert work(16, 0.005) is True
+    assert work(32, 0.005) is False, "twice as many were no faster"
+    assert work(16, 0.005) is None
+    assert work(16, 0.020) is False, "the server slowed down"
+    assert work(8, 0.020) is None
+
+
+def test_the_numbers_of_threads() -> None:
+    automatic, given, few = Concurrency(), Concurrency(20), Concurrency(3)
+    assert (automatic, given, few) == (8, 20, 3)
+    assert [one.width for one in (automatic, given, few)] == [8, 8, 3]
+    for one in (automatic, given, few):
+        for _number in range(3):
+            one.grow()
+    assert [one.width for one in (automatic, given, few)] == [32, 20, 3]
+    for one in (automatic, given, few):
+        for _number in range(3):
+            one.shrink()
+    assert [one.width for one in (automatic, given, few)] == [8, 8, 3]
+    for one in (automatic, given, few):
+        one.slow_down()
+        one.grow()
+    assert [one.width for one in (automatic, given, few)] == [4, 4, 2]
+
+
+def test_threads_are_added_while_a_call_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_parallel._Pace, "note", lambda *_unused: True)
+    # Only with 32 threads do they all come together.
+    barrier = threading.Barrier(32, timeout=20)
+    map_concurrent(lambda item: item < 8 or barrier.wait(), range(8 + 32), Concurrency())
+
+
+@pytest.mark.parametrize("given", [1, 3, 12])
+def test_a_number_of_the_user_is_the_limit(monkeypatch: pytest.MonkeyPatch, given: int) -> None:
+    monkeypatch.setattr(_parallel._Pace, "note", lambda *_unused: True)
+    running: set[int] = set()
+    most, lock = [0], threading.Lock()
+
+    def work(item: int) -> None:
+        with lock:
+            running.add(item)
+            most[0] = max(most[0], len(running))
+        time.sleep(0)
+        with lock:
+            running.discard(item)
+
+    map_concurrent(work, range(300), Concurrency(given))
+    assert 1 <= most[0] <= given
+
+
+def test_inner_calls_add_no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_parallel._Pace, "note", lambda *_unused: True)
+    concurrency = Concurrency()
+
+    def work(_item: int) -> set[int]:
+        return {*map_concurrent(lambda _inner: threading.get_ident(), range(100), concurrency)}
+
+    assert all(len(threads) <= 8 for threads in map_concurrent(work, range(4), concurrency))
+
+
+def test_a_pause_that_the_server_asks_for_halves_the_threads_once() -> None:
+    concurrency = Concurrency()
+    barrier = threading.Barrier(8, timeout=20)
+
+    def work(item: int) -> None:
+        if item < 8:
+            # All requests under way meet it.
+            barrier.wait()
+            slow_down()
+
+    map_concurrent(work, range(20), concurrency)
+    assert concurrency.width == concurrency.limit == 4
+
+
+def test_an_inner_call_slows_the_outer_one_down() -> None:
+    concurrency = Concurrency()
+    map_concurrent(
+        lambda _item: map_concurrent(lambda _inner: slow_down(), range(2), 2), range(2), concurrency
+    )
+    assert concurrency.width == 4
+    slow_down()

@@ -29,6 +29,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._registry.connecti
 )
 from tests.hostile import HostileRegistry
 from tests.registries import images
+from tests.unit.stub import Stub
 
 IMAGE = images.image({"a": "1"})
 ALICE = "YWxpY2U6c2VjcmV0"
@@ -353,3 +354,23 @@ def test_plain_http_is_for_registries_that_name_no_scheme(events: t.Any) -> None
     assert str(them.client(them.reference("x.y/a")).endpoint) == "http://x.y"
     them = connection(events, registry="https://127.0.0.1:5000")
     assert str(them.default().endpoint) == "https://127.0.0.1:5000"
+
+
+@pytest.mark.parametrize(("status", "fewer"), [(429, True), (503, True), (502, False)])
+def test_a_registry_that_asks_for_a_pause_gets_fewer_requests_at_a_time(
+    connect: t.Any, status: int, fewer: bool
+) -> None:
+    answered: set[str] = set()
+
+    def answer(handler: t.Any) -> None:
+        known = handler.path in answered
+        answered.add(handler.path)
+        handler.reply(404 if known else status, b"{}", Retry_After="0", Content_Type="application/json")
+
+    with Stub(answer) as stub:
+        clients, _client = connect(stub.url)
+        repository = clients.repository_of(clients.reference("a/b:1"))
+        repository.map(lambda number: repository.resolve(f"t{number}", trust_absence=True), range(30))
+        assert (clients.concurrency.width == 4) is fewer
+        assert (clients.concurrency.width >= 8) is not fewer
+        assert clients.concurrency == 8
