@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-registries test-lint test-unit test-sanity test-integration test-docs test-build lint build clean
+.PHONY: help demo test bench test-all test-registries test-lint test-unit test-sanity test-integration test-docs test-build lint build clean
 
 help: ## list these targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' Makefile
@@ -13,6 +13,10 @@ demo: ## show the collection at work on a real registry (or on yours: REGISTRY_U
 
 test: ## run every check and test
 	@tests/run all
+
+bench: ## measure the collection beside crane, regctl, regbot, oras and skopeo (needs Go; tens of minutes)
+	@tests/setup tests
+	@PYTHONPATH=.cache/dev .venv/bin/python -m tests.bench.compare $(ROWS)
 
 test-all: ## the same, and the tests that meet a registry against other registries too (needs Go)
 	@tests/run all other-registries
