@@ -121,13 +121,15 @@ def find_credentials(
     environ: t.Mapping[str, str] | None = None,
     sources: Sources | None = None,
     default_port: int = 443,
+    option: str = "auth_file",
 ) -> Credentials:
     """Return the credentials that files and environment hold for ``repository`` of ``registry``.
 
     ``registry`` is the host of references; ``default_port`` is what it and the keys of auth files mean without a port. A file
     named by ``auth_file``, or else by ``REGISTRY_AUTH_FILE``, is the only source. Without one these are asked in turn:
     ``DOCKER_AUTH_CONFIG``, the auth files of the containers tools, Docker's config.json and .dockercfg. The first source
-    with credentials decides; without any they are anonymous. ``sources`` knows what was read and asked before.
+    with credentials decides; without any they are anonymous. ``sources`` knows what was read and asked before. ``option`` is
+    what messages call ``auth_file``.
 
     Raises:
         InvalidInput: content that cannot be used, or a named file that cannot be read.
@@ -137,7 +139,7 @@ def find_credentials(
     sources = sources or Sources()
     query = _Query(registry, repository, default_port)
     looked_in: list[str] = []
-    for source, config in _configurations(auth_file, environ, sources):
+    for source, config in _configurations(auth_file, environ, sources, option):
         looked_in.append(source)
         candidates = () if config is None else _in_configuration(query, config, source, environ, sources)
         for credentials in candidates:
@@ -187,7 +189,7 @@ def _in_configuration(
 
 
 def _configurations(
-    auth_file: str | None, environ: t.Mapping[str, str], sources: Sources
+    auth_file: str | None, environ: t.Mapping[str, str], sources: Sources, option: str
 ) -> t.Iterator[tuple[str, dict[str, t.Any] | None]]:
     """Yield each source with its content, None for a file that is not there or may not be read."""
     named = auth_file or environ.get("REGISTRY_AUTH_FILE")
@@ -196,7 +198,7 @@ def _configurations(
             config = sources.load(named)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", "not a valid path")
-            option = "auth_file" if auth_file else "REGISTRY_AUTH_FILE"
+            option = option if auth_file else "REGISTRY_AUTH_FILE"
             raise InvalidInput(
                 f"{printable(named)} cannot be read ({reason}): let {option} name an auth file,"
                 " or leave it out."

@@ -131,6 +131,7 @@ class RegistryClients:
         self._names: dict[tuple[str, str, int, str], str] = {}
         self._credentials: dict[tuple[str, str], Credentials] = {}
         self._sources = Sources()
+        self._auth_file_option = "auth_file"
         self._lock = threading.Lock()
         self._warned_of_short: set[str] = set()
         self._warn_of_short_secrets(self._given)
@@ -148,6 +149,7 @@ class RegistryClients:
         own = {name: value for name, value in options.items() if value is not None}
         shared = {name: None if name in _OWN_OF_A_SIDE else value for name, value in self._options.items()}
         side = RegistryClients({**shared, **own}, self._events, "destination.", self._shared)
+        side._auth_file_option = f"{side._prefix if 'auth_file' in own else self._prefix}auth_file"
         self._sides.append(side)
         return side
 
@@ -207,6 +209,7 @@ class RegistryClients:
                 self._options["auth_file"],
                 sources=self._sources,
                 default_port=443 if where.scheme == "https" else 80,
+                option=self._auth_file_option,
             )
             options = f"the options, which are for {owner.name}" if owner else "the options"
             credentials = replace(credentials, looked_in=(options, *credentials.looked_in))
@@ -256,14 +259,19 @@ class RegistryClients:
 
     def _endpoint_of_option(self) -> Endpoint | None:
         registry = self._options["registry"]
-        return endpoint(registry, self._options["plain_http"]) if registry else None
+        try:
+            return endpoint(registry, self._options["plain_http"]) if registry else None
+        except InvalidInput as error:
+            raise error.replace_message(
+                f"{self._prefix}registry: {error}" if self._prefix else str(error)
+            ) from None
 
     def _make_client(self, where: Endpoint) -> RegistryClient:
         if self._clients and not self._home and not self._given.anonymous:
             first = next(iter(self._clients.values())).endpoint.name
             raise InvalidInput(
                 f"The task names two registries, {first} and {where.name}: say with the option"
-                " registry to which of them the credentials belong."
+                f" {self._prefix}registry to which of them the credentials belong."
             )
         options = {
             name: self._options[name]
