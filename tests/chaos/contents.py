@@ -13,9 +13,13 @@ import random
 import tarfile
 import typing as t
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import RegistryError
 from ansible_collections.ocikit.registry.plugins.modules import registry_append, registry_verify
 from tests.registries import images
+from tests.signing import stored
+from tests.signing.instance import public_pem
 
 from .operations import MULTI, A, B, C, Pull, Push, Result, Tagging, sbom
 from .state import Plain, Tags, Wrong, digest, write_archive, write_layout
@@ -23,6 +27,8 @@ from .state import Plain, Tags, Wrong, digest, write_archive, write_layout
 RELEASE = images.image({"app": "release"}, labels={"stage": "release"})
 RELEASE_ARM = images.image({"app": "arm"}, labels={"stage": "release"}, architecture="arm64")
 DRAFT_ARM = images.image({"app": "arm"}, labels={"stage": "draft"}, architecture="arm64")
+# Keys whose signatures are the same each time.
+SIGNER, STRANGER = (Ed25519PrivateKey.from_private_bytes(letter * 32) for letter in (b"s", b"x"))
 # The same in every run, as those of the other operations.
 KNOWN = [name for thing in (RELEASE, RELEASE_ARM, DRAFT_ARM) for name in (thing.digest, *thing.blobs)]
 APPENDED = "the base, and one layer more"
@@ -106,7 +112,7 @@ class Verify(Tagging):
 
     def prepare(self, chance: random.Random) -> dict[str, t.Any]:
         parts = [RELEASE, RELEASE_ARM]
-        lacking = chance.choice(("nothing", "nothing", "label", "platform", "referrer"))
+        lacking = chance.choice(("nothing", "nothing", "label", "platform", "referrer", "signature"))
         if lacking == "label":
             parts = [RELEASE, DRAFT_ARM]
         elif lacking == "platform":
@@ -120,7 +126,11 @@ class Verify(Tagging):
         referrer = sbom(index if lacking != "referrer" else RELEASE)
         self.place.plain.put(self.name, referrer)
         self.place.plain.put(self.name, images.referrers_index([referrer]), images.referrers_tag(index))
+        key = STRANGER if lacking == "signature" else SIGNER
+        signature = stored.layers_image([stored.signature_layer(key, index.digest)])
+        self.place.plain.put(self.name, signature, images.referrers_tag(index) + ".sig")
         return {
+            "signatures": [{"key": public_pem(SIGNER)}],
             "images": [f"{self.host}/{self.name}:app"],
             "labels": {"stage": "release"},
             "platforms": ["linux/amd64", "linux/arm64"],

@@ -21,7 +21,17 @@ from ansible_collections.ocikit.registry.plugins.module_utils._verify.bundles im
 from ansible_collections.ocikit.registry.plugins.module_utils._verify.signers import Signer, read_signer
 from tests.registries import images
 from tests.signing import stored
-from tests.signing.instance import IDENTITY, ISSUER, Instance, new_key, public_pem
+from tests.signing.instance import (
+    BEGIN,
+    END,
+    IDENTITY,
+    ISSUER,
+    Instance,
+    authority,
+    certificate_pem,
+    new_key,
+    public_pem,
+)
 
 DIGEST = images.digest(b"signed")
 
@@ -70,15 +80,18 @@ class Right(t.NamedTuple):
 
 @functools.lru_cache(maxsize=None)
 def right_bundles() -> tuple[Right, ...]:
-    """Return a bundle by a key, and one by an identity with an entry of a log and a timestamp."""
-    instance, key = Instance("fuzzed"), new_key("fuzzed")
+    """Return a bundle by a key, one by an identity with an entry of a log and a timestamp, and one by a private PKI."""
+    instance, key, pki = Instance("fuzzed"), new_key("fuzzed"), authority("fuzzed pki")
     payload = stored.statement(DIGEST)
     by_key = stored.bundle(key, payload)
     by_identity = stored.bundle(None, payload, signer=instance.signer(), log=instance.log, stamps=instance)
+    by_authority = stored.bundle(None, payload, signer=instance.signer(by=pki, begin=BEGIN, end=END))
     identity = {"identity": IDENTITY, "issuer": ISSUER, "trusted_root": instance.trusted_root()}
+    private = {"identity": IDENTITY, "certificate_authority": certificate_pem(pki.certificate)}
     return (
         Right(json.dumps(by_key).encode(), payload, read_signer({"key": public_pem(key)}, "signatures")),
         Right(json.dumps(by_identity).encode(), payload, read_signer(identity, "signatures")),
+        Right(json.dumps(by_authority).encode(), payload, read_signer(private, "signatures")),
     )
 
 

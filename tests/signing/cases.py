@@ -617,6 +617,21 @@ def _identities(world: World) -> t.Iterator[Case]:
             identity=family,
             flags=by_family,
         )
+    workflow, _at, _tag = IDENTITY.rpartition("@")
+    folder = workflow.rpartition("/")[0]
+    branch = instance.signer(identity=f"{workflow}@refs/heads/x@refs/tags/v1")
+    for form, bundle, signed in _forms(world, branch):
+        yield _of_identity(
+            world,
+            f"branch called as a tag, {form}",
+            signed,
+            root,
+            False,
+            bundle=bundle,
+            identity=f"{folder}/*@refs/tags/*",
+            flags=["--certificate-identity-regexp", f"^{folder}/.*@refs/tags/.*$", *by_family[2:]],
+            stricter="a * in front of an @ stands for no @",
+        )
     for form, bundle, signed in _forms(world, mail):
         yield _of_identity(world, f"mail address, {form}", signed, root, True, bundle=bundle, identity=MAIL)
         yield _of_identity(
