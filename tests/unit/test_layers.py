@@ -220,6 +220,47 @@ def test_a_module_is_documentation_a_specification_and_one_call(path: pathlib.Pa
     assert [(function.name, len(function.body)) for function in functions] == [("main", 1)]
 
 
+# Parts of one algorithm, which tests meet as a whole. All other files have a file of tests of their name.
+TESTED_AS_A_WHOLE = {
+    "_deletion.by_manifest": "module_utils/_deletion/test_tags.py",
+    "_deletion.by_name": "module_utils/_deletion/test_tags.py",
+    "_deletion.by_placeholder": "module_utils/_deletion/test_tags.py",
+    "_module": "action/test_in_process.py",
+    "_prune.apply": "modules/test_registry_prune.py",
+    "_verify.certificates": "module_utils/_verify/test_signatures.py",
+    "_verify.payloads": "module_utils/_verify/test_signatures.py",
+    "_verify.signature_store": "module_utils/_verify/test_signatures.py",
+    "_verify.signers": "module_utils/_verify/test_signatures.py",
+    "_verify.sigstore_library": "module_utils/_verify/test_signatures.py",
+}
+TESTS = ROOT / "tests/unit/plugins"
+
+
+def work_of_modules() -> dict[str, str]:
+    """Return the file of module_utils that has the function of each module, with the tests of that module."""
+    files = {}
+    for path in (ROOT / "plugins/modules").glob("*.py"):
+        source = path.read_text(encoding="utf-8")
+        (function,) = re.findall(r"^    run\((\w+), ARGUMENT_SPEC", source, re.MULTILINE)
+        (file,) = re.findall(rf"module_utils\.([\w.]+) import {function}$", source, re.MULTILINE)
+        files[file] = f"modules/test_{path.stem}.py"
+    return files
+
+
+def test_every_file_has_tests_of_its_name() -> None:
+    """The functions of modules are tested by the module's tests, if not by themselves."""
+    by_module = work_of_modules()
+    for name in FILES:
+        *room, file = name.split(".")
+        own = "/".join(["module_utils", *room, f"test_{file.lstrip('_')}.py"])
+        tests = own if (TESTS / own).exists() else TESTED_AS_A_WHOLE.get(name) or by_module.get(name, own)
+        assert (TESTS / tests).is_file(), f"{name} has no tests: write tests/unit/plugins/{tests}"
+        assert name not in TESTED_AS_A_WHOLE or tests != own, f"{name} has tests of its own"
+    assert set(FILES) >= set(TESTED_AS_A_WHOLE)
+    for path in (ROOT / "plugins/modules").glob("*.py"):
+        assert (TESTS / "modules" / f"test_{path.stem}.py").is_file(), f"{path.name} has no tests"
+
+
 def test_every_module_runs_through_the_one_action_plugin() -> None:
     plugins = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "plugins/action").glob("*.py")}
     assert set(plugins) == {path.stem for path in (ROOT / "plugins/modules").glob("*.py")}
