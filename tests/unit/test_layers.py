@@ -242,8 +242,9 @@ def work_of_modules() -> dict[str, str]:
     for path in (ROOT / "plugins/modules").glob("*.py"):
         source = path.read_text(encoding="utf-8")
         (function,) = re.findall(r"^    run\((\w+), ARGUMENT_SPEC", source, re.MULTILINE)
-        (file,) = re.findall(rf"module_utils\.([\w.]+) import {function}$", source, re.MULTILINE)
-        files[file] = f"modules/test_{path.stem}.py"
+        imports = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom)]
+        (module,) = [node.module for node in imports if any(alias.name == function for alias in node.names)]
+        files[str(module).partition("module_utils.")[2]] = f"modules/test_{path.stem}.py"
     return files
 
 

@@ -68,7 +68,7 @@ def test_a_pattern_that_matches_nothing_is_warned_about(
         ("team/*", False, "is a pattern over the catalog of a registry: write the registry before it"),
         ("regex:.*", False, "is a pattern over the catalog of a registry"),
         ("TEAM/*", True, "can match no repository"),
-        ("team/app:1", True, ""),
+        ("team/app:1", True, "must be a repository: leave out the tag and the digest"),
     ],
 )
 def test_entries_that_are_refused_before_any_request(
