@@ -234,6 +234,7 @@ options:
     description:
       - Plan file to apply. Tags that moved since the plan was made are left alone, as are digests that something needs now, and
         the task fails at the end. After a failure the same plan can be applied again.
+      - O(protect) is refused here, because the plan says already what is deleted. Write a new plan with it.
     type: path
   undo:
     description:

@@ -60,6 +60,11 @@ def check_options(params: t.Mapping[str, t.Any]) -> None:
     (way,) = ways
     if way != "repositories" and params["rules"]:
         raise InvalidInput(f"{name('rules')} goes with {name('repositories')}, not with {name(way)}.")
+    if way == "apply_plan" and params["protect"]:
+        raise InvalidInput(
+            f"{name('protect')} does not go with {name(way)}: a plan deletes what was decided when it was made. Write a new plan"
+            f" with {name('protect')}, and apply that."
+        )
     if way in ("apply_plan", "restore") and params["plan"]:
         raise InvalidInput(f"{name('plan')} goes with {name('repositories')}, not with {name(way)}.")
     if params["undo"] and (params["plan"] or params["restore"]):

@@ -734,6 +734,10 @@ class TestInput:
             ({"repositories": ["a"], "restore": "x", "rules": RULES}, "Set one of repositories"),
             ({"repositories": ["a"]}, "no rules"),
             ({"apply_plan": "x", "rules": RULES}, "rules goes with repositories, not with apply_plan"),
+            (
+                {"apply_plan": "x", "protect": ["app:1"]},
+                "protect does not go with apply_plan: a plan deletes what was decided when it was made. Write a new plan",
+            ),
             ({"restore": "x", "plan": "y"}, "plan goes with repositories, not with restore"),
             ({"repositories": ["a"], "rules": RULES, "plan": "x", "undo": "y"}, "leave undo out"),
             ({"restore": "x", "undo": "y"}, "leave undo out"),
