@@ -190,8 +190,9 @@ options:
         type: float
   protect:
     description:
-      - Images that must not be deleted, such as those that run on hosts and in clusters. An image is protected with all its
-        tags, the indexes that it is in, and what it needs.
+      - Images that must not be deleted, such as those that run on hosts and in clusters. A digest or image ID protects the image with
+        all of its tags, the indexes that contain it, and everything that it needs. A tag, or a reference with a tag, protects that tag
+        and its image, but no other tags of the image.
       - Each entry is a digest, a reference, a tag, or a pattern over these (a shell pattern, or a regular expression after
         C(regex:)). V(*) in a shell pattern matches slashes as well.
       - A digest is that of a manifest, or the ID of an image (the digest of its configuration), as C(docker inspect) shows

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 import pathlib
 import re
 import subprocess
@@ -12,9 +14,11 @@ import sys
 import typing as t
 
 import pytest
+import yaml
 
 from tests.docsite import EXAMPLES, PAGES, ROOT, copies, example
 from tests.registries import Registry, images
+from tests.unit.expressions import COLLECTIONS
 from tests.unit.plays import command, environment
 
 APP = images.image({"app": "1.4.2"})
@@ -37,6 +41,7 @@ class Examples:
             "/srv/": f"{folder}/srv/",
             **replacements,
         }
+        self.variables: dict[str, str] = {}
         (folder / "hosts").write_text(INVENTORY, encoding="utf-8")
 
     def path(self, name: str) -> pathlib.Path:
@@ -47,7 +52,7 @@ class Examples:
 
     def copy(self, name: str) -> pathlib.Path:
         """Write the folder of an example with the replacements. Return the place of the example."""
-        for path in (EXAMPLES / name).parent.iterdir():
+        for path in sorted((EXAMPLES / name).parent.iterdir()):
             text = path.read_text(encoding="utf-8")
             for old, new in self.replacements.items():
                 text = text.replace(old, new)
@@ -59,7 +64,7 @@ class Examples:
         given = [part for key, value in variables.items() for part in ("-e", f"{key}={value}")]
         done = subprocess.run(
             command("-i", str(self.folder / "hosts"), str(self.copy(name)), *given, *arguments),
-            env=environment(self.folder, ANSIBLE_PYTHON_INTERPRETER=sys.executable),
+            env=environment(self.folder, **{"ANSIBLE_PYTHON_INTERPRETER": sys.executable, **self.variables}),
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -120,3 +125,212 @@ def test_readme_prune(registry: Registry, examples: Examples) -> None:
     assert re.search(r"localhost\s+: ok=1\s+changed=1", output)
     left = {tag for tag in images.tags(registry.url, "team/app") if tag.startswith("build-")}
     assert left == {"build-0", "build-2", "build-3", "build-4"}
+
+
+def test_getting_started(tmp_path: pathlib.Path) -> None:
+    """The guide from the first request to the schedule, on a registry with TLS and a password."""
+    with Registry(tls=True, users={"deployer": "secret"}) as registry:
+        assert registry.ca
+        access: dict[str, t.Any] = {"auth": ("deployer", "secret"), "verify": registry.ca}
+        # A registry on the loopback interface needs its scheme.
+        examples = Examples(
+            tmp_path, {"registry.example.com": registry.url, "/etc/pki/registry-ca.pem": registry.ca}
+        )
+        examples.variables = {"DEPLOYER_PASSWORD": "secret"}
+        output = examples.run("getting_started/check.yml")
+        assert "as deployer, from the options username and password" in output
+        examples.run("getting_started/first_image.yml")
+        first = images.head(registry.url, "team/app", "1.4.2", **access)
+        assert first and first in examples.run("getting_started/first_image.yml")
+        examples.run("getting_started/promote.yml")
+        lock = (tmp_path / "images.lock.yml").read_text(encoding="utf-8")
+        assert f'image: "{registry.host}/team/app:stable"' in lock
+        assert f"Deploying {registry.host}/team/app@{first}" in examples.run("getting_started/verify.yml")
+        for version in ("1.5.0", "1.6.0", "1.7.0"):
+            examples.run("getting_started/first_image.yml", version=version)
+        before = images.state(registry.url, "team/app", **access)
+        output = examples.run("getting_started/prune.yml", "--check", "--diff")
+        assert images.state(registry.url, "team/app", **access) == before
+        assert "1.5.0: old versions" in output
+        examples.run("getting_started/prune.yml")
+        assert images.tags(registry.url, "team/app", **access) == ["1.4.2", "1.6.0", "1.7.0", "stable"]
+        assert "1.5.0: restored" in examples.run("getting_started/restore.yml")
+        assert images.state(registry.url, "team/app", **access) == before
+        images.push(registry.url, "team/app", OLDER, "stable", **access)
+        assert "as in the lock file" in examples.run("getting_started/verify.yml", fails=True)
+
+
+def test_getting_started_schedule(registry: Registry, examples: Examples) -> None:
+    """The schedule in directories of the test, for the user who runs it."""
+    for name in ("etc/cron.d", "var/lib"):
+        examples.path(f"/{name}/x")
+    (examples.folder / "images.lock.yml").write_text(f"- digest: {APP.digest}\n", encoding="ascii")
+    examples.run(
+        "getting_started/schedule.yml",
+        ansible_become="false",
+        prune_schedule_manager="cron",
+        prune_schedule_user=getpass.getuser(),
+        prune_schedule_etc_dir=f"{examples.folder}/etc",
+        prune_schedule_var_dir=f"{examples.folder}/var/lib",
+        prune_schedule_ansible_playbook=str(pathlib.Path(sys.executable).parent / "ansible-playbook"),
+        prune_schedule_collections_path=str(COLLECTIONS),
+    )
+    assert (examples.folder / "etc/cron.d/ocikit-prune-team").exists()
+
+
+def test_authentication(tmp_path: pathlib.Path) -> None:
+    """The playbook of each vendor sends its user name and password to the registry."""
+    hosts = {
+        "docker_hub": ("docker.io", "myaccount"),
+        "ghcr": ("ghcr.io", "myaccount"),
+        "ecr": ("123456789012.dkr.ecr.eu-central-1.amazonaws.com", "AWS"),
+        "google": ("europe-docker.pkg.dev", "oauth2accesstoken"),
+        "azure": ("myregistry.azurecr.io", "client"),
+        "quay": ("quay.io", "myorganization+deployer"),
+        "harbor": ("harbor.example.com", "robot$team+deployer"),
+        "gitlab": ("registry.gitlab.example.com", "deployer"),
+    }
+    assert {f"authentication/{name}.yml" for name in hosts} == {
+        name for name in FILES if name.startswith("authentication/")
+    }
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for program in ("aws", "gcloud"):
+        (programs / program).write_text("#!/bin/sh\necho secret\n", encoding="ascii")
+        (programs / program).chmod(0o755)
+    secrets = {
+        name: "secret"
+        for text in map(example, FILES)
+        for name in re.findall(r"password: \"\{\{ (\w+) \}\}", text)
+    }
+    with Registry(users={user: "secret" for _host, user in hosts.values()}) as registry:
+        examples = Examples(tmp_path, {f" {host}": f" {registry.host}" for host, _user in hosts.values()})
+        examples.variables = {"PATH": f"{programs}:{os.environ['PATH']}"}
+        for name, (_host, user) in hosts.items():
+            output = examples.run(f"authentication/{name}.yml", "-v", azure_client_id="client", **secrets)
+            assert f'"username": "{user}"' in output and '"authenticated": true' in output
+
+
+def test_promotion(registry: Registry, tmp_path: pathlib.Path) -> None:
+    """Two registries, a lock file, and the promotion undone."""
+    with Registry() as production:
+        examples = Examples(
+            tmp_path, {"staging.example.com": registry.host, "registry.example.com": production.host}
+        )
+        # The registries of this test know no users.
+        examples.replacements.update(
+            {"          username:": "          #", "          password:": "          #"}
+        )
+        examples.replacements.update({"        username:": "        #", "        password:": "        #"})
+        for name in ("app", "worker"):
+            images.push(registry.url, f"team/{name}", APP, "1.4.2")
+            images.push(production.url, f"team/{name}", OLDER, "stable")
+        tested = f'{{"tested": {{"app": "{APP.digest}", "worker": "{APP.digest}"}}}}'
+        assert "failed=1" in examples.run(
+            "promotion/promote.yml",
+            "-e",
+            tested.replace(APP.digest, OLDER.digest),
+            fails=True,
+            version="1.4.2",
+        )
+        examples.run("promotion/promote.yml", "-e", tested, version="1.4.2")
+        assert images.state(production.url, "team/worker") == {"1.4.2": APP.digest, "stable": APP.digest}
+        output = examples.run("promotion/deploy.yml")
+        assert output.count(f"Deploying {production.host}/team/app@{APP.digest}") == 2 * len(HOSTS)
+        examples.run("promotion/undo.yml")
+        assert images.state(production.url, "team/app") == {"stable": OLDER.digest}
+        assert "as in the lock file" in examples.run("promotion/deploy.yml", fails=True)
+
+
+def test_deploy_gate(registry: Registry, examples: Examples) -> None:
+    """No host is changed when an image fails, and each host gets the same digest in batches."""
+    images.push(registry.url, "team/app", OLDER, "1.4.2")
+    examples.path("/srv/app/x")
+    assert "org.opencontainers.image.version" in examples.run("deploy_gate/gate.yml", fails=True)
+    assert not list((examples.folder / "srv/app").glob("*.yml"))
+    good = images.image({"app": "1.4.2"}, labels={"org.opencontainers.image.version": "1.4.2"})
+    images.push(registry.url, "team/app", good, "1.4.2")
+    examples.run("deploy_gate/gate.yml", batch="1")
+    for host in HOSTS:
+        text = (examples.folder / f"srv/app/{host}.yml").read_text(encoding="utf-8")
+        assert f"image: {registry.host}/team/app@{good.digest}\n" in text
+
+
+def test_prune_policy(tmp_path: pathlib.Path) -> None:
+    """A plan with a report, and the plan applied."""
+    with Registry() as registry:
+        examples = Examples(tmp_path, {"registry.example.com": registry.host})
+        for number, build in enumerate(BUILDS):
+            images.push(registry.url, "team/app", build, f"build-{number}")
+        for version in ("1.0.0", "1.1.0-rc.1", "1.1.0-rc.2", "1.1.0-rc.3"):
+            images.push(registry.url, "team/app", images.image({"app": version}), version)
+        before = images.tags(registry.url, "team/app")
+        examples.run("prune/plan.yml", "-e", '{"running_images": ["build-1"]}')
+        assert images.tags(registry.url, "team/app") == before
+        assert "build-0" in (tmp_path / "report.md").read_text(encoding="utf-8")
+        examples.run("prune/apply.yml")
+        assert set(before) - set(images.tags(registry.url, "team/app")) == {"build-0", "1.1.0-rc.1"}
+        assert (tmp_path / "undo.json").exists()
+
+
+def test_check_mode(registry: Registry, examples: Examples) -> None:
+    """Check mode predicts the whole play and changes nothing."""
+    images.push(registry.url, "team/app", APP, "1.4.2")
+    images.push(registry.url, "team/app", OLDER, "stable")
+    compose = examples.path("/srv/app/compose.yml")
+    output = examples.run("check_mode/release.yml", "--check", "--diff")
+    assert "changed=2" in output and f"@{APP.digest}" in output
+    assert images.head(registry.url, "team/app", "stable") == OLDER.digest and not compose.exists()
+    assert "changed=2" in examples.run("check_mode/release.yml")
+    assert images.head(registry.url, "team/app", "stable") == APP.digest
+    assert "changed=0" in examples.run("check_mode/release.yml", "--check")
+
+
+def test_air_gapped(registry: Registry, tmp_path: pathlib.Path) -> None:
+    """A bundle from one registry to another."""
+    with Registry() as site:
+        examples = Examples(tmp_path, {"registry.example.com": registry.host, "site.example.com": site.host})
+        images.push(registry.url, "team/app", APP, "1.5.0")
+        images.push(registry.url, "team/worker", OLDER, "1.5.0")
+        examples.path("/srv/bundles/x")
+        examples.run("air_gapped/export.yml")
+        examples.run("air_gapped/import.yml")
+        assert images.head(site.url, "team/app", "1.5.0") == APP.digest
+        assert images.head(site.url, "team/worker", "1.5.0") == OLDER.digest
+        assert "changed=0" in examples.run("air_gapped/import.yml")
+
+
+def test_migration(registry: Registry, examples: Examples) -> None:
+    images.push(registry.url, "team/app", APP, "1.4.2")
+    examples.path("/srv/images/app")
+    assert APP.digest in examples.run("migration/tasks.yml")
+    assert images.head(registry.url, "mirror/app", "1.4.2") == APP.digest
+
+
+def test_credential_type() -> None:
+    """Each input of the credential type is used, and each variable is one of the connection options."""
+    inputs, injectors = (
+        yaml.safe_load((EXAMPLES / f"execution_environments/credential_type_{name}.yml").read_text("utf-8"))
+        for name in ("inputs", "injectors")
+    )
+    used = set(re.findall(r"{{ (\w+) }}", str(injectors)))
+    assert used == {field["id"] for field in inputs["fields"]}
+    fragment = (ROOT / "plugins/doc_fragments/_registry.py").read_text(encoding="utf-8")
+    assert all(f"E({name})" in fragment for name in injectors["env"])
+
+
+def test_execution_environment(tmp_path: pathlib.Path) -> None:
+    """ansible-builder accepts the definition."""
+    builder = pathlib.Path(sys.executable).parent / "ansible-builder"
+    if not builder.exists():
+        pytest.skip("ansible-builder is not installed")
+    definition = EXAMPLES / "execution_environments/execution-environment.yml"
+    done = subprocess.run(
+        [builder, "create", "--file", definition, "--context", tmp_path / "context"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ocikit.registry" in (tmp_path / "context/_build/requirements.yml").read_text(encoding="utf-8")
