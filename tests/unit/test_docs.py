@@ -39,3 +39,32 @@ def test_the_readme_has_every_connection_option() -> None:
     fragment = (ROOT / "plugins/doc_fragments/_registry.py").read_text(encoding="utf-8")
     for option in re.findall(r"^  ([a-z_]+):$", fragment, re.MULTILINE):
         assert f"`{option}`" in text, option
+
+
+def test_troubleshooting_quotes_messages_of_the_code() -> None:
+    """Each part of a message on the page is in the sources; an ellipsis stands for what differs."""
+    joined = re.compile(r"\"\s*\n\s*f?\"")
+    sources = "".join(
+        joined.sub("", path.read_text(encoding="utf-8"))
+        for path in sorted((ROOT / "plugins/module_utils").rglob("*.py"))
+    )
+    page = (ROOT / "docs/docsite/rst/guide_troubleshooting.rst").read_text(encoding="utf-8")
+    messages = re.findall(r"\.\. code-block:: text\n\n   (.+)\n", page)
+    assert len(messages) > 15
+    for message in messages:
+        for part in message.split("…"):
+            assert part.strip() in sources, part
+
+
+def test_absolute_links_to_this_repository() -> None:
+    """Galaxy shows the README elsewhere, so its links are absolute. What they lead to is here."""
+    link = re.compile(r"https://github\.com/ocikit/registry/(?:blob|tree)/main/([\w./-]+)")
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs/docsite/rst").glob("*.rst"))]
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        for target in link.findall(text):
+            # antsibull-changelog writes it at the first release.
+            if target != "CHANGELOG.md":
+                assert (ROOT / target.rstrip(".")).exists(), f"{page.name} points to {target}"
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert all("://" in target for _text, target in LINK.findall(readme))
