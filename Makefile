@@ -3,28 +3,28 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench test-all test-registries test-lint test-unit test-sanity test-integration test-docs test-build lint build clean
+.PHONY: help demo docs test bench test-all test-registries test-lint test-unit test-sanity test-integration test-docs test-site test-build lint build release clean
 
-help: ## list these targets
+help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' Makefile
 
-demo: ## show the collection at work on a real registry (or on yours: REGISTRY_URL=https://...)
+demo: ## run the modules on a real registry (or on yours: REGISTRY_URL=https://...), about 15 seconds
 	@tests/demo
 
-test: ## run every check and test
+test: ## run all checks and tests, 15 to 20 minutes on two cores
 	@tests/run all
 
-bench: ## measure the collection beside crane, regctl, regbot, oras and skopeo (needs Go; tens of minutes)
+bench: ## compare with crane, regctl, regbot, oras and skopeo (requires Go; tens of minutes)
 	@tests/setup tests
 	@PYTHONPATH=.cache/dev .venv/bin/python -m tests.bench.compare $(ROWS)
 
-test-all: ## the same, and the tests that meet a registry against other registries too (needs Go)
+test-all: ## run all checks and tests, also against other registries (requires Go)
 	@tests/run all other-registries
 
-test-registries: ## those tests against other registries alone
+test-registries: ## run the tests against other registries only (requires Go)
 	@tests/run other-registries
 
-lint: test-lint ## format, types, YAML, shell and action groups
+lint: test-lint ## check format, types, YAML, shell scripts and action groups
 
 test-lint:
 	@tests/run lint
@@ -41,11 +41,20 @@ test-integration: ## run the integration targets against real registries
 test-docs: ## check documentation and changelog
 	@tests/run docs
 
+docs: ## build the documentation site into .cache/docsite/html
+	@tests/docs
+
+test-site: ## build the documentation site and open all pages in headless Chromium
+	@tests/run site
+
 test-build: ## build the collection and check the archive as Ansible Galaxy does
 	@tests/run build
 
 build: ## build the collection archive into .cache/build
 	@tests/build
+
+release: ## check version, changelog, archive and demo of a release; it publishes nothing
+	@tests/release
 
 clean: ## remove everything that these targets made
 	rm -rf .venv .cache .hypothesis
