@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import pathlib
 import re
@@ -198,7 +199,7 @@ def test_authentication(tmp_path: pathlib.Path) -> None:
     for program in ("aws", "gcloud"):
         (programs / program).write_text("#!/bin/sh\necho secret\n", encoding="ascii")
         (programs / program).chmod(0o755)
-    secrets = {
+    secrets = {"azure_client_id": "client"} | {
         name: "secret"
         for text in map(example, FILES)
         for name in re.findall(r"password: \"\{\{ (\w+) \}\}", text)
@@ -207,7 +208,7 @@ def test_authentication(tmp_path: pathlib.Path) -> None:
         examples = Examples(tmp_path, {f" {host}": f" {registry.host}" for host, _user in hosts.values()})
         examples.variables = {"PATH": f"{programs}:{os.environ['PATH']}"}
         for name, (_host, user) in hosts.items():
-            output = examples.run(f"authentication/{name}.yml", "-v", azure_client_id="client", **secrets)
+            output = examples.run(f"authentication/{name}.yml", "-v", "-e", json.dumps(secrets))
             assert f'"username": "{user}"' in output and '"authenticated": true' in output
 
 
