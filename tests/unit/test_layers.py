@@ -87,6 +87,14 @@ def test_every_file_is_in_a_room_and_every_room_in_contributing() -> None:
     assert rows == list(ROOMS)
 
 
+def test_contributing_says_what_each_file_is_for() -> None:
+    """Each file is named in the row of its room, and nothing that is not there."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(_[a-z]+)/` \| (.*) \|$", text, re.MULTILINE))
+    named = {f"{room}.{file}" for room, row in rows.items() for file in re.findall(r"`([a-z_]+)`", row)}
+    assert named == {name for name in FILES if "." in name}
+
+
 @pytest.mark.parametrize("name", sorted(FILES))
 def test_rooms_import_only_those_above_them(name: str) -> None:
     below = {other for other in imported(name) if place(other) > place(name)}
