@@ -14,7 +14,7 @@ author:
 description:
   - Reads a manifest or an index and returns its digest, content, platforms, layers and sizes. With O(config), it also returns the
     configuration of the image, with labels, environment and command.
-  - Digests are computed from the bytes that the registry sent. Its headers are not trusted.
+  - Digests are computed from the bytes that the registry sent. Its headers are not trusted, except with O(content=false).
   - If the image or the repository does not exist, the task succeeds with RV(exists=false).
   - Images, indexes and artifacts of Docker and of OCI are supported, and also Docker's schema 1, which has no sizes.
 extends_documentation_fragment:
@@ -27,6 +27,14 @@ options:
       - Image, by tag or digest, such as V(registry.example.com/team/app:1.4.2). The default tag is V(latest).
     type: str
     required: true
+  content:
+    description:
+      - Whether to read the content of the manifest.
+      - With V(false), one HEAD request is sent, which Docker Hub does not count as a pull, and RV(exists), RV(image), RV(digest),
+        RV(pinned), RV(media_type) and RV(size) are returned. The digest is the one that the registry names.
+      - V(false) cannot be combined with O(platform), O(config) and O(sizes).
+    type: bool
+    default: true
   platform:
     description:
       - Platform to select from an index, as operating system, architecture and variant, such as V(linux/arm64/v8).
@@ -74,6 +82,12 @@ EXAMPLES = r"""
   ocikit.registry.registry_manifest_info:
     image: registry.example.com/team/app:1.4.2
     expected_digest: "{{ tested_digest }}"
+
+- name: Look up the digest only
+  ocikit.registry.registry_manifest_info:
+    image: registry.example.com/team/app:1.4.2
+    content: false
+  register: current
 
 - name: Read labels and environment of the image for one platform
   ocikit.registry.registry_manifest_info:
@@ -123,7 +137,7 @@ pinned:
   sample: registry.example.com/team/app@sha256:4b26997e35073c1fdf00c8ec5540067ae9c61f594ce43856feacc74e363cf84e
 index_digest:
   description: Digest of the index that O(platform) selected the manifest from. V(null) if nothing was selected.
-  returned: if the image exists
+  returned: if the image exists and O(content=true)
   type: str
   sample: sha256:8a3f1d7e0a9b5c64f1f0f7b6d1a7f5f2b1f24cf5dfb0ab8f2a4d6f8d0c1b2a39
 media_type:
@@ -138,14 +152,14 @@ size:
   sample: 1158
 manifest:
   description: Manifest, parsed.
-  returned: if the image exists
+  returned: if the image exists and O(content=true)
   type: dict
   sample:
     schemaVersion: 2
     mediaType: application/vnd.oci.image.manifest.v1+json
 raw:
   description: Manifest as the registry sent it. RV(digest) is the digest of this text.
-  returned: if the image exists
+  returned: if the image exists and O(content=true)
   type: str
   sample: '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json"}'
 headers:
@@ -153,30 +167,30 @@ headers:
     - Headers of the response, by their names in lower case.
     - Cookies, the headers of authentication, C(location), C(content-location) and C(refresh) are omitted. So are the queries of URLs
       in other headers, because they may contain signatures that give access.
-  returned: if the image exists
+  returned: if the image exists and O(content=true)
   type: dict
   sample:
     content-type: application/vnd.oci.image.manifest.v1+json
     docker-content-digest: sha256:4b26997e35073c1fdf00c8ec5540067ae9c61f594ce43856feacc74e363cf84e
 is_index:
   description: Whether the manifest is an index (in Docker's terms, a manifest list). An index has RV(platforms) and no layers.
-  returned: if the image exists
+  returned: if the image exists and O(content=true)
   type: bool
   sample: false
 artifact_type:
   description: Type of an artifact, by default the media type of its configuration. V(null) for images.
-  returned: if the image exists
+  returned: if the image exists and O(content=true)
   type: str
   sample: application/vnd.example.sbom
 annotations:
   description: Annotations of the manifest.
-  returned: if the image exists
+  returned: if the image exists and O(content=true)
   type: dict
   sample:
     org.opencontainers.image.version: 1.4.2
 subject:
   description: Subject of the manifest, such as the image that a signature refers to. V(null) if there is none.
-  returned: if the image exists
+  returned: if the image exists and O(content=true)
   type: dict
   sample:
     media_type: application/vnd.oci.image.manifest.v1+json
@@ -184,7 +198,7 @@ subject:
     size: 1158
 platforms:
   description: Entries of an index, in its order. Empty for other manifests.
-  returned: if the image exists
+  returned: if the image exists and O(content=true)
   type: list
   elements: dict
   contains:
@@ -222,7 +236,7 @@ platforms:
       sample: 4194304
 layers:
   description: Layers of an image from bottom to top, or blobs of an artifact. Empty for an index.
-  returned: if the image exists
+  returned: if the image exists and O(content=true)
   type: list
   elements: dict
   contains:
@@ -243,7 +257,7 @@ total_size:
     - Total size in bytes of the configuration and the layers. A blob that is used twice counts once.
     - For an index, the total size of all its images, where shared blobs count once. V(null) unless O(sizes=true).
     - V(null) for schema 1, and for an index whose manifests are missing.
-  returned: if the image exists
+  returned: if the image exists and O(content=true)
   type: int
   sample: 4194304
 config:
@@ -335,6 +349,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_t
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "image": {"type": TEXT, "required": True},
+    "content": {"type": "bool", "default": True},
     "platform": {"type": TEXT},
     "config": {"type": "bool", "default": False},
     "sizes": {"type": "bool", "default": False},

@@ -59,8 +59,12 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seco
 
 async def _serve(host: str, seconds: float) -> None:
     name, _colon, port = host.rpartition(":")
+    # The loop itself does not keep them.
+    tasks: set[object] = set()
 
     async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        tasks.add(task)
         with contextlib.suppress(OSError):
             # The handshake, which loopback has answered already.
             await asyncio.sleep(seconds)
@@ -69,6 +73,7 @@ async def _serve(host: str, seconds: float) -> None:
             await asyncio.gather(*pumps, return_exceptions=True)
             behind.close()
             writer.close()
+        tasks.discard(task)
 
     server = await asyncio.start_server(connect, "127.0.0.1", 0, limit=BLOCK)
     print(server.sockets[0].getsockname()[1], flush=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import fnmatch
+import functools
 import ipaddress
 import re
 import typing as t
@@ -68,6 +69,7 @@ _SCOPES_IPV6 = {
 _EMBEDDED_IPV4 = {"::ffff:0:0/96": 0, "::/96": 0, "64:ff9b::/96": 0, "2002::/16": 80}
 
 
+@functools.lru_cache(maxsize=256)
 def origin_of(url: str) -> Origin:
     """Return the origin of an absolute http or https URL, with the port that is really used. Raises UnsafeTarget."""
     try:

@@ -566,9 +566,8 @@ class Transport:
         if isinstance(body, Body):
             headers["Content-Length"] = str(body.size)
         try:
-            prepared = self._session.prepare_request(
-                requests.Request(method, url, headers=headers, data=data)
-            )
+            # The session has no settings, cookies or hooks to be merged with it.
+            prepared = requests.Request(method, url, headers=headers, data=data).prepare()
             if isinstance(body, Body):
                 # Given to requests earlier it would be measured, and sent in its own way.
                 prepared.body = source = body.open()  # type: ignore[assignment]

@@ -89,6 +89,8 @@ def inspect_manifest(context: ModuleContext) -> dict[str, t.Any]:
     """Return the result of a task of registry_manifest_info. Raises InvalidInput, NotFound and Refused."""
     params, clients = context.params, context.clients
     reference = clients.reference(params["image"])
+    if not params["content"]:
+        return _inspect_head(context, reference)
     platform = Platform.parse(params["platform"]) if params["platform"] else None
     expected = params["expected_digest"]
     if expected:
@@ -112,6 +114,28 @@ def inspect_manifest(context: ModuleContext) -> dict[str, t.Any]:
     result["headers"] = shown_headers(fetched.headers)
     if params["config"]:
         result["config"] = image_config(repository, manifest)
+    return result
+
+
+def _inspect_head(context: ModuleContext, reference: Reference) -> dict[str, t.Any]:
+    """Return what one HEAD tells of a manifest. Raises InvalidInput, NotFound and Refused."""
+    params = context.params
+    for option in ("platform", "config", "sizes"):
+        if params[option]:
+            raise InvalidInput(f"{option} needs the content of the manifest: leave content out.")
+    if params["expected_digest"]:
+        check_digest(params["expected_digest"], "expected_digest")
+    descriptor = context.clients.repository_of(reference).resolve(reference.target)
+    check_expected(reference, descriptor.digest if descriptor else None, params["expected_digest"])
+    result: dict[str, t.Any] = {
+        "changed": False,
+        "exists": descriptor is not None,
+        "image": str(reference),
+        "digest": descriptor.digest if descriptor else None,
+    }
+    if descriptor:
+        result["pinned"] = reference.pinned(descriptor.digest)
+        result["media_type"], result["size"] = descriptor.media_type, descriptor.size
     return result
 
 

@@ -431,3 +431,29 @@ def test_bad_input_sends_nothing(read: Read, parameters: dict[str, t.Any], sente
         with pytest.raises(InvalidInput, match=sentence):
             read(server.url, **parameters)
         assert not server.requests
+
+
+def test_without_content_one_head_is_sent(
+    read: Read, samples: Registry, asked: t.Callable[[], list[tuple[str, str]]]
+) -> None:
+    image = SAMPLES["oci"]
+    result = read(samples.url, "info/app:oci", content=False, expected_digest=image.digest)
+    assert asked() == [("HEAD", "manifests/oci")]
+    whole = read(samples.url, "info/app:oci")
+    assert result == {name: whole[name] for name in result}
+    assert {*result} == {"changed", "exists", "image", "digest", "pinned", "media_type", "size"}
+
+
+def test_without_content_what_is_absent_or_another_image_is_told(read: Read, samples: Registry) -> None:
+    absent = read(samples.url, "info/app:none", content=False)
+    assert (absent["exists"], absent["digest"]) == (False, None)
+    with pytest.raises(Refused, match="expected"):
+        read(samples.url, "info/app:oci", content=False, expected_digest=images.digest(b"other"))
+
+
+@pytest.mark.parametrize("option", [{"platform": "linux/amd64"}, {"config": True}, {"sizes": True}])
+def test_what_needs_the_content_is_refused_without(read: Read, option: dict[str, t.Any]) -> None:
+    with HostileRegistry() as server:
+        with pytest.raises(InvalidInput, match=f"{next(iter(option))} needs the content"):
+            read(server.url, "a/b:1", content=False, **option)
+        assert not server.requests
