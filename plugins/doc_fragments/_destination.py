@@ -53,7 +53,9 @@ options:
         description: Private key of C(client_cert) in PEM format.
         type: path
       plain_http:
-        description: Whether to use plain HTTP for a destination without a scheme. By default as for the source.
+        description: >-
+          Whether to use plain HTTP for a destination without a scheme. By default plain HTTP is used for loopback hosts, and HTTPS
+          for all others.
         type: bool
       proxy:
         description: URL of the proxy. By default as for the source.

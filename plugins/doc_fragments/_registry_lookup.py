@@ -219,7 +219,8 @@ options:
   trusted_realms:
     description:
       - Hosts of token services that may receive the credentials. The registry's own host, and hosts in the domains above and
-        below it, always may. Patterns such as V(*.example.com) are allowed.
+        below it, always may, unless the domain above has one label or is a known public suffix such as C(co.uk). Patterns such
+        as V(*.example.com) are allowed.
       - A registry with a public address cannot redirect to a host with a private address, unless that host is in this list.
     type: list
     elements: str

@@ -120,10 +120,10 @@ options:
     default: []
     aliases: [platform]
   labels:
-    description: Labels to set.
+    description: Labels to set. Values are texts or whole numbers; write others in quotes.
     type: dict
   env:
-    description: Environment variables to set.
+    description: Environment variables to set. Values are texts or whole numbers; write others in quotes.
     type: dict
   entrypoint:
     description:

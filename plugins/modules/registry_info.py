@@ -112,7 +112,7 @@ reachable:
 authenticated:
   description:
     - Whether the registry accepts the credentials. V(false) if it refuses them, or if there are none.
-    - V(null) if the registry does not ask for credentials, so that none were sent.
+    - V(null) if the registry does not ask for credentials. They are sent all the same, and nothing tells whether it looks at them.
   returned: success
   type: bool
   sample: true

@@ -62,6 +62,11 @@ class DirectoryStore(FolderStore):
         raw = self.folder.read(MANIFEST, MANIFEST_READ_LIMIT)
         return Manifest.parse(raw).descriptor if raw is not None else None
 
+    def is_docker_save(self) -> bool:
+        """Tell whether the directory has the list of images that ``docker save`` writes, in place of a manifest."""
+        raw = self.folder.read(MANIFEST, MANIFEST_READ_LIMIT)
+        return raw is not None and raw.lstrip()[:1] == b"["
+
     def put_manifest(self, manifest: Manifest, name: str | None = None) -> None:
         """Store a manifest: with a name, even an empty one, as the image of the directory."""
         status = self._ingest.write(manifest.digest, manifest.raw)

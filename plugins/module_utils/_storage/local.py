@@ -184,7 +184,13 @@ def open_source(path: str, max_unpacked_size: int | None = None) -> LocalSource:
     if "index.json" in names:
         return LocalSource(LayoutStore(path))
     if MANIFEST in names:
-        return LocalSource(DirectoryStore(path))
+        directory = DirectoryStore(path)
+        if directory.is_docker_save():
+            raise InvalidInput(
+                f"{path} holds an unpacked archive of docker save: pack it again with 'tar -C {path} -cf image.tar .', and name that"
+                " archive."
+            )
+        return LocalSource(directory)
     raise InvalidInput(f"{path} holds no image: it has neither index.json nor {MANIFEST}.")
 
 

@@ -145,12 +145,13 @@ def _members(file: t.Mapping[str, t.Any]) -> list[Member]:
 
 
 def read_strings(values: t.Mapping[t.Any, t.Any] | None, option: str) -> dict[str, str]:
-    """Return names and values as strings; numbers are taken as they are written. Raises InvalidInput."""
+    """Return names and values as strings. Whole numbers are taken; YAML makes 1.1 of 1.10, and true of yes. Raises InvalidInput."""
     result = {}
     for name, value in (values or {}).items():
-        if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        if isinstance(value, bool) or not isinstance(value, (str, int)):
             raise InvalidInput(
-                f"{option} has no string as the value of {printable(name)!r}: put it in quotes."
+                f"{option} has {printable(value, 100)} as the value of {printable(name)!r}, which is not text but a value of YAML:"
+                " write it in quotes, as it is meant."
             )
         if (
             not isinstance(name, str)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import pathlib
+import subprocess
+import tarfile
 
 import pytest
 
@@ -37,6 +39,25 @@ def test_every_format_is_recognized(mover: Mover, tmp_path: pathlib.Path, form: 
     assert source.fetch_manifest(source.image(IMAGE.digest)).raw == IMAGE.raw
     assert holds([str(tmp_path / "dest")])(LAYER)
     assert not holds([str(tmp_path / "dest")])(Descriptor("", "sha256:" + "0" * 64, 1))
+
+
+def test_an_unpacked_archive_of_docker_save_is_named(mover: Mover, tmp_path: pathlib.Path) -> None:
+    """That of Docker before 25, which is no layout as well; packed again it is pushed."""
+    with HostileRegistry() as server:
+        server.add("app", IMAGE, "1")
+        mover.pull(server.url, "app:1", tmp_path / "image.tar", format="docker-archive")
+        unpacked = tmp_path / "unpacked"
+        with tarfile.open(tmp_path / "image.tar") as archive:
+            archive.extractall(unpacked)
+        for name in ("index.json", "oci-layout"):
+            (unpacked / name).unlink()
+        with pytest.raises(
+            InvalidInput, match="holds an unpacked archive of docker save: pack it again with 'tar"
+        ) as caught:
+            open_source(str(unpacked))
+        command = str(caught.value).partition("'")[2].partition("'")[0].split()
+        subprocess.run(command, check=True, cwd=tmp_path)
+        assert open_source(str(tmp_path / "image.tar")).image(None).media_type
 
 
 @pytest.mark.parametrize("form", ["oci", "dir"])

@@ -56,12 +56,18 @@ def test_times_that_are_refused(value: str) -> None:
 
 def test_strings() -> None:
     assert read_strings(None, "labels") == {}
-    assert read_strings({"a": 1, "b": 1.5, "c=d": ""}, "labels") == {"a": "1", "b": "1.5", "c=d": ""}
+    assert read_strings({"a": 1, "b": "1.10", "c=d": ""}, "labels") == {"a": "1", "b": "1.10", "c=d": ""}
 
 
 @pytest.mark.parametrize(
-    "values", [{"a": True}, {"a": None}, {"a": ["x"]}, {"": "x"}, {1: "x"}, {"a": "x\0"}]
+    "values", [{"a": True}, {"a": 1.1}, {"a": None}, {"a": ["x"]}, {"": "x"}, {1: "x"}, {"a": "x\0"}]
 )
 def test_strings_that_are_refused(values: dict[t.Any, t.Any]) -> None:
     with pytest.raises(InvalidInput, match="labels"):
         read_strings(values, "labels")
+
+
+@pytest.mark.parametrize("value", [True, 1.1, float("inf")])
+def test_a_number_of_yaml_is_to_be_quoted(value: object) -> None:
+    with pytest.raises(InvalidInput, match=f"env has {value} as the value of 'VERSION'.*write it in quotes"):
+        read_strings({"VERSION": value}, "env")
