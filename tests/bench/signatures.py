@@ -25,35 +25,20 @@ RUNS = 10
 LIMIT_REQUESTS = 3
 LIMIT_MILLISECONDS = 50
 NAMES = ("key, tag", "key, bundle", "identity, tag", "identity, bundle")
-# Prints the milliseconds of processor time: of the first verification, and of each one that follows.
-PROGRAM = """
-import json, sys, time
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import OPTIONS, RegistryClients
-from ansible_collections.ocikit.registry.plugins.modules import registry_verify
-from tests.unit.task import task
-
-class Events:
-    def warn(self, text): pass
-    def log(self, line): pass
-    def hide(self, secret): pass
-
-url, params, runs = sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3])
-options = {**{name: spec.get("default") for name, spec in OPTIONS.items()}, "registry": url}
-taken = []
-for _run in range(runs):
-    clients = RegistryClients(options, Events())
-    begun = time.process_time()
-    task(registry_verify, clients, **json.loads(json.dumps(params)))
-    taken.append((time.process_time() - begun) * 1000)
-print(taken[0], sum(taken[1:]) / max(1, len(taken) - 1))
-"""
 
 
 def ours(url: str, image: str, params: dict[str, t.Any], runs: int) -> tuple[float, float]:
     """Return the milliseconds of processor time that the first and each further verification of an image takes."""
 
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, url, json.dumps({"images": [image], **params}), str(runs)],
+        [
+            sys.executable,
+            "-m",
+            "tests.bench.verifying",
+            url,
+            json.dumps({"images": [image], **params}),
+            str(runs),
+        ],
         capture_output=True,
         text=True,
         check=True,
