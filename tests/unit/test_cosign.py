@@ -8,20 +8,21 @@ What registry_verify says of each is tested in test_signatures.py.
 
 from __future__ import annotations
 
+import json
 import pathlib
 import typing as t
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
 from ansible_collections.ocikit.registry.plugins.modules import registry_verify
 from tests.registries import Registry, ToolMissing, images
-from tests.signing.cases import Case, World, cases
+from tests.signing import stored
+from tests.signing.cases import Case, World, cases, other_kinds
 from tests.signing.cosign import Cosign
-from tests.signing.instance import new_key, public_pem
+from tests.signing.instance import Instance, encode, new_key, public_pem
 from tests.unit.task import task
 
 Connect = t.Callable[..., t.Tuple[RegistryClients, RegistryClient]]
@@ -66,7 +67,7 @@ def test_there_are_many_cases_and_each_exception_has_a_reason(all_cases: dict[st
     assert [case.name for case in all_cases.values() if case.beyond] == ["rsa with pss, tag"]
 
 
-@pytest.mark.parametrize("kind", ["ecdsa", "rsa"])
+@pytest.mark.parametrize("kind", ["p256", "p384", "p521", "rsa"])
 def test_what_cosign_itself_makes_passes(
     connect: Connect, registry: Registry, cosign: Cosign, tmp_path: pathlib.Path, kind: str
 ) -> None:
@@ -74,7 +75,7 @@ def test_what_cosign_itself_makes_passes(
     repository, image = f"made/{cosign.release}-{kind}", images.image({"made": kind})
     images.push(registry.url, repository, image, "1")
     name = f"{registry.host}/{repository}@{image.digest}"
-    key = rsa.generate_private_key(65537, 2048) if kind == "rsa" else ec.generate_private_key(ec.SECP256R1())
+    key = {**other_kinds(), "p256": new_key("p256")}[kind]
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     (tmp_path / "own.pem").write_bytes(pem)
     prefix = tmp_path / "made"
@@ -100,3 +101,45 @@ def test_what_cosign_itself_makes_passes(
     other.write_text(public_pem(new_key("other")))
     result = task(registry_verify, clients, images=[name], signatures=[{"key": str(other)}], report_only=True)
     assert not result["passed"]
+
+
+def test_a_signature_that_cosign_attaches_passes(
+    connect: Connect, registry: Registry, cosign: Cosign, tmp_path: pathlib.Path
+) -> None:
+    """The key stays where it is: what signs is another program."""
+    repository, image, key = f"attached/{cosign.release}", images.image({"made": "attached"}), new_key("own")
+    images.push(registry.url, repository, image, "1")
+    name = f"{registry.host}/{repository}@{image.digest}"
+    payload = tmp_path / "payload.json"
+    payload.write_text(cosign.run("generate", name).stdout)
+    signature = tmp_path / "signature"
+    signature.write_text(encode(stored.sign(key, payload.read_bytes())))
+    cosign.must("attach", "signature", "--payload", payload, "--signature", signature, name)
+    clients, _client = connect(registry.url, retries=0)
+    own, other = ({"key": public_pem(signer)} for signer in (key, new_key("other")))
+    assert task(registry_verify, clients, images=[name], signatures=[own])["passed"]
+    assert not task(registry_verify, clients, images=[name], signatures=[other], report_only=True)["passed"]
+
+
+def test_what_cosign_signs_by_ed25519_passes_neither(
+    connect: Connect, registry: Registry, cosign: Cosign, tmp_path: pathlib.Path
+) -> None:
+    """It signs by Ed25519ph and verifies Ed25519. Once that changes, this has to be looked at again."""
+    repository, image = f"ed25519/{cosign.release}", images.image({"made": "ed25519"})
+    images.push(registry.url, repository, image, "1")
+    name = f"{registry.host}/{repository}@{image.digest}"
+    pem = other_kinds()["ed25519"].private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "own.pem").write_bytes(pem)
+    prefix = tmp_path / "made"
+    cosign.must("import-key-pair", "--key", tmp_path / "own.pem", "--output-key-prefix", prefix)
+    cosign.must("sign", "--key", f"{prefix}.key", *cosign.offline_flags(tmp_path), name)
+    bundle = str(cosign.release == 3).lower()
+    root = tmp_path / "root.json"
+    root.write_text(json.dumps(Instance("ed25519").trusted_root()))
+    command = ["verify", "--key", f"{prefix}.pub", "--insecure-ignore-tlog=true"]
+    command += [f"--new-bundle-format={bundle}", *(["--trusted-root", str(root)] if bundle == "true" else [])]
+    assert not cosign.accepts(command, name)[0]
+    clients, _client = connect(registry.url, retries=0)
+    own = {"key": f"{prefix}.pub"}
+    result = task(registry_verify, clients, images=[name], signatures=[own], report_only=True)
+    assert "1 do not count" in result["violations"][0]["message"]

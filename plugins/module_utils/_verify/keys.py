@@ -152,7 +152,7 @@ def read_text(value: t.Any, option: str, start: str) -> str:
 
     Raises InvalidInput that names ``option``, and LocalStorageError.
     """
-    if not isinstance(value, str) or not value.strip():
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
         raise InvalidInput(f"{option} must be text, or the path of a file.")
     if start in value:
         return value

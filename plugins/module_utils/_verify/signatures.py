@@ -104,7 +104,8 @@ def read_signature_requirements(options: t.Mapping[str, t.Any]) -> list[Signatur
                     signer=read_signer(entry, option),
                     predicate_type=Name(predicate, f"{option}.predicate_type"),
                     match={
-                        path: _pattern(value, option) for path, value in (entry.get("match") or {}).items()
+                        check_text(path, f"{option}.match"): _pattern(value, option)
+                        for path, value in (entry.get("match") or {}).items()
                     },
                     recursive=bool(options["recursive"] if recursive is None else recursive),
                 )
@@ -132,7 +133,9 @@ def _missing(
 ) -> t.Iterator[str]:
     unmet = {requirement.option: requirement for requirement in requirements}
     reasons: dict[str, list[str]] = {option: [] for option in unmet}
+    types: set[str] = set()
     for stored in store.read(lambda: bool(unmet)):
+        types.update([stored.evidence.claim.predicate_type] if stored.evidence else [])
         for option, requirement in list(unmet.items()):
             reason = _reason(stored, requirement, digest)
             if reason is None:
@@ -140,7 +143,8 @@ def _missing(
             elif reason:
                 reasons[option].append(f"{stored.name}: {reason}")
     for option, requirement in unmet.items():
-        yield _message(requirement, reasons[option], store.remarks)
+        others = [kind for kind in sorted(types) if not requirement.predicate_type.match(kind)]
+        yield _message(requirement, reasons[option], others, store.remarks)
 
 
 def _reason(stored: Stored, requirement: SignatureRequirement, digest: str) -> str | None:
@@ -156,10 +160,18 @@ def _reason(stored: Stored, requirement: SignatureRequirement, digest: str) -> s
     return None
 
 
-def _message(requirement: SignatureRequirement, reasons: t.Sequence[str], remarks: t.Sequence[str]) -> str:
+def _message(
+    requirement: SignatureRequirement,
+    reasons: t.Sequence[str],
+    others: t.Sequence[str],
+    remarks: t.Sequence[str],
+) -> str:
+    """Return what is missing, and what there is: ``others`` are the types of what was read and is of another type."""
     lines = [printable(reason, 600) for reason in reasons[:_SHOWN]]
     if len(reasons) > _SHOWN:
         lines.append(f"and {len(reasons) - _SHOWN} more that do not count")
+    if others:
+        lines.append(printable(f"of other types, and not verified: {', '.join(others)}", 600))
     lines += remarks
     sentence = f"{len(reasons)} do not count:" if reasons else "there is none."
     summary = f"has no {requirement.noun} by {printable(requirement.signer, 300)} ({requirement.option}): {sentence}"

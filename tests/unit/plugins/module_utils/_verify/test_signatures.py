@@ -477,6 +477,8 @@ def test_match_of_an_attestation(connect: Connect, world: World) -> None:
         ({"key": []}, "needs either key, or identity"),
         ({"key": [""]}, "must be text, or the path of a file"),
         ({"key": 5}, "must be text, or the path of a file"),
+        ({"key": "\0"}, "must be text, or the path of a file"),
+        ({"key": "KEY", "match": {5: "x"}}, "5 in signatures.0..match is not text"),
         (
             {"key": "-----BEGIN PUBLIC KEY-----\nx\n-----END PUBLIC KEY-----"},
             "no public key that can be read",
@@ -537,6 +539,17 @@ def test_a_file_that_is_missing_sends_nothing(connect: Connect, world: World, tm
             with pytest.raises(LocalStorageError, match="missing cannot be used"):
                 task(registry_verify, clients, images=["a/b:1"], signatures=[entry])
             assert server.requests == []
+
+
+def test_attestations_of_other_types_are_named(connect: Connect, world: World) -> None:
+    """Cosign has short names for types, which no attestation has."""
+    layer = stored.attestation_layer(world.key, stored.statement(world.digest, stored.PROVENANCE, {}))
+    entry = {"key": public_pem(world.key), "predicate_type": "slsaprovenance"}
+    signed = Signed(world.digest, attestations=[layer])
+    (violation,) = verify(connect, signed, world.image, attestations=[entry])
+    first, second = violation["message"].splitlines()
+    assert first.endswith("there is none.")
+    assert second == f"  of other types, and not verified: {stored.PROVENANCE}"
 
 
 def test_an_attestation_needs_a_predicate_type(connect: Connect, world: World) -> None:
