@@ -24,7 +24,7 @@ _SIGNAL_PAUSE = 0.5
 # The seconds before each look of poll().
 _PAUSES = (0, 0.5, 1, 2)
 
-_here = threading.local()
+_current = threading.local()
 
 
 # How many threads begin, and how many there are at most, where the user gives no number.
@@ -293,7 +293,7 @@ class _Batch(t.Generic[Item, Result]):
 
     def run(self) -> None:
         """Work on items until none is left, or threads are too many: what each thread does."""
-        _here.batch = self
+        _current.batch = self
         while True:
             with self._change:
                 if self.stopped.is_set() or not self._waiting or self._running > self._width:
@@ -373,7 +373,7 @@ def _serves(done: Future[Result], usable: t.Callable[[Result], bool]) -> bool:
 
 def _batch() -> _Batch[t.Any, t.Any] | None:
     """Return the batch that the current thread works for."""
-    return getattr(_here, "batch", None)
+    return getattr(_current, "batch", None)
 
 
 @contextlib.contextmanager

@@ -183,8 +183,8 @@ class RepositoryRemoval:
         """Read what is left, for the result."""
         tags = self._repository.tag_names()
         tried = [entry for entry in self.entries if entry.tried]
-        there = self._repository.map(self._repository.resolve, [entry.digest for entry in tried])
-        self._note(tags, {entry.digest for entry, descriptor in zip(tried, there) if not descriptor})
+        descriptors = self._repository.map(self._repository.resolve, [entry.digest for entry in tried])
+        self._note(tags, {entry.digest for entry, descriptor in zip(tried, descriptors) if not descriptor})
 
     def _note(self, tags: t.Collection[str], gone: t.Container[str]) -> None:
         self._dangling.intersection_update(tags)

@@ -36,7 +36,7 @@ class TagStates:
 
 
 def read_tags(repository: Repository, names: t.Iterable[str], fetch: bool = False) -> TagStates:
-    """Look up what the tags ``names`` point to: one request for each, and a listing where one leads to nothing.
+    """Look up what the tags ``names`` point to: one request for each, and a listing where one does not exist.
 
     With ``fetch`` the manifests are fetched, as far as they can be, which saves a request for each digest later. Raises
     RegistryError for what says nothing about single tags, such as Denied or Unreachable.

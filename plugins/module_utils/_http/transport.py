@@ -408,12 +408,13 @@ class Transport:
     def _redirect(self, url: str, location: str, credentials: Credentials) -> str:
         """Return where a redirect of ``url`` leads. Raises UnsafeTarget where the credentials are meant to go along."""
         target = self.guard.resolve(url, location, "redirect")
-        here, there = origin_of(url), origin_of(target)
-        secure = (here.scheme, there.scheme) == ("http", "https") and here.host == there.host
-        if here == self.origin and secure and not credentials.anonymous:
+        source, destination = origin_of(url), origin_of(target)
+        secure = (source.scheme, destination.scheme) == ("http", "https") and source.host == destination.host
+        if source == self.origin and secure and not credentials.anonymous:
             raise UnsafeTarget(
-                f"{here} redirects to {there.url}, and the credentials from {credentials.source} are sent only to the address"
-                f" that they are for: write {there.url} in the option {self._options.prefix}registry."
+                f"{source} redirects to {destination.url}, and the credentials from {credentials.source} are sent only"
+                f" to the address that they are for: write {destination.url} in the option"
+                f" {self._options.prefix}registry."
             )
         return target
 

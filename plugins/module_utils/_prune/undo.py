@@ -216,10 +216,10 @@ def choose_runs(runs: t.Sequence[Run], name: str | None) -> list[Run]:
         return list(runs)
     chosen = runs[-1:] if name == LAST_RUN else [run for run in runs if run.name == name]
     if not chosen:
-        there = ", ".join(run.name for run in runs[-10:])
+        names = ", ".join(run.name for run in runs[-10:])
         raise InvalidInput(
-            f"The undo file has no run {printable(name)!r}: its newest are {there}."
-            if there
+            f"The undo file has no run {printable(name)!r}: its newest are {names}."
+            if names
             else "The undo file has no runs."
         )
     return list(chosen)
@@ -375,4 +375,4 @@ def _missing_part(
         return part.is_foreign or repository.has_blob(part.digest)
 
     parts = manifest.successors()
-    return next((part.digest for part, there in zip(parts, repository.map(has, parts)) if not there), None)
+    return next((part.digest for part, exists in zip(parts, repository.map(has, parts)) if not exists), None)

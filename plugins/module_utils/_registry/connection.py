@@ -126,7 +126,7 @@ class RegistryClients:
         self._sides: list[RegistryClients] = []
         self._given = _given(options, events.secrets, prefix)
         self._concurrency = Concurrency(options["concurrency"])
-        self._home = self._endpoint_of_option()
+        self._default = self._endpoint_of_option()
         self._clients: dict[tuple[str, str, int, str], RegistryClient] = {}
         self._names: dict[tuple[str, str, int, str], str] = {}
         self._credentials: dict[tuple[str, str], Credentials] = {}
@@ -191,7 +191,7 @@ class RegistryClients:
 
     def default(self) -> RegistryClient:
         """Return the client of the registry that references without a host belong to."""
-        return self._client(self._home.name if self._home else DOCKER_HUB)
+        return self._client(self._default.name if self._default else DOCKER_HUB)
 
     def credentials(self, registry: str, repository: str) -> Credentials:
         """Return the credentials for a repository; helpers and files are asked once."""
@@ -234,7 +234,7 @@ class RegistryClients:
         if self._given.anonymous:
             return None
         with self._lock:
-            return self._home or next((client.endpoint for client in self._clients.values()), None)
+            return self._default or next((client.endpoint for client in self._clients.values()), None)
 
     def _named(self, reference: Reference) -> Reference:
         where = self._endpoint(reference.registry)
@@ -250,11 +250,11 @@ class RegistryClients:
 
     def _endpoint(self, registry: str) -> Endpoint:
         """Return the endpoint of a registry's name: that of the option ``registry`` if that has the same host and port."""
-        home = self._home
-        if home:
-            there = endpoint(registry, home.scheme == "http")
-            if (there.host, there.port) == (home.host, home.port):
-                return home
+        default = self._default
+        if default:
+            named = endpoint(registry, default.scheme == "http")
+            if (named.host, named.port) == (default.host, default.port):
+                return default
         return endpoint(registry, self._options["plain_http"])
 
     def _endpoint_of_option(self) -> Endpoint | None:
@@ -267,7 +267,7 @@ class RegistryClients:
             ) from None
 
     def _make_client(self, where: Endpoint) -> RegistryClient:
-        if self._clients and not self._home and not self._given.anonymous:
+        if self._clients and not self._default and not self._given.anonymous:
             first = next(iter(self._clients.values())).endpoint.name
             raise InvalidInput(
                 f"The task names two registries, {first} and {where.name}: say with the option"

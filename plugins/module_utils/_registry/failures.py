@@ -168,11 +168,13 @@ def _about_redirect(response: Response) -> str:
         return "it redirects without saying where to"
     try:
         target = urljoin(response.url, location)
-        there, here = origin_of(target), origin_of(response.url)
+        destination, source = origin_of(target), origin_of(response.url)
     except (ValueError, RegistryError):
         return "it redirects to an address that is no URL"
-    if (here.scheme, there.scheme) == ("http", "https") and here.host == there.host:
-        return f"it redirects to https: write {there.url} in the option {response.option_prefix}registry"
+    if (source.scheme, destination.scheme) == ("http", "https") and source.host == destination.host:
+        return (
+            f"it redirects to https: write {destination.url} in the option {response.option_prefix}registry"
+        )
     return f"it redirects to {safe_url(target)}: check the option {response.option_prefix}registry"
 
 

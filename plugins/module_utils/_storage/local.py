@@ -107,12 +107,14 @@ class LocalSource:
 
     def _advice(self, index: Manifest) -> str:
         """Return what to do where a manifest of ``index`` is missing: ``docker save`` takes one platform of many."""
-        here = [str(child.platform) for child in index.children if child.platform and self._is_whole(child)]
-        if not here:
+        complete = [
+            str(child.platform) for child in index.children if child.platform and self._is_whole(child)
+        ]
+        if not complete:
             return f"Save or pull the whole index {index.digest} again."
         return (
             f"Not all images of the index {index.digest} are there: set platforms to those that are, which are"
-            f" {printable(', '.join(here))}."
+            f" {printable(', '.join(complete))}."
         )
 
     def _is_whole(self, child: Descriptor) -> bool:
