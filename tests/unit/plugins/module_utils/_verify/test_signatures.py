@@ -40,6 +40,7 @@ from tests.signing.instance import (
     new_key,
     public_pem,
 )
+from tests.unit import running
 from tests.unit.task import task
 
 Connect = t.Callable[..., t.Tuple[RegistryClients, RegistryClient]]
@@ -606,6 +607,26 @@ def test_a_library_that_is_missing_is_named(
             task(registry_verify, clients, images=["a/b:1"], signatures=[entry])
         assert server.requests == []
     assert caught.value.library == named
+
+
+@pytest.mark.parametrize(
+    ("library", "entry", "named"),
+    [
+        ("cryptography", {"key": "x"}, "cryptography"),
+        ("sigstore", {"identity": "x", "issuer": "y", "trusted_root": "{}"}, "sigstore 4"),
+    ],
+)
+def test_the_module_says_which_library_to_install_and_where(
+    monkeypatch: pytest.MonkeyPatch, library: str, entry: dict[str, t.Any], named: str
+) -> None:
+    monkeypatch.setattr(running, "_CODE", f"import sys\nsys.modules[{library!r}] = None\n{running._CODE}")
+    process = running.start(
+        "registry_verify", "http://127.0.0.1:9", images=["a/b:1"], signatures=[entry], retries=0
+    )
+    output, _errors = process.communicate(timeout=60)
+    answer = json.loads(output)
+    assert answer["failed"]
+    assert f"Failed to import the required Python library ({named})" in answer["msg"]
 
 
 def test_keys_need_no_sigstore(connect: Connect, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
