@@ -29,7 +29,7 @@ from tests.registries import images
 from tests.unit.task import task
 
 from .proxy import Proxy
-from .state import Plain, Tags, Wrong, check_held, read_local, whole, write_archive, write_layout
+from .state import INGEST, Plain, Tags, Wrong, check_held, read_local, whole, write_archive, write_layout
 
 Result = t.Dict[str, t.Any]
 REMOVED = "ocikit.registry.removed"
@@ -416,6 +416,10 @@ class Pull(Operation):
 
     def wanted(self) -> dict[str, str]:
         return {"" if self.params["format"] == "dir" else "app": self.image.digest}
+
+    def check_recovered(self) -> None:
+        if (self.dest / INGEST).exists():
+            raise Wrong(f"{INGEST} in {self.dest.name} was left behind by a task that did not fail")
 
     def check_between(self, now: dict[str, str], error: RegistryError) -> None:
         raise Wrong(f"{self.dest.name} lists {now}")
