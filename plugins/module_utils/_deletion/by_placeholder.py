@@ -24,7 +24,10 @@ _NOT_PUT_BACK = "could not be put back"
 
 
 def store_placeholder(repository: Repository, tags: t.Mapping[str, str], docker: bool) -> Manifest:
-    """Store what a placeholder for ``tags`` needs, and return its manifest, which is not stored yet."""
+    """Store what a placeholder for ``tags`` needs, and return its manifest, which is not stored yet.
+
+    ``tags`` maps the tags to the digests that they had. With ``docker`` its media types are those of Docker.
+    """
     placeholder = make_placeholder(tags, docker)
     for descriptor, content in placeholder.blobs.items():
         # Without asking first: that would be a request more where the blob is missing, and none less where it is not.

@@ -30,11 +30,14 @@ class AddressGuard:
         self.scope = address_scope(registry.host)
 
     def check(self, source: Origin, url: str, role: str) -> Origin:
-        """Check a step to the literal address in ``url``, see check_hop(). Raises UnsafeTarget."""
+        """Check a step from ``source`` to the literal address in ``url``, see check_hop(). Raises UnsafeTarget.
+
+        ``role`` is what ``url`` is for, in messages.
+        """
         return check_hop(source, url, role, self.scope)
 
     def resolve(self, base: str, target: str, role: str) -> str:
-        """Resolve what an answer to ``base`` named, and check it, see resolve(). Raises UnsafeTarget."""
+        """Return the URL ``target`` that an answer to ``base`` named, checked, see resolve(). Raises UnsafeTarget."""
         return resolve(base, target, role, self.scope)
 
     def addresses(self, host: str, port: int) -> list[str]:

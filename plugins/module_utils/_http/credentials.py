@@ -110,7 +110,10 @@ class Sources:
         return self._files[path]
 
     def ask(self, name: str, registry: str, source: str, environ: t.Mapping[str, str]) -> Credentials:
-        """Return what the helper ``name`` has for ``registry``. Threads that want the same wait for one answer."""
+        """Return what the helper ``name`` has for ``registry``. Threads that want the same wait for one answer.
+
+        ``source`` is the file that names the helper, for messages. Raises CredentialHelperFailed.
+        """
         return self._answers.get((name, registry), lambda: _ask_helper(name, registry, source, environ))
 
 

@@ -60,7 +60,10 @@ def tls_advice(option_prefix: str = "") -> str:
 def fault(
     error: BaseException, method: str, url: str, connect_timeout: float | None = None, option_prefix: str = ""
 ) -> RegistryError:
-    """Return the error that says in one sentence what went wrong, and what to do."""
+    """Return the error that says in one sentence what went wrong with the request ``method`` ``url``, and what to do.
+
+    ``error`` is one of FAULTS, ``connect_timeout`` is in seconds, and ``option_prefix`` stands before the names of options.
+    """
     origin = origin_of(url)
     where: dict[str, t.Any] = {"method": method, "url": safe_url(url)}
     cause = _cause(error)

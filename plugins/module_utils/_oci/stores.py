@@ -43,7 +43,10 @@ class Store(Source, t.Protocol):
         """Tell whether the content is here, complete and right."""
 
     def writing(self, work: CopyPlan, names: t.Mapping[str, t.Sequence[str]]) -> t.ContextManager[t.Any]:
-        """Return the context in which the puts of a copy happen; it knows what they are going to be."""
+        """Return the context in which the puts of a copy happen; it knows what they are going to be.
+
+        ``names`` maps the digests of roots to the names that are to point to them.
+        """
 
     def put_blob(self, descriptor: Descriptor, source: Source) -> bool:
         """Store a blob of ``source``, verified. False: it was mounted, and no byte had to move."""

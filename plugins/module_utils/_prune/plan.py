@@ -245,7 +245,10 @@ def read_plans(path: str) -> list[RepositoryPlan]:
 
 
 def write_plans(path: str, plans: t.Iterable[RepositoryPlan], check_mode: bool) -> bool:
-    """Write a plan file unless it holds ``plans`` already. Return whether that changes it. Raises LocalStorageError."""
+    """Write a plan file, but in ``check_mode``, unless it holds ``plans`` already. Return whether that changes it.
+
+    Raises LocalStorageError.
+    """
     document = encode_document(PLAN_FORMAT, {"repositories": [plan.to_dict() for plan in plans]})
     return write_document(path, document, check_mode)
 

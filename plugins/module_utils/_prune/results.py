@@ -48,7 +48,9 @@ def prune_result(
     previous: t.Sequence[UndoEntry],
     details: bool,
 ) -> Result:
-    """Return the result of a prune. ``previous`` undoes it, where no undo file does.
+    """Return the result of a prune: its ``outcomes``, one for each repository, and the ``diff`` of their tags.
+
+    ``previous`` undoes it, where no undo file does.
 
     Without ``details`` lists are cut short as far as is needed; ``truncated`` says so.
     """

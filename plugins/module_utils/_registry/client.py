@@ -62,7 +62,17 @@ class Deletion(t.NamedTuple):
 
 
 class RegistryClient:
-    """Speaks to one registry. Safe for threads; raises RegistryError and its subclasses only."""
+    """Speaks to one registry. Safe for threads.
+
+    ``repository`` is a name without the registry, ``reference`` a tag or a digest, and ``session`` the URL of an upload.
+
+    Raises:
+        Unauthorized, Denied: the credentials do not suffice.
+        Unreachable, TlsFailure, RateLimited, ServerFault: there was no answer that helps, also after the retries.
+        UnsafeTarget: an answer leads where nothing must be sent.
+        ProtocolError: an answer does not follow the specification, or is too large.
+        DigestMismatch: a manifest is not what its digest, or the registry's header, promises.
+    """
 
     def __init__(self, endpoint: Endpoint, transport: Transport) -> None:
         self.endpoint = endpoint
@@ -158,7 +168,7 @@ class RegistryClient:
         return Fetched(manifest, response.headers)
 
     def manifest(self, repository: str, reference: str) -> Manifest:
-        """Like find_manifest(), but raises NotFound."""
+        """Return the manifest of a tag or digest, like find_manifest(). Raises NotFound where it does not exist."""
         fetched = self.find_manifest(repository, reference)
         if fetched is None:
             raise NotFound(
@@ -175,7 +185,8 @@ class RegistryClient:
     ) -> Pushed:
         """PUT the manifest's own bytes under a tag or its digest (end-7a), and check what was stored.
 
-        ``guard`` is called right before each time that the request is sent; what it raises ends that.
+        ``guard`` is called right before each time that the request is sent; what it raises ends that. Raises Unsupported for
+        schema 1, ProtocolError for a manifest that is too large, and DigestMismatch where the registry stored another one.
         """
         if manifest.is_schema1:
             raise Unsupported(
@@ -405,7 +416,10 @@ class RegistryClient:
     def referrers(
         self, repository: str, digest: str, artifact_type: str | None = None
     ) -> list[Descriptor] | None:
-        """List the manifests whose subject is ``digest`` (end-12), or None where the registry has no such API."""
+        """List the manifests whose subject is ``digest`` (end-12), or None where the registry has no such API.
+
+        ``artifact_type`` limits the list to one type, also where the registry does not filter.
+        """
         if repository in self._without_referrers:
             return None
         url = self._url(repository, "referrers", digest)

@@ -36,7 +36,8 @@ class AlreadyStored(Exception):
 class Repository:
     """The operations on one repository. Safe for threads.
 
-    Raises RegistryError and its subclasses only. ``concurrency`` is how many requests map() has under way at a time.
+    Raises what RegistryClient raises, and what guards raise. ``name`` is without the registry, and ``concurrency`` is how
+    many requests map() has under way at a time.
     """
 
     def __init__(self, client: RegistryClient, name: str, concurrency: int = 1) -> None:

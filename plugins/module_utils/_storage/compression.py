@@ -81,8 +81,8 @@ def unpack(source: io.RawIOBase, compression: str, name: str, limit: int) -> Blo
 def unpacked_file(source: io.RawIOBase, compression: str, name: str, limit: int) -> t.BinaryIO:
     """Return the content of a compressed file in a temporary one without a name, which can be read from any byte on.
 
-    It is in ``TMPDIR``, else in /var/tmp, as /tmp is often in memory. Zeros take no room. Raises what unpack() does, and
-    LocalStorageError.
+    ``name`` stands for it in messages, and ``limit`` is in bytes. It is in ``TMPDIR``, else in /var/tmp, as /tmp is often in
+    memory. Zeros take no room. Raises what unpack() does, and LocalStorageError.
     """
     directory = os.environ.get("TMPDIR") or ("/var/tmp" if os.path.isdir("/var/tmp") else None)
     with storage_errors(directory or tempfile.gettempdir()):

@@ -43,8 +43,9 @@ def plan(
 
     Manifests that the destination has are read from it. That it has one does not mean that it has all that this one
     needs, so all of that is looked for. The digests ``existing`` are known to be there, those in ``complete`` with all that
-    they need. Blobs for which ``has_elsewhere`` is true are left out. Raises ProtocolError for an index nested too deeply, or with too many
-    blobs, Unsupported for schema 1.
+    they need. Blobs for which ``has_elsewhere`` is true are left out, and non-distributable layers unless ``include_foreign``.
+    Up to ``concurrency`` requests are under way at a time. Raises ProtocolError for an index nested too deeply, or with too
+    many blobs, Unsupported for schema 1.
     """
     graph = _Graph(images, destination, existing, complete)
     levels = walk(graph.roots, graph.visit, concurrency)
@@ -160,7 +161,8 @@ def execute(
     """Carry ``work`` out: blobs first, the largest ahead; then manifests from the bottom up, the roots last.
 
     ``names`` maps the digests of roots to the names that are to point to them. So nothing that a name leads to is ever
-    incomplete.
+    incomplete. Up to ``concurrency`` blobs move at a time. Raises what the sources and ``destination`` raise; what was stored
+    by then stays, without a name.
     """
     result = CopyResult()
     blobs = sorted(work.blobs, key=lambda blob: -blob.size)

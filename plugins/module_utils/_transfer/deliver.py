@@ -99,7 +99,7 @@ def deliver(
 ) -> Delivery:
     """Deliver ``images``; nothing is written unless the conditions of all targets hold.
 
-    Raises Refused, and like send().
+    The other arguments are those of send(). Raises Refused, and what send() raises.
     """
     targets = [target for image in images for target in image.targets]
     sought = [Sought(target.repository, target.reference, target.is_conditional) for target in targets]
@@ -121,7 +121,8 @@ def send(
     """Give the repositories of ``images`` what they lack of these, then let the targets, which were looked up, be them.
 
     A digest is sent once, whatever needs it; repositories of one registry get it by mounts from each other and from
-    those of ``mount_from``. An error has the state of the targets in ``result``.
+    those of ``mount_from``. Non-distributable layers stay at their URLs unless ``include_foreign``. In ``check_mode`` nothing is
+    sent. Raises NotFound for a blob that no source has; an error has the state of the targets in ``result``.
     """
     sending = _Sending(check_mode, include_foreign, mount_from)
     groups: dict[tuple[str, str], list[Image]] = {}
