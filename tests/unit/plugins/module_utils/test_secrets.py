@@ -244,3 +244,38 @@ def test_a_result_without_a_secret_needs_no_warning() -> None:
             "registry_tag_info", server.url, username="deployer", password="pa55word", repository="prod/app"
         )
     assert result["tags"] and not result["warned"]
+
+
+NAMED = "alice:Hidden7word@127.0.0.1:1/app"
+PLACES: list[tuple[str, dict[str, t.Any]]] = [
+    ("registry_tag", {"image": f"{NAMED}:1", "tags": ["2"]}),
+    ("registry_tag", {"image": "app:1", "to": [f"{NAMED}:2", {"image": f"https://{NAMED}:3"}]}),
+    ("registry_copy", {"image": "app:1", "to": f"docker://{NAMED}:1"}),
+    ("registry_copy", {"image": "app:1", "to": ["app:2"], "destination": {"registry": f"http://{NAMED}"}}),
+    ("registry_prune", {"repositories": [NAMED], "rules": [{"match": {"tags": ["*"]}, "keep": True}]}),
+    (
+        "registry_prune",
+        {
+            "repositories": ["app"],
+            "protect": [f"{NAMED}:1"],
+            "rules": [{"match": {"tags": ["*"]}, "keep": True}],
+        },
+    ),
+    ("registry_verify", {"images": [f"{NAMED}:1"]}),
+    ("registry_verify", {"images": [{"image": f"{NAMED}:1"}]}),
+    ("registry_promote", {"images": [{"image": f"{NAMED}:1", "to": "app:2"}]}),
+    ("registry_pull", {"image": [f"{NAMED}:1"], "dest": "/nowhere/x"}),
+    ("registry_rmrepo", {"repository": NAMED, "confirm": "app"}),
+    ("registry_tag_info", {"repository": NAMED}),
+    ("registry_manifest_info", {"image": "app:1", "proxy": f"http://{NAMED}"}),
+    ("registry_manifest_info", {"image": "app:1", "trusted_realms": [f"https://{NAMED}"]}),
+    ("registry_append", {"image": "app:1", "labels": {"source": f"https://{NAMED}"}, "to": [f"{NAMED}:2"]}),
+]
+
+
+@pytest.mark.parametrize(("module", "params"), PLACES)
+def test_a_password_before_a_host_is_in_nothing_that_a_task_returns(
+    module: str, params: dict[str, t.Any]
+) -> None:
+    result = run(module, "127.0.0.1:1", retries=0, **params)
+    assert result["failed"] and "Hidden7word" not in json.dumps(result)
