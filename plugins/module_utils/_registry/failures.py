@@ -76,7 +76,7 @@ def failure(response: Response, action: str) -> RegistryError:
     said = response.masked(first.get("message") or "") or None
     text = response.masked(response.body.decode("utf-8", "replace"), 200)
     answer = f"HTTP {response.status}" + (f" {code}" if code else "") + (f": {said}" if said else "")
-    kind, advice = _advice(response, code, said, text)
+    kind, advice = _advice(response, code, said)
     if not code and not said and text and "<" not in text:
         answer += f" {text!r}"
     return kind(
@@ -91,9 +91,7 @@ def failure(response: Response, action: str) -> RegistryError:
     )
 
 
-def _advice(
-    response: Response, code: str | None, said: str | None, text: str
-) -> tuple[type[RegistryError], str]:
+def _advice(response: Response, code: str | None, said: str | None) -> tuple[type[RegistryError], str]:
     """Return the kind of error that an answer is, and what to do."""
     status, prefix = response.status, response.option_prefix
     address = f"check the option {prefix}registry"

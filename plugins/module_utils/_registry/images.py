@@ -23,8 +23,6 @@ from .repository import Repository
 # Each of them has to be read to find out its platform.
 _MAX_UNNAMED = 1000
 _CREATED = "org.opencontainers.image.created"
-_MAX_DEPTH = 5
-_MAX_MANIFESTS = 10000
 Typed = t.TypeVar("Typed", str, t.List[t.Any], t.Dict[str, t.Any])
 
 

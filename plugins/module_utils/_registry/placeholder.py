@@ -124,11 +124,6 @@ def removed_tags(manifest: Manifest, config: t.Mapping[str, t.Any] | None) -> di
     return tags if config == _config(tags, nonce, created) else {}
 
 
-def is_placeholder(manifest: Manifest, config: t.Mapping[str, t.Any] | None) -> bool:
-    """Tell whether an image is the placeholder of a removal; see removed_tags()."""
-    return bool(removed_tags(manifest, config))
-
-
 def read_removed_tags(store: Contents, manifest: Manifest) -> dict[str, str]:
     """Return removed_tags() of a manifest. Its configuration is read only where it may be a placeholder: one request.
 

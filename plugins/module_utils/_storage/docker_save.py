@@ -128,10 +128,10 @@ class SavedImages:
                 f"{self.members.path} lacks {printable(name)}, which its {MANIFEST_JSON} names."
             )
         if section.place not in self._layers:
-            self._layers[section.place] = self._read_layer(name, section)
+            self._layers[section.place] = self._read_layer(section)
         return self._layers[section.place]
 
-    def _read_layer(self, name: str, section: Section) -> _Layer:
+    def _read_layer(self, section: Section) -> _Layer:
         """Read a layer once, packed and unpacked."""
         size = section.place.size
         head = section.read(MAGIC_LENGTH) or b""

@@ -88,11 +88,6 @@ class Folder:
             with contextlib.suppress(FileExistsError):
                 os.mkdir(self.path, mode)
 
-    def make_below(self, name: str, mode: int = 0o777) -> None:
-        """Make the directory ``name`` below this one, and those between, where they are missing."""
-        with self.place(f"{name}/.", make=mode):
-            pass
-
     @contextlib.contextmanager
     def place(self, name: str, make: int | None = None) -> t.Iterator[Name]:
         """Return a name in the open directory that it is in. With ``make`` directories are made, with that mode."""

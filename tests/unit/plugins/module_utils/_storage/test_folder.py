@@ -58,7 +58,8 @@ def test_links_to_directories_are_refused(folder: Folder, tmp_path: pathlib.Path
         with pytest.raises(LocalStorageError, match="linked cannot be used: it is a symbolic link"):
             look("linked/secret")
     with pytest.raises(LocalStorageError):
-        folder.make_below("linked/new")
+        with folder.place("linked/new/.", make=0o777):
+            pass
     assert sorted(path.name for path in tmp_path.iterdir()) == ["secret", "store"]
 
 
@@ -77,7 +78,8 @@ def test_directories_are_made_with_their_mode(tmp_path: pathlib.Path) -> None:
     folder = Folder(str(tmp_path / "a" / "b"))
     folder.make(0o700)
     folder.make(0o700)
-    folder.make_below("c/d", 0o750)
+    with folder.place("c/d/file", make=0o750) as place:
+        assert place.status() is None
     assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "a" / "b" / "c" / "d").stat().st_mode & 0o777 == 0o750
 
