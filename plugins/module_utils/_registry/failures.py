@@ -123,7 +123,8 @@ def _advice(response: Response, code: str | None, said: str | None) -> tuple[typ
     if status == 429:
         return (
             RateLimited,
-            f"the registry limits requests: try again later, or lower {prefix or ''}concurrency",
+            # One option for both sides.
+            "the registry limits requests: try again later, or lower concurrency",
         )
     if status == 405 or code == "UNSUPPORTED":
         return Unsupported, "the registry does not allow it"

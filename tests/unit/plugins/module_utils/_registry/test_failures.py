@@ -237,7 +237,7 @@ def test_faults_of_the_destination_name_its_options(
             b"",
             "none were found in.*set destination.username and destination.password, or destination.auth_file",
         ),
-        (429, b"", "or lower destination.concurrency|try again later"),
+        (429, b"", "try again later, or lower concurrency"),
         (404, b"nothing here", "check the option destination.registry"),
         (200, PAGE, "check the option destination.registry"),
     ],
