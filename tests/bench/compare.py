@@ -101,15 +101,18 @@ class Bench:
             self.missing[name] = str(error)
             return None
 
-    def row(self, title: str, registry: Registry, contenders: t.Sequence[Contender]) -> list[Figure]:
-        """Measure one row, its contenders in turn, and print it."""
+    def row(
+        self, title: str, registries: t.Sequence[Registry], contenders: t.Sequence[Contender]
+    ) -> list[Figure]:
+        """Measure one row, its contenders in turn, and print it. Requests are those to the ``registries`` of then."""
         runs: dict[str, list[float]] = {contender.name: [] for contender in contenders}
         processor: dict[str, list[float]] = {contender.name: [] for contender in contenders}
         requests: dict[str, int] = {}
         for _repetition in range(self.repetitions):
             for contender in contenders:
                 contender.prepare()
-                registry.clear_requests()
+                for registry in registries:
+                    registry.clear_requests()
                 begun, used = time.monotonic(), _processor_seconds()
                 contender.run()
                 seconds = time.monotonic() - begun
@@ -117,7 +120,7 @@ class Bench:
                 runs[contender.name].append(
                     max(seconds - (self.empty_play if contender.is_play else 0), 0.001)
                 )
-                requests[contender.name] = len(registry.requests())
+                requests[contender.name] = sum(len(registry.requests()) for registry in registries)
         figures = [
             Figure(name, statistics.median(taken), taken, statistics.median(processor[name]), requests[name])
             for name, taken in runs.items()
@@ -169,7 +172,8 @@ class Bench:
         path = self.folder / f"play-{len(list(self.folder.iterdir()))}.yml"
         play = [{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]
         path.write_text(yaml.safe_dump(play, sort_keys=False), encoding="utf-8")
-        environment = plays.environment(self.folder, ANSIBLE_CALLBACKS_ENABLED="")
+        environment = plays.environment(self.folder)
+        del environment["ANSIBLE_CALLBACKS_ENABLED"]
         return self.command(*plays.command(str(path)), **environment)
 
     @property
@@ -247,7 +251,7 @@ def playbooks(bench: Bench) -> None:
                     True,
                 ),
             )
-        bench.row("50 retags in a loop", registry, contenders)
+        bench.row("50 retags in a loop", [registry], contenders)
 
         unchanged = [
             Contender("registry_tag", bench.play([ours(["same"]) for _number in range(10)]), is_play=True)
@@ -260,7 +264,7 @@ def playbooks(bench: Bench) -> None:
                 "debug (floor)", bench.play([{"ansible.builtin.debug": {"msg": "x"}}] * 10), is_play=True
             )
         )
-        bench.row("10 unchanged tasks", registry, unchanged)
+        bench.row("10 unchanged tasks", [registry], unchanged)
 
         def promote() -> list[dict[str, t.Any]]:
             entry = {"image": f"app:{source()}", "to": [f"app:{name}" for name in names]}
@@ -277,7 +281,7 @@ def playbooks(bench: Bench) -> None:
                     True,
                 )
             )
-        bench.row("50 retags in one task", registry, contenders)
+        bench.row("50 retags in one task", [registry], contenders)
 
         terms = ", ".join(f"'{host}/app:v{number}'" for number in range(100))
         pin = f"{{{{ query('{COLLECTION}registry_digest', {terms}) | length }}}}"
@@ -290,7 +294,7 @@ def playbooks(bench: Bench) -> None:
             )
             message = {"ansible.builtin.debug": {"msg": f"{{{{ {pipes} }}}}"}}
             contenders.append(Contender("100 pipe lookups of crane", bench.play([message]), is_play=True))
-        bench.row("pin 100 images", registry, contenders)
+        bench.row("pin 100 images", [registry], contenders)
 
 
 def _many(bench: Bench, folder: str, tags: int, digests: int) -> pathlib.Path:
@@ -338,24 +342,24 @@ def digest_contenders(bench: Bench, host: str, tags: int, **params: t.Any) -> li
 def digests(bench: Bench) -> None:
     """The digests of 1,000 tags."""
     with Registry(storage=_many(bench, "digests", 1000, 500)) as registry:
-        bench.row("digests of 1,000 tags", registry, digest_contenders(bench, registry.host, 1000))
+        bench.row("digests of 1,000 tags", [registry], digest_contenders(bench, registry.host, 1000))
 
 
 def latency(bench: Bench) -> None:
-    """The digests of 200 tags, by the round-trip time."""
+    """The digests of 100 tags, by the round-trip time."""
     lines: dict[str, list[tuple[float, float]]] = {}
-    with Registry(storage=_many(bench, "latency", 200, 200)) as registry:
+    with Registry(storage=_many(bench, "latency", 100, 100)) as registry:
         for milliseconds in ROUND_TRIPS:
             with delayed(registry.host, milliseconds) as host:
-                contenders = digest_contenders(bench, host, 200)
+                contenders = digest_contenders(bench, host, 100)
                 for number in (8, 16, 32):
                     params = {"repository": "many", "digests": True, "concurrency": number}
                     run = bench.module("registry_tag_info", f"http://{host}", **params)
                     contenders.insert(1, Contender(f"concurrency: {number}", run))
-                figures = bench.row(f"digests of 200 tags at {milliseconds} ms", registry, contenders)
+                figures = bench.row(f"digests of 100 tags at {milliseconds} ms", [registry], contenders)
             for figure in figures:
                 lines.setdefault(figure.name, []).append((milliseconds, figure.seconds))
-    _save(bench, "round-trips", plot("Digests of 200 tags", "round-trip time in milliseconds", lines))
+    _save(bench, "round-trips", plot("Digests of 100 tags", "round-trip time in milliseconds", lines))
 
 
 def growth(bench: Bench) -> None:
@@ -367,7 +371,7 @@ def growth(bench: Bench) -> None:
             contenders = digest_contenders(bench, registry.host, tags)
             # What starts a program for each tag takes minutes, and tells nothing new.
             contenders = [one for one in contenders if tags <= 1000 or "xargs" not in one.name]
-            for figure in bench.row(f"digests of {tags} tags", registry, contenders):
+            for figure in bench.row(f"digests of {tags} tags", [registry], contenders):
                 lines.setdefault(figure.name, []).append((tags, figure.seconds))
         shutil.rmtree(storage)
     _save(bench, "growth-tags", plot("Digests of all tags", "tags", lines))
@@ -383,7 +387,7 @@ def growth(bench: Bench) -> None:
             ]
             run = bench.module("registry_promote", registry.url, images=entries)
             contender = Contender("registry_promote, unchanged after the first run", run)
-            for figure in bench.row(f"promote {count} images", registry, [contender]):
+            for figure in bench.row(f"promote {count} images", [registry], [contender]):
                 lines.setdefault("registry_promote", []).append((count, figure.seconds))
     _save(bench, "growth-images", plot("Images promoted, nothing to change", "images", lines))
     lines = {}
@@ -393,7 +397,7 @@ def growth(bench: Bench) -> None:
     with Registry(storage=storage) as registry:
         for layers in (1, 10, 100):
             for figure in bench.row(
-                f"pull 100 MiB in {layers} layers", registry, pulls(bench, registry.host, f"large-{layers}")
+                f"pull 100 MiB in {layers} layers", [registry], pulls(bench, registry.host, f"large-{layers}")
             ):
                 lines.setdefault(figure.name, []).append((layers, figure.seconds))
     _save(bench, "growth-layers", plot("100 MiB pulled to a layout", "layers", lines))
@@ -443,21 +447,24 @@ def transfers(bench: Bench) -> None:
     Storage(storage).add_large("large", "1", 768, 6)
     with contextlib.ExitStack() as stack:
         registry = stack.enter_context(Registry(storage=storage))
-        bench.row("pull 768 MiB, 6 layers", registry, pulls(bench, registry.host, "large"))
+        bench.row("pull 768 MiB, 6 layers", [registry], pulls(bench, registry.host, "large"))
         layout = bench.folder / "layout"
         bench.module("registry_pull", registry.url, image=["large:1"], dest=layout, format="oci")()
         there: list[Registry] = []
+        both = [registry]
         place = bench.folder / "there"
 
         def stop() -> None:
             while there:
                 there.pop().stop()
+            del both[1:]
 
         def empty() -> None:
             """Give each contender an empty destination."""
             stop()
             shutil.rmtree(place, ignore_errors=True)
             there.append(Registry(storage=place, port=port).start())
+            both.append(there[0])
 
         with Registry() as free:
             port = free.port
@@ -520,9 +527,9 @@ def transfers(bench: Bench) -> None:
                     "skopeo", bench.command(*words, f"docker://{source}", f"docker://{host}/large:1"), empty
                 )
             )
-        bench.row("push 768 MiB, 6 layers", registry, push)
-        bench.row("copy 768 MiB, 6 layers", registry, copy)
-        bench.row("copy without a change", registry, [one._replace(prepare=lambda: None) for one in copy])
+        bench.row("push 768 MiB, 6 layers", there, push)
+        bench.row("copy 768 MiB, 6 layers", both, copy)
+        bench.row("copy without a change", both, [one._replace(prepare=lambda: None) for one in copy])
 
 
 def removal(bench: Bench) -> None:
@@ -545,7 +552,7 @@ def removal(bench: Bench) -> None:
                 bench.command(*words, f"{registry.host}/many:build-{number[0]}")()
 
             contenders.append(Contender("regctl tag rm", peer, following))
-        bench.row("remove 1 of 5,000 tags", registry, contenders)
+        bench.row("remove 1 of 5,000 tags", [registry], contenders)
 
 
 def prune(bench: Bench) -> None:
@@ -573,7 +580,7 @@ def prune(bench: Bench) -> None:
             contenders.append(
                 Contender("regbot, one HEAD for each tag", bench.command(regbot, "once", "-c", script))
             )
-        bench.row("plan a prune of 5,000 tags", registry, contenders)
+        bench.row("plan a prune of 5,000 tags", [registry], contenders)
 
 
 ROWS = {

@@ -70,9 +70,8 @@ class Wire:
             self.shown.append,
         )
         transport._proxies_for = lambda url: {}  # type: ignore[method-assign]
-        for scheme in ("http", "https"):
-            manager = t.cast(t.Any, transport._session.get_adapter(f"{scheme}://")).poolmanager
-            manager.pool_classes_by_scheme = {"http": PlainPool, "https": TlsPool}
+        manager = t.cast(t.Any, transport._adapter).poolmanager
+        manager.pool_classes_by_scheme = {"http": PlainPool, "https": TlsPool}
         return RegistryClient(endpoint(registry), transport)
 
     def open(self, scheme: str, host: str, port: int) -> t.Any:

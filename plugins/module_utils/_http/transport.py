@@ -21,7 +21,6 @@ import typing as t
 import zlib
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from http.cookiejar import DefaultCookiePolicy
 
 from .._errors import (
     ProtocolError,
@@ -71,6 +70,8 @@ _FIRST_PAUSE = 0.5
 _MAX_PAUSE = 30.0
 _MAX_RETRY_AFTER = 60.0
 _COURTESY_TIMEOUT = 2.0
+# A URL that requests has nothing to say against.
+_PLAIN_URL = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?/[A-Za-z0-9._~:/?&=%-]*\Z")
 
 
 @dataclass(frozen=True)
@@ -285,20 +286,13 @@ class Transport:
         )
         if not options.validate_certs:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        self._session = requests.Session()
-        self._session.trust_env = False
-        # Even where it does not follow a redirect, requests looks where it leads, and reads all of its body for that.
-        self._session.get_redirect_target = lambda resp: None  # type: ignore[method-assign]
-        self._session.headers.clear()
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-        adapter = _Adapter(
+        # Without a session: none of its settings, cookies, redirects and hooks is wanted.
+        self._adapter = _Adapter(
             Connections(self.origin, self.guard, tls, options.read_timeout),
             tls,
             pool_maxsize=max(options.concurrency, 1),
             max_retries=0,
         )
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
         self._auth: dict[Origin, Auth] = {}
         self._lock = threading.Lock()
         self._resume_at: dict[str, float] = {}
@@ -306,7 +300,7 @@ class Transport:
 
     def close(self) -> None:
         """Close all connections."""
-        self._session.close()
+        self._adapter.close()
 
     def adopt(
         self,
@@ -560,24 +554,16 @@ class Transport:
         if authorization:
             headers["Authorization"] = authorization
         started = time.monotonic()
-        status: object = "failed"
+        status: t.Any = "failed"
         body = request.body
         source: io.RawIOBase | None = None
-        data = body if isinstance(body, bytes) else None
-        if isinstance(body, Body):
-            headers["Content-Length"] = str(body.size)
         try:
-            # The session has no settings, cookies or hooks to be merged with it.
-            prepared = requests.Request(method, url, headers=headers, data=data).prepare()
+            prepared = _prepared(method, url, headers, body)
             if isinstance(body, Body):
-                # Given to requests earlier it would be measured, and sent in its own way.
                 prepared.body = source = body.open()  # type: ignore[assignment]
-            # requests spells URLs anew, but a server that signed a path or query compares bytes.
-            prepared.url = url if url.isascii() else prepared.url
-            answer = self._session.send(
+            answer = self._adapter.send(
                 prepared,
                 stream=True,
-                allow_redirects=False,
                 timeout=self._timeouts(request),
                 verify=self._options.validate_certs,
                 proxies=self._proxies_for(url),
@@ -615,6 +601,28 @@ class Transport:
             self._secrets.add(*proxy_secrets(proxy or ""))
             self._proxies[origin] = {"http": proxy, "https": proxy} if proxy else {}
         return self._proxies[origin]
+
+
+def _prepared(
+    method: str, url: str, headers: dict[str, str], body: bytes | Body | None
+) -> requests.PreparedRequest:
+    """Return a request as it is; the content of a Body is still to be set. Raises the errors of requests.
+
+    Its own preparation takes longer than all else that it does with a request.
+    """
+    prepared = requests.PreparedRequest()
+    prepared.method = method
+    prepared.url = url
+    if not _PLAIN_URL.match(url):
+        # It spells URLs anew, but a server that signed a path or query compares bytes.
+        prepared.prepare_url(url, None)
+        prepared.url = url if url.isascii() else prepared.url
+    if body or method not in ("GET", "HEAD"):
+        size = body.size if isinstance(body, Body) else len(body or b"")
+        headers = {**headers, "Content-Length": str(size)}
+    prepared.prepare_headers(headers)
+    prepared.body = body if isinstance(body, bytes) and body else None
+    return prepared
 
 
 def number(text: str | None) -> int | None:
