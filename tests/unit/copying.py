@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -14,6 +15,9 @@ import tarfile
 import types
 import typing as t
 
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Manifest
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.verified_reader import BytesReader
+from ansible_collections.ocikit.registry.plugins.module_utils._transfer.image_change import Overlay
 from ansible_collections.ocikit.registry.plugins.modules import registry_copy, registry_pull, registry_push
 from tests.registries import Registry, find_tool, images
 from tests.unit.task import task
@@ -39,6 +43,21 @@ class Mover:
     def _task(self, module: types.ModuleType, url: str, **params: t.Any) -> Result:
         connection, _client = self._connect(url, **{"retries": 0, **params.pop("options", {})})
         return task(module, connection, **params)
+
+
+def parsed(image: images.Image) -> Manifest:
+    """Return the manifest of an image as the collection reads it."""
+    return Manifest.parse(image.raw, image.media_type)
+
+
+def source_of(*several: images.Image) -> Overlay:
+    """Return a source in memory that has these manifests and their own blobs."""
+    source = Overlay(None)
+    for image in several:
+        source.add_manifest(parsed(image))
+        for name, content in image.blobs.items():
+            source.add_blob(name, functools.partial(BytesReader, content))
+    return source
 
 
 def digest(data: bytes) -> str:

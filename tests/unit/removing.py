@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.repository import Repository
 from ansible_collections.ocikit.registry.plugins.modules import registry_rmtag
 from tests.hostile import HostileRegistry, Request
 from tests.registries import images
@@ -41,6 +42,12 @@ def rm(
     clients, _client = connect(url, retries=retries)
     named = {"image": "a/b", "tags": list(tags), **params}
     return task(registry_rmtag, clients, check_mode=check_mode, **named)
+
+
+def repository_at(connect: Connect, server: HostileRegistry) -> Repository:
+    """Return ``a/b`` of the server."""
+    clients, _client = connect(server.url, retries=0)
+    return clients.repository_of(clients.repository("a/b"))
 
 
 def seeded(server: HostileRegistry, tags: t.Mapping[str, images.Image] | None = None) -> dict[str, str]:

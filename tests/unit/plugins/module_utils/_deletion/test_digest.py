@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import typing as t
-
 import pytest
 
 from ansible_collections.ocikit.registry.plugins.module_utils._deletion.digest import (
@@ -17,18 +15,10 @@ from ansible_collections.ocikit.registry.plugins.module_utils._deletion.digest i
 from ansible_collections.ocikit.registry.plugins.module_utils._deletion.removal import TagRemoval
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import Denied, Refused, Unsupported
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Descriptor, Manifest
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.repository import Repository
 from tests.hostile import HostileRegistry
-from tests.unit.removing import DIGEST_DELETES, ONE, STATE, TWO, seeded
+from tests.unit.removing import DIGEST_DELETES, ONE, STATE, TWO, Connect, repository_at, seeded
 
-Connect = t.Callable[..., t.Tuple[RegistryClients, t.Any]]
 MANIFEST = Manifest.parse(ONE.raw, ONE.media_type)
-
-
-def repository_at(connect: Connect, server: HostileRegistry) -> Repository:
-    clients, _client = connect(server.url, retries=0)
-    return clients.repository_of(clients.repository("a/b"))
 
 
 def removals() -> list[TagRemoval]:

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import typing as t
-
 import pytest
 
 from ansible_collections.ocikit.registry.plugins.module_utils._deletion.polling import (
@@ -18,17 +16,8 @@ from ansible_collections.ocikit.registry.plugins.module_utils._deletion.polling 
 from ansible_collections.ocikit.registry.plugins.module_utils._deletion.removal import TagMoved, TagRemoval
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import Unsupported
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Descriptor
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.repository import Repository
 from tests.hostile import HostileRegistry
-from tests.unit.removing import DIGEST_DELETES, ONE, TWO, meanwhile, seeded
-
-Connect = t.Callable[..., t.Tuple[RegistryClients, t.Any]]
-
-
-def repository_at(connect: Connect, server: HostileRegistry) -> Repository:
-    clients, _client = connect(server.url, retries=0)
-    return clients.repository_of(clients.repository("a/b"))
+from tests.unit.removing import DIGEST_DELETES, ONE, TWO, Connect, meanwhile, repository_at, seeded
 
 
 def removal(tag: str = "1") -> TagRemoval:

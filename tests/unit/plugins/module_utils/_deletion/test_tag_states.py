@@ -5,23 +5,12 @@
 
 from __future__ import annotations
 
-import typing as t
-
 import pytest
 
 from ansible_collections.ocikit.registry.plugins.module_utils._deletion.tag_states import read_tags
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import Denied
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.repository import Repository
 from tests.hostile import HostileRegistry
-from tests.unit.removing import ONE, STATE, TWO, seeded
-
-Connect = t.Callable[..., t.Tuple[RegistryClients, t.Any]]
-
-
-def repository_at(connect: Connect, server: HostileRegistry) -> Repository:
-    clients, _client = connect(server.url, retries=0)
-    return clients.repository_of(clients.repository("a/b"))
+from tests.unit.removing import ONE, STATE, TWO, Connect, repository_at, seeded
 
 
 @pytest.mark.parametrize("fetch", [False, True])

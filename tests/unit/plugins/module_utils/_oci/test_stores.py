@@ -5,16 +5,12 @@
 
 from __future__ import annotations
 
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Manifest
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.stores import CopyPlan
 from tests.registries import images
+from tests.unit.copying import parsed
 
 ONE, TWO = images.image({"file": "one"}), images.image({"file": "two"})
 INDEX = images.index([ONE, TWO])
-
-
-def parsed(image: images.Image) -> Manifest:
-    return Manifest.parse(image.raw, image.media_type)
 
 
 def test_an_empty_plan_is_complete() -> None:

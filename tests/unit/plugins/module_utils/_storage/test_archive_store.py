@@ -18,7 +18,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._storage.archive_s
 from ansible_collections.ocikit.registry.plugins.module_utils._storage.listing import ImageName
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.image_change import Overlay
 from tests.registries import images
-from tests.unit.plugins.module_utils._transfer.test_image_change import parsed, source_of
+from tests.unit.copying import parsed, source_of
 
 ONE, TWO = images.image({"file": "one"}), images.image({"file": "two"})
 INDEX = images.index([ONE, TWO])

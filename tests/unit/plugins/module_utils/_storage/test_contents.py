@@ -17,7 +17,6 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     InvalidInput,
     NotFound,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Manifest
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.stores import CopyPlan
 from ansible_collections.ocikit.registry.plugins.module_utils._storage.contents import (
     LocalContents,
@@ -31,12 +30,9 @@ from ansible_collections.ocikit.registry.plugins.module_utils._storage.listing i
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._storage.oci_layout import LayoutStore
 from tests.registries import images
+from tests.unit.copying import parsed
 
 ONE = images.image({"file": "one"})
-
-
-def parsed(image: images.Image) -> Manifest:
-    return Manifest.parse(image.raw, image.media_type)
 
 
 class Memory(LocalContents):

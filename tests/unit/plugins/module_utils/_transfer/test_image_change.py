@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import typing as t
 
@@ -21,10 +20,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._oci.content impor
     Manifest,
     Platform,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._oci.verified_reader import (
-    BytesReader,
-    read_blob,
-)
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.verified_reader import read_blob
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.image_change import (
     Change,
     Overlay,
@@ -33,25 +29,13 @@ from ansible_collections.ocikit.registry.plugins.module_utils._transfer.image_ch
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.layer import file_layer, text_member
 from tests.registries import images
+from tests.unit.copying import parsed, source_of
 
 LINUX, ARM = Platform("linux", "amd64"), Platform("linux", "arm64")
 ONE = images.image({"file": "one"})
 OTHER = images.image({"file": "two"}, architecture="arm64")
 INDEX = images.index([ONE, OTHER])
 DOCKER = images.image({"file": "docker"}, media="docker")
-
-
-def parsed(image: images.Image) -> Manifest:
-    return Manifest.parse(image.raw, image.media_type)
-
-
-def source_of(*several: images.Image) -> Overlay:
-    source = Overlay(None)
-    for image in several:
-        source.add_manifest(parsed(image))
-        for digest, content in image.blobs.items():
-            source.add_blob(digest, functools.partial(BytesReader, content))
-    return source
 
 
 def config_of(source: Overlay, manifest: Manifest) -> dict[str, t.Any]:
