@@ -92,7 +92,7 @@ def map_concurrent(
 
     After a failure nothing more is begun, and what is under way ends where it next calls check_stopped(). The first
     exception, by the order of items, is raised. An exception of the kind ``returned`` is no failure: it is returned as
-    the result of its item. An interruption does not wait for threads that hang: they die with the process.
+    the result of its item. An interruption does not wait for threads that hang: they end with the process.
 
     The number of threads changes on the way where it is a Concurrency, unless this is called by a thread of another call.
     """

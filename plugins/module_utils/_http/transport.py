@@ -539,7 +539,7 @@ class Transport:
             sleep(delay)
 
     def _pause(self, host: str, attempt: int, asked: float | None) -> None:
-        """Hold all requests to ``host`` back: those under way in other threads meet the same trouble."""
+        """Hold all requests to ``host`` back: those under way in other threads would fail in the same way."""
         pause = min(_FIRST_PAUSE * 2 ** (attempt - 1), _MAX_PAUSE) * random.uniform(0.9, 1.1)
         resume_at = time.monotonic() + (pause if asked is None else asked)
         with self._lock:

@@ -117,7 +117,7 @@ class FolderStore(LocalContents):
         """``patience`` is how many seconds another process that writes nothing may hold the store.
 
         With ``private``, new files and directories are for this user only. With ``read_all_files``, what exists is verified
-        by reading it; without, files that nobody has touched since they were verified are believed.
+        by reading it; without, files that have not changed since they were verified are believed.
         """
         self.path = path
         self.folder = Folder(path)

@@ -248,7 +248,7 @@ def _at(path: str) -> t.Iterator[Name]:
 
 
 def _make_part(target: Name) -> tuple[Name, io.FileIO]:
-    """Make a file of a new name, which is locked as long as it is open, so that nobody takes it for left over."""
+    """Make a file of a new name, which is locked as long as it is open, so that no other run takes it for one that was left behind."""
     flags = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     while True:
         part = Name(target.directory, f"{_stem(target)}{secrets.token_hex(_RANDOM_BYTES)}{_PART}")

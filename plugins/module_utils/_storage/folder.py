@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Note that this module_utils is PRIVATE to the collection.
-"""Directories whose contents are reached without following a symbolic link, so that nobody can lead elsewhere by one."""
+"""Directories whose contents are reached without following a symbolic link, so that none can lead to another place."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Note that this module_utils is PRIVATE to the collection.
-"""Incomplete files of a layout or directory: nobody else's, resumed by the next run, and renamed when they are complete."""
+"""Incomplete files of a layout or directory: of this user only, resumed by the next run, and renamed when they are complete."""
 
 from __future__ import annotations
 

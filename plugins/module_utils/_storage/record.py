@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Note that this module_utils is PRIVATE to the collection.
-"""Which files of a layout or directory were verified, so that those nobody has touched since need not be read again."""
+"""Which files of a layout or directory were verified, so that those that have not changed since need not be read again."""
 
 from __future__ import annotations
 

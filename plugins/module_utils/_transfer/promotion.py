@@ -69,7 +69,7 @@ class Move:
     """One tag and the digest that it is to have, None where it is to be gone; and what became of it.
 
     ``source`` is the image that it gets. ``descriptor_before`` is what the tag was at ``looked_at``, in seconds of time.monotonic().
-    ``trouble`` says why it could not be put back after a failure.
+    ``message`` says why it could not be put back after a failure.
     """
 
     target: Target
@@ -79,7 +79,7 @@ class Move:
     descriptor_before: Descriptor | None = None
     looked_at: float = 0.0
     rolled_back: bool = False
-    trouble: str | None = None
+    message: str | None = None
 
     @property
     def due(self) -> bool:
@@ -103,7 +103,7 @@ class Move:
             **self.target.to_dict(),
             "source": str(self.source.reference) if self.source else None,
             "rolled_back": self.rolled_back,
-            "message": self.trouble,
+            "message": self.message,
         }
 
 
@@ -490,7 +490,7 @@ class _Transaction:
     def _settle(self, moves: t.Sequence[Move], expected: t.Callable[[Move], str | None]) -> list[Move]:
         """Look at tags until they are what is expected, and return those that are not after all looks.
 
-        Nobody waits for one that is neither what it was nor what it was to become.
+        A tag that is neither what it was nor what it was to become is not waited for.
         """
 
         left = list(moves)
@@ -532,7 +532,7 @@ class _Transaction:
         for repository in dict.fromkeys(move.repository for move in made):
             back += self._unmake([move for move in made if move.repository == repository])
         self._try(self._verify_back, back, "was put back, which could not be verified")
-        lost = [f"{move.target.reference} {move.trouble}" for move in self._moves if move.trouble]
+        lost = [f"{move.target.reference} {move.message}" for move in self._moves if move.message]
         if lost:
             return f"Not every tag is what it was before: {' '.join(lost)}"
         return "All tags that had moved were put back and verified." if moved else "No tag had moved."
@@ -544,10 +544,10 @@ class _Transaction:
             try:
                 step(move)
             except RegistryError as error:
-                move.trouble = f"{otherwise} ({move.target.before or ABSENT} before): {error}"
+                move.message = f"{otherwise} ({move.target.before or ABSENT} before): {error}"
 
         self._map(attempt, moves)
-        return [move for move in moves if not move.trouble]
+        return [move for move in moves if not move.message]
 
     def _look_after_failure(self, move: Move) -> None:
         """Look what a tag is whose write was begun. Where it may have been carried out, reads that lag are waited for."""
@@ -556,7 +556,7 @@ class _Transaction:
             if move.target.write is not Write.BEGUN or move.target.after != move.target.before:
                 break
         if self._is_foreign(move):
-            move.trouble = (
+            move.message = (
                 f"was moved to {move.target.after or ABSENT} by something else meanwhile, and is left alone."
             )
 
@@ -579,8 +579,8 @@ class _Transaction:
         except RegistryError as error:
             for move in self._try(self._look, moves, "may still exist, which could not be looked up"):
                 if move.target.after:
-                    move.trouble = f"did not exist before, and could not be removed: {error}"
-        return [move for move in moves if not move.trouble]
+                    move.message = f"did not exist before, and could not be removed: {error}"
+        return [move for move in moves if not move.message]
 
     def _look(self, move: Move) -> None:
         move.target.after = move.target.look()
@@ -593,4 +593,4 @@ class _Transaction:
                 break
         move.rolled_back = move.target.after == move.target.before
         if not move.rolled_back:
-            move.trouble = f"is {move.target.after or ABSENT} although it was put back to {move.target.before or ABSENT}."
+            move.message = f"is {move.target.after or ABSENT} although it was put back to {move.target.before or ABSENT}."

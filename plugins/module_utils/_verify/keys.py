@@ -4,7 +4,7 @@
 # Note that this module_utils is PRIVATE to the collection.
 """Public keys as users give them, and signatures made with them. All cryptography is that of the library cryptography.
 
-The library is imported when the first key is read: nobody needs it who verifies no signatures.
+The library is imported when the first key is read: without signatures to verify it is not needed.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import typing as t
 
 import pytest
 import requests
+import requests.adapters
 
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
@@ -39,13 +40,13 @@ def test_few_layers_stand_between_the_module_and_each_request(
     images.push(registry.url, "layers/app", ONE, "1")
     clients, _client = connect(registry.url)
     sent: list[tuple[str, list[str]]] = []
-    send = requests.Session.send
+    send = requests.adapters.HTTPAdapter.send
 
-    def record(session: requests.Session, request: requests.PreparedRequest, **kwargs: t.Any) -> t.Any:
+    def record(adapter: t.Any, request: requests.PreparedRequest, *args: t.Any, **kwargs: t.Any) -> t.Any:
         sent.append((str(request.method), frames()))
-        return send(session, request, **kwargs)
+        return send(adapter, request, *args, **kwargs)
 
-    monkeypatch.setattr(requests.Session, "send", record)
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", record)
     task(registry_tag, clients, image="layers/app:1", tags=["stable"])
     assert [method for method, _functions in sent] == ["HEAD", "HEAD", "GET", "PUT"]
     for method, functions in sent:
