@@ -8,11 +8,9 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-import yaml
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     DigestMismatch,
-    InvalidInput,
     NotFound,
     Refused,
     RegistryError,
@@ -82,50 +80,6 @@ def test_bytes_and_media_type_stay(connect: Connect, registry: Registry, kind: s
     # Elsewhere the blobs show in the other repository already.
     assert len(uploads) == (len(needed) if "own_blobs" in traits() else 0)
     assert all("mount=" in uri for uri in uploads)
-
-
-def test_result(connect: Connect, registry: Registry) -> None:
-    images.push(registry.url, "result/app", ONE, "1")
-    images.push(registry.url, "result/app", TWO, "stable")
-    name = f"{registry.host}/result/app"
-    params: dict[str, t.Any] = {"tags": ["1", "new", "stable"], "to": [f"{registry.host}/result/other:1"]}
-    predicted = retag(connect, registry.url, "result/app:1", check_mode=True, **params)
-    result = retag(connect, registry.url, "result/app:1", **params)
-    assert result == predicted
-    before = {f"{name}:1": ONE.digest, f"{name}:new": None, f"{name}:stable": TWO.digest}
-    before[f"{registry.host}/result/other:1"] = None
-    assert result == {
-        "changed": True,
-        "image": f"{name}:1",
-        "digest": ONE.digest,
-        "targets": [
-            {
-                "image": image,
-                "digest_before": was,
-                "digest": ONE.digest,
-                "changed": was != ONE.digest,
-                "repaired": False,
-            }
-            for image, was in before.items()
-        ],
-        "diff": {
-            "before": f"{name}:new absent\n{name}:stable {TWO.digest}\n{registry.host}/result/other:1 absent\n",
-            "after": "".join(f"{image} {ONE.digest}\n" for image, was in before.items() if was != ONE.digest),
-        },
-    }
-    documented = yaml.safe_load(registry_tag.RETURN)
-    assert set(result) - {"changed", "diff"} == set(documented) - {"error"}
-    assert all(set(one) == set(documented["targets"]["contains"]) for one in result["targets"])
-    again = retag(connect, registry.url, "result/app:1", **params)
-    assert again["changed"] is False
-    assert again["diff"] == {"before": "", "after": ""}
-    assert images.state(registry.url, "result/app") == dict.fromkeys(["1", "new", "stable"], ONE.digest)
-
-
-def test_an_image_without_a_tag_is_latest(connect: Connect, registry: Registry) -> None:
-    images.push(registry.url, "implied/app", ONE, "latest")
-    assert retag(connect, registry.url, "implied/app", tags=["x"])["digest"] == ONE.digest
-    assert images.head(registry.url, "implied/app", "x") == ONE.digest
 
 
 def test_many_targets_at_once(connect: Connect, registry: Registry) -> None:
@@ -292,34 +246,7 @@ def test_a_registry_whose_head_always_says_404_does_not_defeat_conditions(connec
         assert server.count(WRITES) == 0
 
 
-# Bad input
-
-
-@pytest.mark.parametrize(
-    "params, sentence",
-    [
-        ({}, "No target for .*a/b:source is named: set tags or to"),
-        ({"tags": ["a b"]}, "'a b' is not a valid tag"),
-        ({"tags": ["x", "x"]}, "a/b:x is named twice"),
-        ({"tags": ["x"], "to": ["a/b:x"]}, "a/b:x is named twice"),
-        ({"to": ["a/b"]}, "cannot be a target: write repository:tag"),
-        ({"to": ["a/b:x@" + ONE.digest]}, "cannot be a target"),
-        ({"to": ["127.0.0.1:1/a/b:x"]}, "is in another registry than .*registry_copy copies between them"),
-        ({"to": [5]}, "must be a reference, or a dictionary of image and if_digest"),
-        ({"to": [{"if_digest": "absent"}]}, "must be a reference, or a dictionary"),
-        ({"to": [{"image": "a/b:x", "if-digest": "absent"}]}, "must be a reference, or a dictionary"),
-        ({"to": [{"image": "a/b:x", "if_digest": "latest"}]}, "'latest' is not a valid if_digest"),
-        ({"tags": ["x"], "if_digest": "none"}, "'none' is not a valid if_digest"),
-        ({"tags": ["x"], "expected_digest": "sha256:1"}, "'sha256:1' is not a valid expected_digest"),
-    ],
-)
-def test_bad_input(connect: Connect, params: dict[str, t.Any], sentence: str) -> None:
-    with HostileRegistry() as server:
-        seeded(server)
-        with pytest.raises(InvalidInput, match=sentence) as caught:
-            retag(connect, server.url, "a/b:source", **params)
-        assert str(caught.value).endswith(".")
-        assert server.requests == []
+# What cannot be tagged
 
 
 @pytest.mark.parametrize("check_mode", [False, True])
