@@ -32,6 +32,8 @@ _FIRST = 8
 _MOST = 32
 # With twice as many threads, so much more has to be done in the same time for them to stay.
 _GAIN = 1.15
+# So many looks later it is tried again.
+_PATIENCE = 8
 # Where less than this part of the most that was done in a time is done in it, the server has slowed down.
 _SLOWER = 0.6
 
@@ -332,8 +334,9 @@ class _Pace:
         self._done = 0
         self._began = 0.0
         self._best = 0.0
-        # Whether it is known what more threads are good for.
+        # Whether it is known what more threads are good for, and how often that was looked at since.
         self._settled = False
+        self._windows = 0
         # So many items are left that may belong to what the server asked a pause for.
         self._slowed = 0
 
@@ -352,10 +355,15 @@ class _Pace:
         rate = width / max(now - self._began, 1e-9)
         self._done = 0
         if self._settled:
-            if rate > self._best * _SLOWER:
+            if rate <= self._best * _SLOWER:
+                self._best = rate
+                return False
+            self._windows = (self._windows + 1) % _PATIENCE
+            if self._windows:
                 return None
-            self._best = rate
-            return False
+            # What was slow then may have been something else.
+            self._settled, self._best = False, rate
+            return True
         self._settled = rate < self._best * _GAIN
         self._best = max(rate, self._best)
         return not self._settled

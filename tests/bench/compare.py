@@ -102,9 +102,16 @@ class Bench:
             return None
 
     def row(
-        self, title: str, registries: t.Sequence[Registry], contenders: t.Sequence[Contender]
+        self,
+        title: str,
+        registries: t.Sequence[Registry],
+        contenders: t.Sequence[Contender],
+        check: t.Callable[[], bool] = lambda: True,
     ) -> list[Figure]:
-        """Measure one row, its contenders in turn, and print it. Requests are those to the ``registries`` of then."""
+        """Measure one row, its contenders in turn, and print it. Requests are those to the ``registries`` of then.
+
+        What ``check`` does not find done after a run ends the bench.
+        """
         runs: dict[str, list[float]] = {contender.name: [] for contender in contenders}
         processor: dict[str, list[float]] = {contender.name: [] for contender in contenders}
         requests: dict[str, int] = {}
@@ -121,6 +128,8 @@ class Bench:
                     max(seconds - (self.empty_play if contender.is_play else 0), 0.001)
                 )
                 requests[contender.name] = sum(len(registry.requests()) for registry in registries)
+                if not check():
+                    sys.exit(f"{title}: {contender.name} has not done it.")
         figures = [
             Figure(name, statistics.median(taken), taken, statistics.median(processor[name]), requests[name])
             for name, taken in runs.items()
@@ -470,6 +479,11 @@ def transfers(bench: Bench) -> None:
             port = free.port
         stack.callback(stop)
         host, source = f"127.0.0.1:{port}", f"{registry.host}/large:1"
+        digest = images.head(registry.url, "large", "1")
+
+        def arrived() -> bool:
+            return images.head(f"http://{host}", "large", "1") == digest
+
         oras, crane, regctl, skopeo = map(bench.peer, (ORAS, CRANE, REGCTL, "skopeo"))
         push = [
             Contender(
@@ -527,9 +541,11 @@ def transfers(bench: Bench) -> None:
                     "skopeo", bench.command(*words, f"docker://{source}", f"docker://{host}/large:1"), empty
                 )
             )
-        bench.row("push 768 MiB, 6 layers", there, push)
-        bench.row("copy 768 MiB, 6 layers", both, copy)
-        bench.row("copy without a change", both, [one._replace(prepare=lambda: None) for one in copy])
+        bench.row("push 768 MiB, 6 layers", there, push, arrived)
+        bench.row("copy 768 MiB, 6 layers", both, copy, arrived)
+        bench.row(
+            "copy without a change", both, [one._replace(prepare=lambda: None) for one in copy], arrived
+        )
 
 
 def removal(bench: Bench) -> None:
