@@ -113,7 +113,8 @@ tags:
       description: Digest of the tag. V(null) if the manifest does not exist.
       type: str
     deleted:
-      description: Whether it was deleted (in check mode, would be).
+      description:
+        - Whether it was deleted (in check mode, would be). V(null) if this could not be looked up after a failure.
       type: bool
   sample:
     - tag: 1.4.2
@@ -139,7 +140,8 @@ manifests:
       type: list
       elements: str
     deleted:
-      description: Whether it was deleted (in check mode, would be).
+      description:
+        - Whether it was deleted (in check mode, would be). V(null) if this could not be looked up after a failure.
       type: bool
   sample:
     - digest: sha256:4b26997e35073c1fdf00c8ec5540067ae9c61f594ce43856feacc74e363cf84e

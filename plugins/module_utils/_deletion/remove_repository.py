@@ -55,10 +55,11 @@ def remove_repository(context: ModuleContext) -> dict[str, t.Any]:
 
 
 def _report(reference: Reference, removal: RepositoryRemoval, check_mode: bool) -> dict[str, t.Any]:
+    deleted = removal.tags_deleted()
     return {
         "repository": reference.name,
         "tags": [
-            {"tag": tag, "digest": digest, "deleted": check_mode or tag not in removal.left}
+            {"tag": tag, "digest": digest, "deleted": check_mode or deleted[tag]}
             for tag, digest in removal.tags.items()
         ],
         "manifests": [entry.to_dict(check_mode) for entry in removal.entries],

@@ -57,8 +57,13 @@ class Entry:
             "media_type": self.manifest.media_type,
             "size": len(self.manifest.raw),
             "tags": self.tags,
-            "deleted": check_mode or self.deleted,
+            "deleted": check_mode or (None if self.uncertain else self.deleted),
         }
+
+    def tags_deleted(self) -> dict[str, bool | None]:
+        """Return for each tag whether it was deleted, None where that could not be looked up."""
+        kept = None if self.uncertain else False
+        return {tag: kept if tag in self.left else True for tag in self.tags}
 
 
 class RepositoryRemoval:
@@ -75,6 +80,13 @@ class RepositoryRemoval:
     def left(self) -> set[str]:
         """The tags that were not removed."""
         return self._dangling.union(*(entry.left for entry in self.entries))
+
+    def tags_deleted(self) -> dict[str, bool | None]:
+        """Return for each tag whether it was deleted, None where that could not be looked up."""
+        deleted: dict[str, bool | None] = {tag: tag not in self._dangling for tag in self.tags}
+        for entry in self.entries:
+            deleted.update(entry.tags_deleted())
+        return deleted
 
     @property
     def stranded(self) -> list[str]:

@@ -173,6 +173,10 @@ def test_what_may_be_out_of_reach_is_named_where_nothing_can_be_looked_up(
         assert {CHILD.digest, ONE.digest} <= set(result["stranded"])
         assert TWO.digest not in result["stranded"]
         assert result["changed"] is True
+        # Neither "deleted" nor "not deleted" would be true of what could not be looked up.
+        deleted = {entry["digest"]: entry["deleted"] for entry in result["manifests"]}
+        assert (deleted[INNER.digest], deleted[TWO.digest]) == (None, False)
+        assert {tag["tag"]: tag["deleted"] for tag in result["tags"]} == {"multi": None, "other": False}
         requests = len(server.requests)
         server.behaviour.fail_first = 0
         monkeypatch.undo()
