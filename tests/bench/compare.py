@@ -233,7 +233,10 @@ def playbooks(bench: Bench) -> None:
             turn[0] += 1
 
         def retag(task: t.Callable[[], list[dict[str, t.Any]]]) -> t.Callable[[], object]:
-            return lambda: bench.play(task())()
+            def run() -> object:
+                return bench.play(task())()
+
+            return run
 
         def ours(tags: t.Any) -> dict[str, t.Any]:
             return own_task("registry_tag", registry=url, image=f"app:{source()}", tags=tags)

@@ -12,7 +12,7 @@ import typing as t
 
 from .._errors import InvalidInput
 from .._oci.reference import is_digest, is_repository, is_tag
-from .._storage.files import read_file, replacing, storage_errors, write_all
+from .._storage.files import check_replaceable, open_file, read_file, replacing, storage_errors, write_all
 
 _FILE_LIMIT = 1 << 30
 Content = t.TypeVar("Content")
@@ -44,11 +44,12 @@ def encode_document(kind: str, content: t.Mapping[str, t.Any]) -> bytes:
 def write_document(path: str, raw: bytes, check_mode: bool) -> bool:
     """Write an encoded document unless the file holds it already. Return whether that changes the file.
 
-    Raises LocalStorageError.
+    Raises LocalStorageError, and InvalidInput where it is no regular file.
     """
+    check_replaceable(path)
     with storage_errors(path):
         if os.path.exists(path):
-            with open(path, "rb") as file:
+            with open_file(path) as file:
                 if file.read(len(raw) + 1) == raw:
                     return False
         if not check_mode:

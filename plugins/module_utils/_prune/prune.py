@@ -12,6 +12,7 @@ import typing as t
 from .._errors import InvalidInput, Refused, RegistryError
 from .._oci.reference import Reference
 from .._registry.context import ModuleContext
+from .._storage.files import check_place
 from .apply import Outcome, PlanApplier
 from .documents import encode_document, write_document
 from .options import InvalidPolicy, Policy, check_options, option_names, read_policies
@@ -32,6 +33,9 @@ def prune(context: ModuleContext) -> dict[str, t.Any]:
     check_options(context.params)
     if context.params["restore"]:
         return _restore(context)
+    for option in ("plan", "report", "undo"):
+        if context.params[option]:
+            check_place(context.params[option])
     return _Prune(context).run()
 
 

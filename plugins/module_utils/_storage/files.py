@@ -147,8 +147,10 @@ def replacing(path: str, private: bool = False, patience: float = PATIENCE) -> t
     Until then it is a hidden file in the same directory that only this call has made. What killed runs left
     of such files is removed, and a run of this user that writes one is waited for, unless it writes nothing
     for ``patience`` seconds. The mode, owner and group of a file that is replaced stay, as far as this user
-    may set them. A new one gets the usual mode, or 0600 if it is ``private``.
+    may set them. A new one gets the usual mode, or 0600 if it is ``private``. Raises InvalidInput for a device,
+    a pipe or a socket: root could replace it, for all programs.
     """
+    check_replaceable(path)
     with _at(path) as target:
         wait_while(lambda: _remove_left(target) > 0, lambda: _parts(target), patience)
         part, file = _make_part(target)
@@ -161,6 +163,26 @@ def replacing(path: str, private: bool = False, patience: float = PATIENCE) -> t
                 with contextlib.suppress(OSError):
                     part.remove()
                 raise
+
+
+def check_place(path: str) -> None:
+    """Raise InvalidInput where no file can be written at ``path``: to be called before anything is changed elsewhere."""
+    directory = path if path.endswith("/") else os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(directory):
+        raise InvalidInput(f"The directory {directory} does not exist: create it first.")
+    if os.path.isdir(path):
+        raise InvalidInput(f"{path} is a directory: name a file.")
+    check_replaceable(path)
+    if not os.access(directory, os.W_OK):
+        raise InvalidInput(
+            f"No file can be written in {directory}: choose another place, or become another user."
+        )
+
+
+def check_replaceable(path: str) -> None:
+    """Raise InvalidInput where a device, a pipe or a socket has the name ``path``, or is what it links to."""
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        raise InvalidInput(f"{path} is not a regular file: name another file.")
 
 
 def remove_left(path: str) -> None:

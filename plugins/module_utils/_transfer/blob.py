@@ -17,7 +17,7 @@ from .._registry.context import ModuleContext
 from .._registry.option_types import check_number
 from .._registry.repository import Repository
 from .._storage.attributes import ATTRIBUTES, check_attributes, set_attributes
-from .._storage.files import file_digest, receive, replacing, storage_errors, write_all
+from .._storage.files import check_place, file_digest, receive, replacing, storage_errors, write_all
 
 _MEDIA_TYPE = "application/octet-stream"
 
@@ -65,15 +65,7 @@ def _write(context: ModuleContext, repository: Repository, digest: str) -> dict[
 def _file(dest: str, digest: str) -> str:
     """Return the file that ``dest`` stands for. Raises InvalidInput where none can be written."""
     path = os.path.join(dest, digest) if os.path.isdir(dest) else dest
-    directory = path if path.endswith("/") else os.path.dirname(os.path.abspath(path))
-    if not os.path.isdir(directory):
-        raise InvalidInput(f"The directory {directory} does not exist: create it first.")
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise InvalidInput(f"{path} is not a regular file: choose another dest.")
-    if not os.access(directory, os.W_OK):
-        raise InvalidInput(
-            f"No file can be written in {directory}: choose another dest, or become another user."
-        )
+    check_place(path)
     return path
 
 

@@ -487,16 +487,45 @@ class TestRepositories:
             assert content["error"] == (str(caught.value) if failed else None)
 
     def test_a_report_that_cannot_be_written_is_an_error_that_tells_what_was_done(
-        self, pruned: Pruner
+        self, pruned: Pruner, tmp_path: pathlib.Path
+    ) -> None:
+        report = tmp_path / "gone" / "report"
+
+        def remove_directory(_request: Request) -> None:
+            report.parent.rename(tmp_path / str(time.monotonic_ns()))
+            server.before = None
+
+        with HostileRegistry() as server:
+            add(server, "a/app")
+            report.parent.mkdir()
+            server.before = remove_directory
+            with pytest.raises(LocalStorageError, match="cannot be used") as caught:
+                pruned(server.url, "a/app", report=str(report), **ALL)
+            assert caught.value.result["changed"] is True
+            server.add("a/few", OLD, "b-40")
+            report.parent.mkdir()
+            server.before = remove_directory
+            with pytest.raises(Refused, match="a/few: 1 of 1 tags.*/gone.* cannot be used"):
+                pruned(server.url, "a/few", report=str(report), **ALL)
+
+    @pytest.mark.parametrize("option", ["plan", "report", "undo"])
+    @pytest.mark.parametrize(
+        ("place", "sentence"),
+        [
+            ("/proc/no/file", "The directory /proc/no does not exist: create it first."),
+            ("/dev/null", "/dev/null is not a regular file: name another file."),
+            ("/proc", "/proc is a directory: name a file."),
+        ],
+    )
+    def test_a_file_that_cannot_be_written_is_refused_before_the_first_request(
+        self, pruned: Pruner, option: str, place: str, sentence: str
     ) -> None:
         with HostileRegistry() as server:
             add(server, "a/app")
-            with pytest.raises(LocalStorageError, match="cannot be used") as caught:
-                pruned(server.url, "a/app", report="/proc/no/report", **ALL)
-            assert caught.value.result["changed"] is True
-            server.add("a/few", OLD, "b-40")
-            with pytest.raises(Refused, match="a/few: 1 of 1 tags.*/proc/no.* cannot be used"):
-                pruned(server.url, "a/few", report="/proc/no/report", **ALL)
+            for check_mode in (True, False):
+                with pytest.raises(InvalidInput, match=f"^{re.escape(sentence)}$"):
+                    pruned(server.url, "a/app", check_mode=check_mode, **{**ALL, option: place})
+            assert server.requests == []
 
     def test_tags_are_in_the_order_of_their_names_with_the_sizes_of_their_images(
         self, pruned: Pruner
@@ -1361,7 +1390,7 @@ class TestUndo:
     def test_where_it_cannot_be_written_nothing_is_deleted(self, pruned: Pruner, registry: Registry) -> None:
         seed(registry.url, "undo/nowhere")
         registry.clear_requests()
-        with pytest.raises(RegistryError, match="cannot be used"):
+        with pytest.raises(InvalidInput, match="The directory /proc/no does not exist"):
             pruned(registry.url, "undo/nowhere", undo="/proc/no/undo", **ALL)
         assert writes(registry) == []
 

@@ -79,7 +79,7 @@ def wrapped(kind: type[Exception], cause: BaseException) -> Exception:
 )
 def test_each_fault_has_a_sentence(error: Exception, kind: type[RegistryError], sentence: str) -> None:
     said = fault(error, "GET", URL, 7.0, "destination.")
-    assert type(said) is kind
+    assert said.__class__ is kind
     assert sentence in str(said) and "\n" not in str(said)
     assert "s3cret" not in str(said) + repr(said.to_dict())
     assert (said.method, said.url) == ("GET", URL.partition("?")[0])

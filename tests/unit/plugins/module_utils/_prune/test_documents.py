@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
+import stat
 import typing as t
 
 import pytest
@@ -102,3 +104,12 @@ def test_true_is_no_number_and_null_is_nothing() -> None:
         checked(True, int)
     assert optional(checked_tag, None) is None
     assert optional(checked_tag, "1.0") == "1.0"
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_a_pipe_is_neither_waited_for_nor_replaced(tmp_path: pathlib.Path, check_mode: bool) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(InvalidInput, match="pipe is not a regular file: name another file"):
+        write_document(str(pipe), b"{}\n", check_mode=check_mode)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)

@@ -217,3 +217,18 @@ def test_the_lock_of_another_user_on_a_readable_file_is_no_obstacle(tmp_path: pa
         fcntl.flock(file, fcntl.LOCK_EX)
         replace(tmp_path / "file", b"new")
     assert tree(tmp_path) == {"file": b"new"}
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_what_is_no_regular_file_is_not_replaced(tmp_path: pathlib.Path, linked: bool) -> None:
+    """A file in the place of /dev/null would meet every program of the host."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    path = tmp_path / "link" if linked else pipe
+    if linked:
+        path.symlink_to(pipe)
+    with pytest.raises(InvalidInput, match=f"{path} is not a regular file: name another file"):
+        with replacing(str(path)):
+            raise AssertionError("nothing is written")
+    assert stat.S_ISFIFO(pipe.stat().st_mode) and path.is_symlink() is linked
+    assert len(list(tmp_path.iterdir())) == 1 + linked
