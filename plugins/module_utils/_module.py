@@ -11,7 +11,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
 
-from ._errors import LibraryMissing, RegistryError
+from ._errors import InvalidInput, LibraryMissing, RegistryError
 from ._http.library_versions import OLDEST_REQUESTS
 from ._http.transport import REQUESTS_IMPORT_ERROR
 from ._registry.connection import OPTIONS, Events, RegistryClients, environment_variable
@@ -129,6 +129,7 @@ def run(
         return bool(module.set_fs_attributes_if_different(arguments, False))
 
     try:
+        _check_paths(module.params, module.argument_spec)
         with RegistryClients(module.params, events, shared=OF_PROCESS) as clients:
             result = function(ModuleContext(module.params, module.check_mode, clients, set_attributes))
     except LibraryMissing as error:
@@ -141,6 +142,17 @@ def run(
     except KeyboardInterrupt as interrupt:
         module.fail_json(**_shown({"msg": str(interrupt)}, module, events))
     module.exit_json(**_shown(result, module, events))
+
+
+def _check_paths(params: t.Mapping[str, t.Any], spec: t.Mapping[str, t.Any], prefix: str = "") -> None:
+    """Raise InvalidInput for a path with a NUL character, which YAML can write and no system call takes."""
+    for name, option in spec.items():
+        value = params.get(name)
+        for item in value if isinstance(value, list) else [value]:
+            if option.get("options") and isinstance(item, dict):
+                _check_paths(item, option["options"], f"{prefix}{name}.")
+            elif "path" in (option.get("type"), option.get("elements")) and "\0" in (item or ""):
+                raise InvalidInput(f"{prefix}{name} is not a valid path: it has a NUL character in it.")
 
 
 def stopped_by() -> int | None:

@@ -79,7 +79,10 @@ def userinfo_secrets(value: t.Any) -> t.Iterator[str]:
         for item in value:
             yield from userinfo_secrets(item)
     elif isinstance(value, str):
-        for word in value.split():
+        # A list may be written as one text with commas, which a password may have as well.
+        words = value.split()
+        parts = [part for word in words for part in word.split(",")]
+        for word in dict.fromkeys([*words, *parts]):
             place = re.sub(r"@sha[0-9]+:[0-9a-zA-Z]*\Z", "", word.rpartition("://")[2])
             userinfo = place.rpartition("@")[0]
             password = userinfo.partition(":")[2]
@@ -141,6 +144,10 @@ def _spellings(secret: str) -> t.Iterator[str]:
     if len(secret) > _LONGEST_ENCODED:
         return
     raw = secret.encode("utf-8", "surrogateescape")
+    if not secret.isascii():
+        # What servers show that take the bytes for Latin-1, as HTTP headers were defined, or for damaged UTF-8.
+        yield raw.decode("latin-1")
+        yield raw.decode("utf-8", "replace")
     for before in range(3):
         # Whole characters of base64 only: those at the ends depend on the neighbours.
         first, last = -(-8 * before // 6), 8 * (before + len(raw)) // 6

@@ -23,6 +23,8 @@ from .._errors import InvalidInput, RegistryError, printable
 from .._oci.reference import DOCKER_HUB, DOCKER_HUB_NAMES
 from .._parallel import SingleFlight
 from .._secrets import SHORTEST_SECRET
+from .origin import normal_address
+from .pipes import refuse_pipe
 
 _DOCKER_HUB_KEY = "https://index.docker.io/v1/"
 _HELPER_NAME = re.compile(r"[A-Za-z0-9._-]+\Z")
@@ -233,6 +235,7 @@ def _default_files(environ: t.Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _load(path: str) -> dict[str, t.Any]:
+    refuse_pipe(path, "An auth file")
     with open(path, "rb") as file:
         config = _parse(file.read().strip() or b"{}", path)
     if os.path.basename(path) == ".dockercfg":
@@ -286,8 +289,9 @@ def _parse_key(key: str) -> _Key:
     _scheme, is_url, rest = key.strip().rpartition("://")
     place, _slash, path = rest.partition("/")
     path = path.strip("/")
-    host, port = re.fullmatch(r"(.*?)(?::([0-9]{1,5}))?", place).groups()  # type: ignore[union-attr]
-    name = DOCKER_HUB if host.lower() in DOCKER_HUB_NAMES else host.lower()
+    match = re.search(r":([0-9]{1,5})\Z", place)
+    host, port = (place[: match.start()], match[1]) if match else (place, None)
+    name = DOCKER_HUB if host.lower() in DOCKER_HUB_NAMES else normal_address(host.lower())
     is_api = is_url or path in ("v1", "v2")
     return _Key(name, int(port) if port else None, "" if is_api else path)
 

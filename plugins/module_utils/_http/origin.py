@@ -84,6 +84,15 @@ def origin_of(url: str) -> Origin:
     return Origin(parts.scheme, host, port or (443 if parts.scheme == "https" else 80))
 
 
+def normal_address(host: str) -> str:
+    """Return ``host`` with an IPv6 address in its canonical form (RFC 5952), in brackets if it was; any other as it is."""
+    try:
+        address = str(ipaddress.IPv6Address(host.strip("[]")))
+    except ValueError:
+        return host
+    return f"[{address}]" if host.startswith("[") else address
+
+
 def safe_url(url: str) -> str:
     """Return ``url`` as it may be shown: queries and user information can be credentials."""
     parts = urlsplit(url)

@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from .._errors import InvalidInput
 from .._oci.reference import is_loopback
-from .origin import Origin, safe_url
+from .origin import Origin, normal_address, safe_url
 
 _HTTP = ("http", "https")
 _SOCKS = ("socks4", "socks4a", "socks5", "socks5h")
@@ -76,10 +76,11 @@ def _fits(entry: str, origin: Origin) -> bool:
     It is a host, a domain (``example.com`` with the names below it, ``.example.com`` and ``*.example.com`` for these alone),
     an address or a network (``10.0.0.0/8``), each with or without a port; or ``*`` for all.
     """
-    host = origin.host.rstrip(".")
+    host = normal_address(origin.host.rstrip("."))
     # An address of IPv6 has brackets only where it has a port.
     parts = re.fullmatch(r"(?:\[([^\[\]]+)\]|([^:]+))(?::([0-9]+))?", entry)
     name, port = (parts[1] or parts[2], parts[3]) if parts else (entry, None)
+    name = normal_address(name.rstrip(".") if re.search("[a-z]", name) else name)
     if port and int(port) != origin.port:
         return False
     if "/" in name:
@@ -89,4 +90,6 @@ def _fits(entry: str, origin: Origin) -> bool:
             return False
     if name.startswith("."):
         return host.endswith(name)
-    return fnmatch.fnmatchcase(host, name) or ("*" not in name and host.endswith(f".{name}"))
+    # No address is below another.
+    is_name = ":" not in host and bool(re.search("[^0-9.]", host))
+    return fnmatch.fnmatchcase(host, name) or (is_name and "*" not in name and host.endswith(f".{name}"))

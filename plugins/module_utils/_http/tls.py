@@ -14,6 +14,7 @@ import threading
 import typing as t
 
 from .._errors import InvalidInput, TlsFailure
+from .pipes import refuse_pipe
 
 with contextlib.suppress(ImportError):
     from urllib3.util.ssl_ import create_urllib3_context
@@ -67,6 +68,7 @@ class TlsContexts:
                 raise InvalidInput(
                     f"{option_prefix}{name} {path!r} does not exist on the host that runs this task."
                 )
+            refuse_pipe(path or "", f"{option_prefix}{name}")
 
     def context(self, own: bool) -> ssl.SSLContext:
         """Return the settings for the registry itself (``own``), which is shown the client certificate, or for others.
@@ -103,10 +105,11 @@ class TlsContexts:
         if not named:
             load_system_store(context, self._fallback)
             return
+        option = f"{self._prefix}ca_path" if self._ca_path else _BUNDLE_VARIABLES[paths.index(named)]
+        refuse_pipe(named, option)
         try:
             context.load_verify_locations(**{"capath" if os.path.isdir(named) else "cafile": named})
         except (OSError, ValueError):
-            option = f"{self._prefix}ca_path" if self._ca_path else _BUNDLE_VARIABLES[paths.index(named)]
             raise TlsFailure(f"{option} {named!r} is not a usable PEM file of certificates.") from None
 
 

@@ -97,6 +97,6 @@ def _version(path: str | None) -> t.Hashable:
         return None
     try:
         status = os.stat(path)
-    except OSError:
+    except (OSError, ValueError):
         return None
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)

@@ -18,7 +18,7 @@ import stat
 import time
 import typing as t
 
-from .._errors import InvalidInput, LocalStorageError
+from .._errors import InvalidInput, LocalStorageError, printable
 from .._http.transport import BLOCK
 from .._oci.content import Descriptor
 from .._oci.verified_reader import VerifiedReader
@@ -51,6 +51,8 @@ def open_file(path: str, directory: int | None = None, follow: bool = True) -> i
     ``path`` is relative to the open ``directory``, if that is given. With ``follow`` false, a symbolic link is refused.
     Raises OSError, and InvalidInput for what is no regular file.
     """
+    if "\0" in path:
+        raise InvalidInput(f"{printable(path)!r} is not a valid path: it has a NUL character in it.")
     flags = os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
     file = io.FileIO(path, opener=lambda name, mode: os.open(name, mode | flags, dir_fd=directory))
     try:

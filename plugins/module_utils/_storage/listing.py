@@ -123,7 +123,7 @@ def chosen(entries: t.Sequence[Entry], name: str) -> list[Entry]:
         matches = [entry for entry in entries if test(entry)]
         if matches:
             return matches
-    return [entries[int(name)]] if name.isdecimal() and int(name) < len(entries) else []
+    return [entry for position, entry in enumerate(entries) if name == str(position)]
 
 
 def labels(entries: t.Sequence[Entry]) -> list[str]:

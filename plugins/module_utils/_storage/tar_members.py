@@ -92,21 +92,37 @@ class TarMembers:
                     if count >= _MAX_MEMBERS:
                         raise InvalidInput(f"{self.path} has more than {_MAX_MEMBERS} members.")
                     self._add(member, links)
+                self._check_end(tar.offset, end)
         except _DAMAGES as error:
             raise InvalidInput(f"{self.path} is not a tar archive, or a damaged one: {error}.") from None
-        for name, target in links.items():
-            if target in self._places:
-                self._places.setdefault(name, self._places[target])
+        for name in links:
+            self._follow(name, links)
+
+    def _check_end(self, offset: int, end: int) -> None:
+        """Raise ReadError where no end of an archive is at ``offset``: tarfile takes a damaged header for one."""
+        header = (
+            Section(self._file, Place(offset, min(tarfile.BLOCKSIZE, end - offset)), self.path).read() or b""
+        )
+        if header.strip(b"\0"):
+            raise tarfile.ReadError("it has a header that is damaged")
+
+    def _follow(self, name: str, links: dict[str, str]) -> None:
+        """Let a link stand for the file that it leads to, over further links, wherever in the archive these are."""
+        passed = [name]
+        while links.get(passed[-1]) not in (None, *passed):
+            passed.append(links[passed[-1]])
+        if passed[-1] in self._places:
+            self._places.setdefault(name, self._places[passed[-1]])
 
     def _add(self, member: tarfile.TarInfo, links: dict[str, str]) -> None:
         name = inner_name(member.name, self.path)
         if member.size < 0:
             raise tarfile.ReadError("it has a member of negative size")
+        if name in _NAMED_ONCE and (name in self._places or name in links):
+            raise InvalidInput(f"{self.path} has {name} twice: programs would read different images.")
         if member.isfile():
             if member.issparse():
                 raise InvalidInput(f"{printable(name)} in {self.path} is a sparse file: this is refused.")
-            if name in self._places and name in _NAMED_ONCE:
-                raise InvalidInput(f"{self.path} has {name} twice: programs would read different images.")
             self._places[name] = Place(member.offset_data, member.size)
         elif member.issym() or member.islnk():
             base = posixpath.dirname(name) if member.issym() else ""

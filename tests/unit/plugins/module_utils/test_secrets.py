@@ -85,6 +85,17 @@ def test_a_secret_is_masked_however_it_is_spelled(password: str, spelling: str) 
     assert password not in text and SPELLINGS[spelling](password)[1:-1] not in text
 
 
+@pytest.mark.parametrize("password", ["pässwörd", "тест-пароль", "\udce9not-utf-8"])
+def test_a_secret_is_masked_where_its_bytes_were_read_as_other_text(password: str) -> None:
+    secrets = Secrets()
+    secrets.add(password)
+    raw = password.encode("utf-8", "surrogateescape")
+    for text in (raw.decode("latin-1"), raw.decode("utf-8", "replace"), urllib.parse.quote(raw)):
+        for spelling in (str, json.dumps, repr, html.escape):
+            shown = secrets.mask(f"before {spelling(text)} after")
+            assert MASK in shown and spelling(text)[1:-1] not in shown
+
+
 def test_a_text_without_secrets_stays() -> None:
     secrets = Secrets()
     text = '{"a": "b\\u0026c", "d": "%41+"}'
@@ -131,11 +142,27 @@ def test_any_secret_in_two_spellings(secret: str, spellings: list[str]) -> None:
         ("app:1.4@sha256:short", []),
         ("host:5000/app:1.4", []),
         ("user@host/x", []),
+        ("u:first@host/x,u:second@host/y", ["first@host/x,u:second", "first", "second"]),
+        ("u:with,comma@host/x", ["with,comma"]),
         (None, []),
     ],
 )
 def test_passwords_before_a_host_are_found(value: t.Any, expected: list[str]) -> None:
     assert list(userinfo_secrets(value)) == expected
+
+
+@pytest.mark.parametrize(
+    ("module", "params"),
+    [
+        ("registry_pull", {"image": "a/b:1", "dest": "/a\0b"}),
+        ("registry_pull", {"image": "a/b:1", "dest": "/a", "format": "oci-archive", "auth_file": "a\0b"}),
+        ("registry_append", {"to": ["a/b:1"], "layers": [{"files": [{"src": "a\0b", "dest": "/x"}]}]}),
+        ("registry_verify", {"lock": "a\0b"}),
+    ],
+)
+def test_a_path_with_nul_is_one_sentence(module: str, params: dict[str, t.Any]) -> None:
+    result = run(module, "http://127.0.0.1:9", **params)
+    assert result["failed"] and "is not a valid path: it has a NUL character in it." in result["msg"]
 
 
 def test_secrets_of_suboptions_are_not_logged() -> None:

@@ -256,6 +256,8 @@ def test_keys_are_normalised(machine: Machine, key: str) -> None:
         "my-registry.example.com:5000",
         f"https://user@{HOST}",
         f"evil.example.com/{HOST}",
+        f"{HOST}\nx",
+        "x\n.example.com",
         f"https://evil.example.com/{HOST}",
     ],
 )
@@ -272,6 +274,8 @@ def test_an_exact_key_wins_over_a_normalised_one(machine: Machine) -> None:
 def test_an_address_of_ipv6(machine: Machine) -> None:
     machine.config(auths={"[::1]:5000": entry("six:pw")})
     assert machine.find("[::1]:5000", "team/app").username == "six"
+    assert machine.find("[0:0::0001]:5000", "team/app").username == "six"
+    assert machine.find("[::2]:5000", "team/app").anonymous
 
 
 @pytest.mark.parametrize(

@@ -195,6 +195,11 @@ def test_nothing_waits_for_the_other_end_of_a_pipe(tmp_path: pathlib.Path, read:
             read(str(tmp_path / name))
 
 
+def test_a_path_with_nul_is_none(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(InvalidInput, match="is not a valid path"):
+        read_file(f"{tmp_path}/a\0b", 10)
+
+
 def test_files_are_read_up_to_a_limit(tmp_path: pathlib.Path) -> None:
     (tmp_path / "file").write_bytes(b"0123456789")
     assert read_file(str(tmp_path / "file"), 10) == b"0123456789"

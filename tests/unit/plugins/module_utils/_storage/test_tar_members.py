@@ -87,6 +87,33 @@ def test_links_lead_to_members_of_the_same_archive(path: pathlib.Path) -> None:
     assert "nowhere" not in members
 
 
+def test_links_lead_over_other_links_in_any_order(path: pathlib.Path) -> None:
+    members = written(
+        path,
+        link("3/layer.tar", "../2/layer.tar"),
+        link("2/layer.tar", "../1/layer.tar"),
+        link("hard", "3/layer.tar", tarfile.LNKTYPE),
+        member("1/layer.tar", b"one"),
+        link("a", "b"),
+        link("b", "a"),
+        link("itself", "itself"),
+    )
+    assert members.read("3/layer.tar", 3) == members.read("hard", 3) == b"one"
+    assert not [name for name in ("a", "b", "itself") if name in members]
+
+
+@pytest.mark.parametrize("length", [700, 1400])
+def test_an_archive_with_a_damaged_header_lacks_nothing(path: pathlib.Path, length: int) -> None:
+    written(path, member("a", b"one"), member("b", b"two"))
+    raw = path.read_bytes()
+    for damaged in (raw[:1030] + b"?" + raw[1031:], raw[:length]):
+        path.write_bytes(damaged)
+        with pytest.raises(InvalidInput, match="is not a tar archive, or a damaged one"):
+            TarMembers(str(path))
+    path.write_bytes(raw[:2048])
+    assert "b" in TarMembers(str(path))
+
+
 @pytest.mark.parametrize(
     ("members", "sentence"),
     [
@@ -97,6 +124,9 @@ def test_links_lead_to_members_of_the_same_archive(path: pathlib.Path) -> None:
         ([member("x", type=tarfile.FIFOTYPE)], "neither a file nor a directory"),
         ([member("x", type=tarfile.CHRTYPE)], "neither a file nor a directory"),
         ([member("index.json", b"{}"), member("./index.json", b"[]")], "has index.json twice"),
+        ([member("manifest.json", b"[]"), link("manifest.json", "x")], "has manifest.json twice"),
+        ([link("./index.json", "x"), member("index.json", b"{}")], "has index.json twice"),
+        ([link("index.json", "x"), link("index.json", "y", tarfile.LNKTYPE)], "has index.json twice"),
     ],
 )
 def test_hostile_archives_are_refused(path: pathlib.Path, members: list[Add], sentence: str) -> None:
