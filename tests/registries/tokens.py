@@ -317,18 +317,19 @@ def _key_id(algorithm: str) -> str:
 
 
 def _jwk(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> bytes:
-    """The public key as the JSON that RFC 7638 takes the hash of: its required members, sorted, without spaces."""
+    """The public key as the JSON that the registry takes the hash of: its required members, sorted, without spaces."""
     if isinstance(key, rsa.RSAPublicKey):
         numbers = key.public_numbers()
         members = {"e": _number(numbers.e), "kty": "RSA", "n": _number(numbers.n)}
     else:
         point = key.public_numbers()
-        members = {"crv": "P-256", "kty": "EC", "x": _number(point.x, 32), "y": _number(point.y, 32)}
+        # RFC 7518 wants leading zeros, and distribution 3 leaves them out.
+        members = {"crv": "P-256", "kty": "EC", "x": _number(point.x), "y": _number(point.y)}
     return json.dumps(members, separators=(",", ":"), sort_keys=True).encode()
 
 
-def _number(value: int, size: int | None = None) -> str:
-    return _packed(value.to_bytes(size or (value.bit_length() + 7) // 8, "big"))
+def _number(value: int) -> str:
+    return _packed(value.to_bytes((value.bit_length() + 7) // 8, "big"))
 
 
 def _signature(algorithm: str, data: bytes) -> bytes:
