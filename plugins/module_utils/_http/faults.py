@@ -91,6 +91,10 @@ def fault(
             f"{origin} did not answer{proxy} in time ({option_prefix}read_timeout).",
             **where,
         )
+    if isinstance(cause, http.client.BadStatusLine) and not isinstance(cause, http.client.RemoteDisconnected):
+        return Unreachable(
+            f"{origin}{proxy}: the answer is not HTTP: check that the port is that of a registry.", **where
+        )
     for sign, sentence in _REASONS:
         if sign in text:
             return Unreachable(f"{origin}{proxy}: {sentence}", **where)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import http.client
 import ssl
 
 import pytest
@@ -75,6 +76,16 @@ def wrapped(kind: type[Exception], cause: BaseException) -> Exception:
         ),
         (wrapped(requests.exceptions.ConnectionError, ssl.SSLEOFError(8, "EOF")), Unreachable, "broke"),
         (requests.exceptions.ConnectionError(KeyError("odd")), Unreachable, "broke: KeyError"),
+        (
+            wrapped(requests.exceptions.ConnectionError, http.client.BadStatusLine("SSH-2.0-OpenSSH")),
+            Unreachable,
+            "the answer is not HTTP: check that the port is that of a registry.",
+        ),
+        (
+            wrapped(requests.exceptions.ConnectionError, http.client.RemoteDisconnected("closed")),
+            Unreachable,
+            "broke: RemoteDisconnected",
+        ),
     ],
 )
 def test_each_fault_has_a_sentence(error: Exception, kind: type[RegistryError], sentence: str) -> None:
