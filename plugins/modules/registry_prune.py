@@ -229,7 +229,7 @@ options:
   plan:
     description:
       - File to write the plan to, in which case nothing is deleted. Repositories that could not be read, or where the plan
-        exceeds a limit, are not in it.
+        exceeds a limit, are not in it. A file with other content is not replaced, and fails the task.
     type: path
   apply_plan:
     description:
@@ -268,6 +268,7 @@ options:
       - File to write a complete report to as JSON, with all tags, whether each was kept or deleted, and the reason. It is also written
         if the task fails because not everything was pruned as planned. It is not written in check mode. The role
         P(ocikit.registry.prune#role) converts it to an HTML page and to Markdown.
+      - A file with other content is not replaced, and fails the task before anything is deleted.
     type: path
   details:
     description:
@@ -595,7 +596,12 @@ import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._module import run
 from ansible_collections.ocikit.registry.plugins.module_utils._prune.prune import prune
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import LIST, TEXT
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import (
+    INTEGER,
+    LIST,
+    NUMBER,
+    TEXT,
+)
 
 _MATCH_SPEC: dict[str, t.Any] = {
     "tags": {"type": LIST, "elements": TEXT},
@@ -611,7 +617,7 @@ _RULE_SPEC: dict[str, t.Any] = {
     "match": {"type": "dict", "required": True, "options": _MATCH_SPEC},
     "keep": {"type": "bool", "default": False},
     "delete": {"type": "bool", "default": False},
-    "keep_last": {"type": "int"},
+    "keep_last": {"type": INTEGER},
     "count": {"type": "str", "choices": ["images", "tags"], "default": "images"},
     "by": {"type": "str", "choices": ["created", "version"], "default": "created"},
     "group": {"type": TEXT},
@@ -630,8 +636,8 @@ _POLICY_SPEC: dict[str, t.Any] = {
     "rules": {"type": "list", "elements": "dict", "required": True, "options": _RULE_SPEC},
     "protect": {"type": LIST, "elements": "raw"},
     "unknown_age": {"type": "str", "choices": ["keep", "delete"]},
-    "max_delete": {"type": "int"},
-    "max_delete_percent": {"type": "float"},
+    "max_delete": {"type": INTEGER},
+    "max_delete_percent": {"type": NUMBER},
 }
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "repositories": {
@@ -644,12 +650,12 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "policies": {"type": "list", "elements": "dict", "default": [], "options": _POLICY_SPEC},
     "protect": {"type": LIST, "elements": "raw", "default": []},
     "unknown_age": {"type": "str", "choices": ["keep", "delete"], "default": "keep"},
-    "max_delete": {"type": "int"},
-    "max_delete_percent": {"type": "float"},
+    "max_delete": {"type": INTEGER},
+    "max_delete_percent": {"type": NUMBER},
     "plan": {"type": "path"},
     "apply_plan": {"type": "path"},
     "undo": {"type": "path"},
-    "undo_days": {"type": "int"},
+    "undo_days": {"type": INTEGER},
     "restore": {"type": "path"},
     "restore_run": {"type": TEXT},
     "cache_dir": {"type": "path"},

@@ -60,6 +60,8 @@ ACCEPT_MANIFESTS = ", ".join(
 MANIFEST_READ_LIMIT = 8 << 20
 MANIFEST_WRITE_LIMIT = 4 << 20
 CONFIG_LIMIT = 8 << 20
+# Sizes are 64-bit integers for container engines, which refuse larger ones.
+_SIZE_LIMIT = 1 << 63
 # os/architecture[/variant][:os.version], as crane writes it.
 _PLATFORM = re.compile(r"([a-z0-9_.-]+)/([a-z0-9_.-]+)(?:/([a-z0-9_.-]+))?(?::([a-z0-9_.-]+))?\Z")
 # The variant that is meant where none is written, of the architectures whose newer variants run images of older ones.
@@ -195,7 +197,7 @@ class Descriptor:
             raise ProtocolError(
                 f"The manifest holds a descriptor without a valid digest: {printable(digest, 100)!r}."
             )
-        if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+        if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size < _SIZE_LIMIT:
             raise ProtocolError(f"The manifest gives no valid size for {digest}: {printable(size, 40)!r}.")
         if not isinstance(media_type, str):
             raise ProtocolError(f"The manifest gives no media type for {digest}.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import typing as t
 
 from .._errors import InvalidInput
@@ -15,6 +16,9 @@ from .._oci.reference import is_digest, is_repository, is_tag
 from .._storage.files import check_replaceable, open_file, read_file, replacing, storage_errors, write_all
 
 _FILE_LIMIT = 1 << 30
+# How documents begin.
+_FORMAT = re.compile(rb'\s*\{\s*"format"\s*:\s*"([ -!#-~]*)"')
+_HEAD = 1 << 10
 Content = t.TypeVar("Content")
 
 
@@ -34,6 +38,23 @@ def read_document(path: str, parsers: t.Mapping[str, t.Callable[[dict[str, t.Any
         raise InvalidInput(
             f"{path} is not a file that registry_prune wrote for this ({list(parsers)[-1]})."
         ) from None
+
+
+def check_content(path: str, kind: str) -> None:
+    """Raise InvalidInput where a document of the format ``kind`` would replace a file with other content.
+
+    Raises LocalStorageError for a file that cannot be read.
+    """
+    if not os.path.isfile(path):
+        return
+    with storage_errors(path), open_file(path) as file:
+        head = file.read(_HEAD)
+    match = _FORMAT.match(head)
+    if head and not (match and match.group(1).decode() == kind):
+        raise InvalidInput(
+            f"{path} holds something else than a file of the format {kind}, which would replace it: name another file, or"
+            " remove this one."
+        )
 
 
 def encode_document(kind: str, content: t.Mapping[str, t.Any]) -> bytes:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from .rules import Rule, parse_rules
 _WAYS = ("repositories", "policies", "apply_plan", "restore")
 # What a policy takes from the options of the module where it does not say it itself.
 _INHERITED = ("unknown_age", "max_delete", "max_delete_percent")
+_PATHS = ("plan", "apply_plan", "undo", "restore", "report", "cache_dir")
 OptionNames = t.Callable[[str], str]
 
 
@@ -53,6 +55,10 @@ def check_options(params: t.Mapping[str, t.Any]) -> None:
     """Raise InvalidInput where options contradict each other, or nothing is to be done."""
     name = option_names(params)
     ways = [way for way in _WAYS if params[way]]
+    for option in _PATHS:
+        if params[option] == "":
+            # A variable that was not set must not turn a plan into a prune, or leave it without an undo file.
+            raise InvalidInput(f"{name(option)} is empty: name a path, or leave it out.")
     if len(ways) != 1:
         # A role has variables for those that it offers.
         offered = [name(way) for way in _WAYS if not params["option_names"] or way in params["option_names"]]
@@ -67,6 +73,13 @@ def check_options(params: t.Mapping[str, t.Any]) -> None:
         )
     if way in ("apply_plan", "restore") and params["plan"]:
         raise InvalidInput(f"{name('plan')} goes with {name('repositories')}, not with {name(way)}.")
+    files: dict[str, str] = {}
+    for option in filter(params.get, _PATHS):
+        other = files.setdefault(os.path.realpath(params[option]), name(option))
+        if other != name(option):
+            raise InvalidInput(
+                f"{other} and {name(option)} are the same file: name a file of its own for each."
+            )
     if params["undo"] and (params["plan"] or params["restore"]):
         other = name("plan" if params["plan"] else "restore")
         raise InvalidInput(

@@ -14,9 +14,9 @@ from .._oci.reference import Reference
 from .._registry.context import ModuleContext
 from .._storage.files import check_place
 from .apply import Outcome, PlanApplier
-from .documents import encode_document, write_document
+from .documents import check_content, encode_document, write_document
 from .options import InvalidPolicy, Policy, check_options, option_names, read_policies
-from .plan import RepositoryPlan, diff_of, make_repository_plan, read_plans, write_plans
+from .plan import PLAN_FORMAT, RepositoryPlan, diff_of, make_repository_plan, read_plans, write_plans
 from .policy import make_plan
 from .protection import Protection, unmatched_entries
 from .repositories import Catalogs
@@ -36,6 +36,9 @@ def prune(context: ModuleContext) -> dict[str, t.Any]:
     for option in ("plan", "report", "undo"):
         if context.params[option]:
             check_place(context.params[option])
+    for option, kind in (("plan", PLAN_FORMAT), ("report", REPORT_FORMAT)):
+        if context.params[option]:
+            check_content(context.params[option], kind)
     return _Prune(context).run()
 
 

@@ -157,6 +157,11 @@ def _parse_rule(rule: t.Mapping[str, t.Any], position: int) -> Rule:
         raise InvalidInput(
             f"The policy's {name} does not say what it matches: set tags, version, labels, orphans or dangling in match."
         )
+    if match.get("labels") == {}:
+        # A variable that was not set must not widen a rule.
+        raise InvalidInput(
+            f"The labels that the policy's {name} matches are empty: name some, or leave labels out."
+        )
     for option in ("older_than", "younger_than", "keep_last"):
         if dangling and rule.get(option) is not None:
             raise InvalidInput(

@@ -93,7 +93,7 @@ def inspect_manifest(context: ModuleContext) -> dict[str, t.Any]:
         return _inspect_head(context, reference)
     platform = Platform.parse(params["platform"]) if params["platform"] else None
     expected = params["expected_digest"]
-    if expected:
+    if expected is not None:
         check_digest(expected, "expected_digest")
     repository = clients.repository_of(reference)
     root = repository.find_manifest(reference.target)
@@ -123,7 +123,7 @@ def _inspect_head(context: ModuleContext, reference: Reference) -> dict[str, t.A
     for option in ("platform", "config", "sizes"):
         if params[option]:
             raise InvalidInput(f"{option} needs the content of the manifest: leave content out.")
-    if params["expected_digest"]:
+    if params["expected_digest"] is not None:
         check_digest(params["expected_digest"], "expected_digest")
     descriptor = context.clients.repository_of(reference).resolve(reference.target)
     check_expected(reference, descriptor.digest if descriptor else None, params["expected_digest"])

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.module_utils.common.validation import check_type_list
+from ansible.module_utils.common.validation import check_type_float, check_type_int, check_type_list
 
 from .._errors import InvalidInput, printable
 
@@ -43,6 +43,12 @@ def _text(value: t.Any) -> str:
     return value
 
 
+def _no_boolean(value: t.Any) -> t.Any:
+    if isinstance(value, bool):
+        raise TypeError(f"{value} is a boolean: write a number")
+    return value
+
+
 class _TextType(str):
     """Checks a value instead of making text of it; Ansible calls it for that."""
 
@@ -63,5 +69,27 @@ class _ListType(str):
         return entries
 
 
+class _IntegerType(str):
+    """Takes a whole number, or text that is one, but no boolean: Ansible takes true for 1, and false for 0."""
+
+    __name__ = "int"
+
+    def __call__(self, value: t.Any) -> int:
+        number: int = check_type_int(_no_boolean(value))
+        return number
+
+
+class _NumberType(str):
+    """Takes a number, or text that is one, but no boolean."""
+
+    __name__ = "float"
+
+    def __call__(self, value: t.Any) -> float:
+        number: float = check_type_float(_no_boolean(value))
+        return number
+
+
 TEXT = _TextType("str")
 LIST = _ListType("list")
+INTEGER = _IntegerType("int")
+NUMBER = _NumberType("float")

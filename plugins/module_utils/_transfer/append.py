@@ -73,7 +73,7 @@ def _on_image(
     context: ModuleContext, base: Reference, change: Change, platforms: t.Sequence[Platform]
 ) -> tuple[str, Appended]:
     expected = context.params["expected_digest"]
-    if expected:
+    if expected is not None:
         check_digest(expected, "expected_digest")
     if change == Change():
         raise InvalidInput("There is nothing to append: name layers, or settings such as labels or env.")
@@ -89,7 +89,7 @@ def _on_nothing(params: t.Mapping[str, t.Any], change: Change, platforms: t.Sequ
         raise InvalidInput("There is nothing to make an image of: name image, or layers, or both.")
     if len(platforms) > 1:
         raise InvalidInput("A new image has one platform: name no more in platforms.")
-    if params["expected_digest"]:
+    if params["expected_digest"] is not None:
         raise InvalidInput("expected_digest is the digest of image: leave it out where there is none.")
     return from_nothing(change, platforms[0] if platforms else Platform("linux", "amd64"))
 

@@ -41,7 +41,7 @@ def copy_images(context: ModuleContext) -> dict[str, t.Any]:
         _read_copy(clients, destination, entry["image"], entry["to"], params) for entry in _entries(params)
     ]
     check_unique(target for copy in copies for target in copy.targets)
-    if params["expected_digest"]:
+    if params["expected_digest"] is not None:
         check_digest(params["expected_digest"], "expected_digest")
     platforms = [Platform.parse(platform) for platform in params["platforms"]]
     by_copy = map_concurrent(lambda copy: _look_up(copy, platforms), copies, clients.concurrency)
@@ -57,7 +57,7 @@ def _entries(params: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
     single = bool(params["image"]) and bool(params["to"])
     if single == bool(params["images"]) or bool(params["image"]) != bool(params["to"]):
         raise InvalidInput("Set either image and to, or images.")
-    if params["images"] and params["expected_digest"]:
+    if params["images"] and params["expected_digest"] is not None:
         raise InvalidInput("expected_digest is for one image only: name it with image and to.")
     return t.cast(
         "list[dict[str, t.Any]]", params["images"] or [{"image": params["image"], "to": params["to"]}]

@@ -189,7 +189,7 @@ def read_promotion(
         source = sources.setdefault(reference, Source(clients, reference))
         if not entry["to"]:
             raise InvalidInput(f"No target is named for {reference}: set to.")
-        if expected:
+        if expected is not None:
             check_digest(expected, "expected_digest")
         for text in entry["to"]:
             target = Target(destination, _target(destination, text, reference), condition(entry["if_digest"]))
@@ -296,9 +296,12 @@ def read_undo(clients: RegistryClients, entries: t.Sequence[t.Mapping[str, t.Any
     moves: list[Move] = []
     given: list[str] = []
     for entry in entries:
-        reference, before = clients.reference(entry["image"]), entry["digest_before"] or None
+        reference, before = clients.reference(entry["image"]), entry["digest_before"]
         if reference.digest or not reference.tag:
             raise InvalidInput(f"{reference} cannot be undone: it is no tag.")
+        if before == "":
+            # What templates make of null.
+            before = None
         if before is not None:
             check_digest(before, "digest_before")
         given.append(check_digest(entry["digest"]))

@@ -149,7 +149,7 @@ def _check(
         raise InvalidInput(
             "dest is among what the receiver has already: write the new images to another place."
         )
-    if params["expected_digest"]:
+    if params["expected_digest"] is not None:
         check_digest(params["expected_digest"], "expected_digest")
     check_attributes(params)
 

@@ -78,7 +78,7 @@ def tag(context: ModuleContext) -> dict[str, t.Any]:
 
 def _read_targets(clients: RegistryClients, params: t.Mapping[str, t.Any], source: Reference) -> list[Target]:
     """Return the tags of the source's registry that are to point to it. Raises InvalidInput."""
-    if params["expected_digest"]:
+    if params["expected_digest"] is not None:
         check_digest(params["expected_digest"], "expected_digest")
     targets = read_targets(clients, params, source)
     if not targets:

@@ -140,8 +140,10 @@ def targets_result(targets: t.Sequence[Target]) -> dict[str, t.Any]:
 
 
 def condition(if_digest: str | None) -> str | None:
-    """Read the option if_digest: a digest, or ABSENT. Raises InvalidInput."""
-    return if_digest if if_digest in (None, "", ABSENT) else check_digest(str(if_digest), "if_digest")
+    """Read the option if_digest: a digest, or ABSENT; None is no condition, and empty text is refused. Raises InvalidInput."""
+    if if_digest == "":
+        raise InvalidInput("if_digest is empty: write a digest, or absent, or leave it out.")
+    return if_digest if if_digest in (None, ABSENT) else check_digest(str(if_digest), "if_digest")
 
 
 def read_targets(
@@ -184,10 +186,14 @@ def _read_target(
         or set(entry) - {"image", "if_digest"}
     ):
         raise InvalidInput("Each entry of to must be a reference, or a dictionary of image and if_digest.")
+    own = entry.get("if_digest", if_digest)
+    if own is None and "if_digest" in entry:
+        # What a lookup of a tag that does not exist returns. Taken for no condition, it would allow every write.
+        raise InvalidInput("if_digest of an entry of to is null: write absent, or a digest, or leave it out.")
     reference = clients.reference(entry["image"])
     if reference.digest or not reference.tag:
         raise InvalidInput(f"{reference} cannot be a target: write repository:tag, without a digest.")
-    return reference, entry.get("if_digest") or if_digest
+    return reference, own
 
 
 class Sought(t.NamedTuple):

@@ -71,9 +71,9 @@ class Requirements:
                 Platform.parse(platform) for platform in texts(options["platforms"], "platforms")
             ),
             max_size=options["max_size"] or "",
-            max_bytes=parse_size(options["max_size"]) if options["max_size"] else 0,
+            max_bytes=0 if options["max_size"] is None else parse_size(options["max_size"]),
             max_age=options["max_age"] or "",
-            max_seconds=parse_duration(options["max_age"]) if options["max_age"] else 0,
+            max_seconds=0 if options["max_age"] is None else parse_duration(options["max_age"]),
             allow_unknown_age=bool(options["allow_unknown_age"]),
             labels={check_text(name, "labels"): _label_pattern(value) for name, value in labels.items()},
             referrers=tuple(_pattern(pattern, "referrers") for pattern in referrers if pattern != COSIGN),

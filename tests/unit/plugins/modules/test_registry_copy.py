@@ -94,6 +94,7 @@ def test_one_platform_of_an_index(connect: Connect, server: HostileRegistry) -> 
         ({"images": [{"image": "a/b:1", "to": []}]}, "No target is named for .*a/b:1: set to."),
         ({"image": "a/b:1", "to": ["c:1", "c:1"]}, "is named twice as a target"),
         ({"image": "a/b:1", "to": ["c:1"], "expected_digest": "1"}, "'1' is not a valid expected_digest"),
+        ({"image": "a/b:1", "to": ["c:1"], "expected_digest": ""}, "'' is not a valid expected_digest"),
         (
             {"images": [{"image": "a/b:1", "to": ["c:1"]}], "expected_digest": ONE.digest},
             "expected_digest is for one image only",

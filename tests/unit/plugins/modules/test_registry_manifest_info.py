@@ -424,6 +424,8 @@ def test_the_location_of_a_manifest_is_not_returned(read: t.Any) -> None:
         ({"image": ""}, "The image reference is empty"),
         ({"image": "a/b:1", "platform": "arm64"}, "'arm64' is not a platform: write os/architecture"),
         ({"image": "a/b:1", "expected_digest": "123"}, "'123' is not a valid expected_digest"),
+        ({"image": "a/b:1", "expected_digest": ""}, "'' is not a valid expected_digest"),
+        ({"image": "a/b:1", "expected_digest": "", "content": False}, "'' is not a valid expected_digest"),
     ],
 )
 def test_bad_input_sends_nothing(read: Read, parameters: dict[str, t.Any], sentence: str) -> None:

@@ -198,6 +198,12 @@ def test_all_that_stands_in_the_way_is_said_at_once(connect: Connect) -> None:
         ({"images": pairs("a/b", source=f"a/b@{NEW.digest}")}, "cannot be a target"),
         ({"images": pairs("a/b:one", expected_digest="abc")}, "not a valid expected_digest"),
         ({"images": pairs("a/b:one", if_digest="abc")}, "not a valid if_digest"),
+        ({"images": pairs("a/b:one", expected_digest="")}, "'' is not a valid expected_digest"),
+        ({"images": pairs("a/b:one", if_digest="")}, "if_digest is empty"),
+        (
+            {"undo": [{"image": "a/b:1", "digest_before": False, "digest": OLD.digest}]},
+            "'False' is not a valid digest_before",
+        ),
         ({"undo": [{"image": "a/b", "digest_before": None, "digest": OLD.digest}]}, "cannot be undone"),
         (
             {"undo": [{"image": "a/b:1", "digest_before": 5, "digest": OLD.digest}]},

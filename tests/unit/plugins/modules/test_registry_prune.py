@@ -813,6 +813,30 @@ class TestInput:
             pruned(registry.url, *params.pop("repositories", []), **params)
         assert registry.requests() == []
 
+    @pytest.mark.parametrize("check_mode", [False, True])
+    @pytest.mark.parametrize("option", ["plan", "report"])
+    @pytest.mark.parametrize("kind", [UNDO_FORMAT, "lock file"])
+    def test_a_file_with_other_content_is_not_replaced(
+        self,
+        pruned: Pruner,
+        registry: Registry,
+        tmp_path: pathlib.Path,
+        option: str,
+        kind: str,
+        check_mode: bool,
+    ) -> None:
+        file = tmp_path / "file"
+        content = json.dumps({"format": kind, "images": []}) if kind == UNDO_FORMAT else "- image: a:1\n"
+        file.write_text(content, "utf-8")
+        registry.clear_requests()
+        with pytest.raises(InvalidInput, match="file holds something else than a file of the format ocikit"):
+            pruned(registry.url, "a/b", check_mode=check_mode, **{**ALL, option: file})
+        assert registry.requests() == [] and file.read_text("utf-8") == content
+        file.write_bytes(b"")
+        for _run in range(2):
+            pruned(registry.url, "files/none", **{**ALL, option: file})
+        assert json.loads(file.read_bytes())["format"].startswith("ocikit.registry/prune-")
+
     @pytest.mark.parametrize("option", ["apply_plan", "restore"])
     @pytest.mark.parametrize(
         "content",

@@ -86,6 +86,7 @@ def test_blobs_of_another_repository_are_mounted(
         ({"image": "c/d:1", "name": "no"}, "no"),
         ({"image": f"c/d@{TWO.digest}", "name": "1"}, "cannot be written: the image in .* has the digest"),
         ({"image": "c/d:1", "if_digest": "1"}, "'1' is not a valid if_digest"),
+        ({"image": "c/d:1", "if_digest": ""}, "if_digest is empty"),
         ({"image": "c/d:1", "platforms": ["arm64"]}, "'arm64' is not a platform"),
         ({"image": "c/d:1", "src": "/no/such/layout"}, "/no/such/layout does not exist on the host"),
     ],

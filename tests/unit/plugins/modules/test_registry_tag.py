@@ -122,6 +122,13 @@ def test_an_image_without_a_tag_is_latest(connect: Connect, registry: Registry) 
         ({"to": [{"image": "a/b:x", "if-digest": "absent"}]}, "must be a reference, or a dictionary"),
         ({"to": [{"image": "a/b:x", "if_digest": "latest"}]}, "'latest' is not a valid if_digest"),
         ({"tags": ["x"], "if_digest": "none"}, "'none' is not a valid if_digest"),
+        ({"tags": ["x"], "if_digest": ""}, "if_digest is empty: write a digest, or absent, or leave it out"),
+        ({"to": [{"image": "a/b:x", "if_digest": ""}]}, "if_digest is empty"),
+        (
+            {"to": [{"image": "a/b:x", "if_digest": None}]},
+            "if_digest of an entry of to is null: write absent",
+        ),
+        ({"tags": ["x"], "expected_digest": ""}, "'' is not a valid expected_digest"),
         ({"tags": ["x"], "expected_digest": "sha256:1"}, "'sha256:1' is not a valid expected_digest"),
     ],
 )

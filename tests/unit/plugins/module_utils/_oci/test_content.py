@@ -166,7 +166,7 @@ def test_hostile_digests_are_refused(digest: object) -> None:
     assert "\x1b" not in str(caught.value) and len(str(caught.value)) < 300
 
 
-@pytest.mark.parametrize("size", [None, -1, "2", 2.0, True, [2], float("inf")])
+@pytest.mark.parametrize("size", [None, -1, "2", 2.0, True, [2], float("inf"), 1 << 63])
 def test_hostile_sizes_are_refused(size: object) -> None:
     with pytest.raises(ProtocolError, match="no valid size"):
         Descriptor.from_dict({**CONFIG, "size": size})

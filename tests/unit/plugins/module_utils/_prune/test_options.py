@@ -19,7 +19,10 @@ from ansible_collections.ocikit.registry.plugins.module_utils._prune.options imp
 
 RULES = [{"match": {"tags": ["*"]}, "delete": True}]
 NOTHING: dict[str, t.Any] = dict.fromkeys(
-    ("repositories", "policies", "apply_plan", "restore", "plan", "undo", "undo_days", "restore_run", "rules")
+    (
+        *("repositories", "policies", "apply_plan", "restore", "plan", "undo", "undo_days", "restore_run"),
+        *("rules", "report", "cache_dir"),
+    )
 )
 LIMITS: dict[str, t.Any] = {"unknown_age": "keep", "max_delete": None, "max_delete_percent": None}
 
@@ -54,6 +57,18 @@ def test_options_that_go_together(given: dict[str, t.Any]) -> None:
         ({"repositories": ["a"], "undo_days": 3}, "undo_days is 3: set it to 1 or more, and undo to a file."),
         ({"repositories": ["a"], "undo": "u", "undo_days": 0}, "undo_days is 0: set it to 1 or more"),
         ({"repositories": ["a"], "restore_run": "last"}, "restore_run chooses a run of the file"),
+        ({"repositories": ["a"], "plan": ""}, "plan is empty: name a path, or leave it out."),
+        ({"repositories": ["a"], "undo": ""}, "undo is empty: name a path, or leave it out."),
+        ({"repositories": ["a"], "apply_plan": ""}, "apply_plan is empty: name a path, or leave it out."),
+        ({"repositories": ["a"], "restore": ""}, "restore is empty: name a path, or leave it out."),
+        ({"repositories": ["a"], "report": ""}, "report is empty: name a path, or leave it out."),
+        (
+            {"repositories": ["a"], "undo": "u", "report": "x/../u"},
+            "undo and report are the same file: name a file of its own for each.",
+        ),
+        ({"repositories": ["a"], "plan": "p", "report": "./p"}, "plan and report are the same file"),
+        ({"apply_plan": "p", "report": "p"}, "apply_plan and report are the same file"),
+        ({"restore": "u", "report": "u"}, "restore and report are the same file"),
     ],
 )
 def test_options_that_do_not(given: dict[str, t.Any], sentence: str) -> None:

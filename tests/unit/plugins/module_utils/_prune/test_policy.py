@@ -278,6 +278,10 @@ class TestRules:
                 "match.labels is not a regular expression",
             ),
             ({"match": {"labels": {}}, "delete": True}, "does not say what it matches"),
+            (
+                {"match": {"tags": ["*"], "labels": {}}, "delete": True},
+                "labels that .* rule 1 matches are empty",
+            ),
         ],
     )
     def test_bad_rules_are_refused_in_a_sentence(self, rule: dict[str, t.Any], part: str) -> None:

@@ -17,7 +17,9 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import (
+    INTEGER,
     LIST,
+    NUMBER,
     TEXT,
     check_number,
     check_text,
@@ -125,7 +127,7 @@ def test_text_is_taken_as_it_is_written() -> None:
 
 
 def test_types_equal_those_that_documentation_names() -> None:
-    assert (TEXT, LIST) == ("str", "list")
+    assert (TEXT, LIST, INTEGER, NUMBER) == ("str", "list", "int", "float")
     assert {"str": 1, "list": 2}[TEXT] == 1
 
 
@@ -145,6 +147,22 @@ def test_a_task_with_a_number_for_a_tag_sends_nothing(params: dict[str, t.Any], 
         result = json.loads(output)
         assert result["failed"] and f"{value} {NOT_TEXT}" in result["msg"]
         assert server.requests == []
+
+
+@pytest.mark.parametrize("value", [True, False])
+@pytest.mark.parametrize("kind", [INTEGER, NUMBER])
+def test_a_boolean_is_no_number(kind: t.Any, value: bool) -> None:
+    spec = {"many": {"type": "list", "elements": "dict", "options": {"one": {"type": kind}}}}
+    errors = ArgumentSpecValidator(spec).validate({"many": [{"one": value}]}).error_messages
+    assert len(errors) == 1 and errors[0].endswith(f"to {kind}: {value} is a boolean: write a number")
+    result = ArgumentSpecValidator(spec).validate({"many": [{"one": 3}, {"one": "3"}, {}]})
+    assert [entry["one"] for entry in result.validated_parameters["many"]] == [3, 3, None]
+
+
+def test_limits_of_what_is_deleted_take_no_booleans() -> None:
+    options = {name: spec["type"] for name, spec in specs("registry_prune")}
+    names = ("keep_last", "max_delete", "undo_days")
+    assert all(options[name] is INTEGER for name in names) and options["max_delete_percent"] is NUMBER
 
 
 @pytest.mark.parametrize(
