@@ -91,9 +91,12 @@ class Listing:
                     raise failure(response, f"The list {self._path} cannot be read")
                 check_not_web_page(response, f"The list {self._path} cannot be read")
                 entries = parse_json_object(response.body, f"list of {key}", LISTING).get(key) or []
-                names = (
-                    [name for name in entries if isinstance(name, str)] if isinstance(entries, list) else []
-                )
+                # Some registries list null for what is gone. Anything else that is no name is damage, and not absence.
+                if not isinstance(entries, list) or not all(
+                    isinstance(name, (str, type(None))) for name in entries
+                ):
+                    raise ProtocolError(f"The list of {key} at {self._path} holds something else than names.")
+                names = [name for name in entries if name is not None]
                 if not names:
                     # Some registries divide into pages first and leave out what we may not see then.
                     continue

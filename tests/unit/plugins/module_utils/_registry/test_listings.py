@@ -40,6 +40,18 @@ def endless() -> Stub:
     return stub
 
 
+@pytest.mark.parametrize("entries", ["latest", {"latest": 1}, ["latest", 5], [["latest"]], 7, True])
+@pytest.mark.parametrize("key", ["tags", "repositories"])
+def test_what_is_no_list_of_names_is_no_absence(connect: t.Any, key: str, entries: t.Any) -> None:
+    """What would be taken for an empty list could be deleted, or lose its protection."""
+    with Stub(lambda server: server.reply(200, json.dumps({key: entries}).encode())) as stub:
+        _connection, client = connect(stub.url)
+        with pytest.raises(
+            ProtocolError, match=f"The list of {key} at /v2/.* holds something else than names."
+        ):
+            client.tags("a/b") if key == "tags" else list(client.catalog())
+
+
 LISTS: dict[str, t.Callable[[RegistryClient], t.Any]] = {
     "tags": lambda client: client.tags("a/b"),
     "catalog": lambda client: list(client.catalog()),
