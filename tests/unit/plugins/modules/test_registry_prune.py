@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import random
 import re
@@ -510,21 +511,24 @@ class TestRepositories:
 
     @pytest.mark.parametrize("option", ["plan", "report", "undo"])
     @pytest.mark.parametrize(
-        ("place", "sentence"),
+        ("name", "sentence"),
         [
-            ("/proc/no/file", "The directory /proc/no does not exist: create it first."),
-            ("/dev/null", "/dev/null is not a regular file: name another file."),
-            ("/proc", "/proc is a directory: name a file."),
+            ("none/file", "The directory {0}/none does not exist: create it first."),
+            ("pipe", "{0}/pipe is not a regular file: name another file."),
+            ("", "{0}/ is a directory: name a file."),
         ],
     )
     def test_a_file_that_cannot_be_written_is_refused_before_the_first_request(
-        self, pruned: Pruner, option: str, place: str, sentence: str
+        self, pruned: Pruner, tmp_path: pathlib.Path, option: str, name: str, sentence: str
     ) -> None:
+        os.mkfifo(tmp_path / "pipe")
         with HostileRegistry() as server:
             add(server, "a/app")
             for check_mode in (True, False):
-                with pytest.raises(InvalidInput, match=f"^{re.escape(sentence)}$"):
-                    pruned(server.url, "a/app", check_mode=check_mode, **{**ALL, option: place})
+                with pytest.raises(InvalidInput, match=f"^{re.escape(sentence.format(tmp_path))}$"):
+                    pruned(
+                        server.url, "a/app", check_mode=check_mode, **{**ALL, option: f"{tmp_path}/{name}"}
+                    )
             assert server.requests == []
 
     def test_tags_are_in_the_order_of_their_names_with_the_sizes_of_their_images(
