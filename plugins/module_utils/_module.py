@@ -15,7 +15,7 @@ from ._errors import InvalidInput, LibraryMissing, RegistryError
 from ._http.library_versions import OLDEST_REQUESTS
 from ._http.transport import REQUESTS_IMPORT_ERROR
 from ._registry.connection import OPTIONS, Events, RegistryClients, environment_variable
-from ._registry.context import ModuleContext
+from ._registry.context import ModuleContext, empty_suboptions
 from ._registry.shared_clients import OF_PROCESS
 from ._secrets import SHORTEST_SECRET, userinfo_secrets
 
@@ -30,6 +30,7 @@ class _Module(AnsibleModule):
 
     def _load_params(self) -> None:
         super()._load_params()
+        self.empty_suboptions = list(empty_suboptions(self.params, self.argument_spec))
         for secret in userinfo_secrets(self.params):
             # Lists and dictionaries are logged as repr() writes them.
             self.no_log_values.update((secret, repr(secret)[1:-1]))
@@ -131,7 +132,10 @@ def run(
     try:
         _check_paths(module.params, module.argument_spec)
         with RegistryClients(module.params, events, shared=OF_PROCESS) as clients:
-            result = function(ModuleContext(module.params, module.check_mode, clients, set_attributes))
+            context = ModuleContext(
+                module.params, module.check_mode, clients, set_attributes, module.empty_suboptions
+            )
+            result = function(context)
     except LibraryMissing as error:
         message = missing_required_lib(error.library, error.reason)
         module.fail_json(**_shown({"msg": message, "error": error.to_dict()}, module, events))

@@ -15,7 +15,10 @@ from ansible_collections.ocikit.registry.plugins.module_utils._registry.connecti
     OPTIONS,
     RegistryClients,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import ModuleContext
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.context import (
+    ModuleContext,
+    empty_suboptions,
+)
 
 
 def task(
@@ -25,12 +28,13 @@ def task(
 
     Raises RegistryError where the task fails, and ValueError for what the specification refuses.
     """
+    empty = list(empty_suboptions(params, module.ARGUMENT_SPEC))
     validated = ArgumentSpecValidator({**OPTIONS, **module.ARGUMENT_SPEC}).validate(params)
     if validated.error_messages:
         raise ValueError("; ".join(validated.error_messages))
     function = inspect.getclosurevars(module.main).globals
     (run_function,) = [value for name, value in function.items() if name not in ("run", "ARGUMENT_SPEC")]
     result: dict[str, t.Any] = run_function(
-        ModuleContext(validated.validated_parameters, check_mode, clients)
+        ModuleContext(validated.validated_parameters, check_mode, clients, empty_suboptions=empty)
     )
     return result

@@ -51,9 +51,15 @@ def option_names(params: t.Mapping[str, t.Any]) -> OptionNames:
     return lambda option: t.cast(str, names.get(option, option))
 
 
-def check_options(params: t.Mapping[str, t.Any]) -> None:
-    """Raise InvalidInput where options contradict each other, or nothing is to be done."""
+def check_options(params: t.Mapping[str, t.Any], empty_suboptions: t.Iterable[str] = ()) -> None:
+    """Raise InvalidInput where options contradict each other, or nothing is to be done.
+
+    ``empty_suboptions`` were given as null: a condition whose variable is empty must not widen what a rule deletes.
+    """
     name = option_names(params)
+    for place in empty_suboptions:
+        option, bracket, rest = place.partition("[")
+        raise InvalidInput(f"{name(option)}{bracket}{rest} is empty: set a value, or leave it out.")
     ways = [way for way in _WAYS if params[way]]
     for option in _PATHS:
         if params[option] == "":

@@ -30,7 +30,7 @@ REPORT_FORMAT = "ocikit.registry/prune-report/1"
 
 def prune(context: ModuleContext) -> dict[str, t.Any]:
     """Do what registry_prune is asked for, and return its result. Raises RegistryError, whose result tells what was done."""
-    check_options(context.params)
+    check_options(context.params, context.empty_suboptions)
     if context.params["restore"]:
         return _restore(context)
     for option in ("plan", "report", "undo"):

@@ -12,7 +12,10 @@ from .connection import RegistryClients
 
 
 class ModuleContext:
-    """Parameters, check mode, the registries, a way to warn, and one to set the attributes of files."""
+    """Parameters, check mode, the registries, a way to warn, and one to set the attributes of files.
+
+    ``empty_suboptions`` are those that were given as null: ``params`` do not tell them from those that were left out.
+    """
 
     def __init__(
         self,
@@ -20,8 +23,10 @@ class ModuleContext:
         check_mode: bool,
         clients: RegistryClients,
         set_attributes: t.Callable[[str, t.Mapping[str, t.Any]], bool] | None = None,
+        empty_suboptions: t.Sequence[str] = (),
     ) -> None:
         self.params = params
+        self.empty_suboptions = empty_suboptions
         self.check_mode = check_mode
         self.clients = clients
         self._set_attributes = set_attributes
@@ -36,3 +41,24 @@ class ModuleContext:
         Returns whether any differed. In check mode nothing is set.
         """
         return self._set_attributes is not None and self._set_attributes(path, attributes)
+
+
+def empty_suboptions(
+    params: t.Mapping[str, t.Any], spec: t.Mapping[str, t.Any], prefix: str = ""
+) -> t.Iterator[str]:
+    """Yield the suboptions that are null in ``params`` as they were given, such as ``rules[1].older_than``."""
+    for option, details in spec.items():
+        for name in (option, *details.get("aliases", ())):
+            value, suboptions = params.get(name), details.get("options")
+            if not suboptions:
+                continue
+            entries = (
+                {f"[{number}]": entry for number, entry in enumerate(value, 1)}
+                if isinstance(value, list)
+                else {"": value}
+            )
+            for number, entry in entries.items():
+                if isinstance(entry, dict):
+                    place = f"{prefix}{name}{number}."
+                    yield from (f"{place}{key}" for key, content in entry.items() if content is None)
+                    yield from empty_suboptions(entry, suboptions, place)

@@ -509,6 +509,43 @@ class TestRepositories:
             with pytest.raises(Refused, match="a/few: 1 of 1 tags.*/gone.* cannot be used"):
                 pruned(server.url, "a/few", report=str(report), **ALL)
 
+    def test_an_empty_condition_is_seen_in_what_ansible_hands_over(self) -> None:
+        rule = {"match": {"tags": ["*"]}, "delete": True, "older_than": None}
+        process = start("http://127.0.0.1:9", repositories=["a/app"], rules=[rule])
+        output, errors = process.communicate(timeout=60)
+        assert json.loads(output)["msg"] == ("rules[1].older_than is empty: set a value, or leave it out."), (
+            errors
+        )
+
+    @pytest.mark.parametrize("inside", [False, True])
+    @pytest.mark.parametrize(
+        ("condition", "place"),
+        [
+            ({"older_than": None}, "older_than"),
+            ({"keep_last": None}, "keep_last"),
+            ({"match": {"tags": ["*"], "version": None}}, "match.version"),
+        ],
+    )
+    def test_an_empty_condition_is_not_left_out(
+        self, pruned: Pruner, condition: dict[str, t.Any], place: str, inside: bool
+    ) -> None:
+        """Its variable is empty, and without it the rule would delete more."""
+        rules = [
+            {"match": {"tags": ["b-*"]}, "delete": True},
+            {"match": {"tags": ["*"]}, "delete": True, **condition},
+        ]
+        prefix = "policies[1].rules" if inside else "rules"
+        with HostileRegistry() as server:
+            add(server, "a/app")
+            params = (
+                {"policies": [{"repositories": ["a/app"], "rules": rules}]} if inside else {"rules": rules}
+            )
+            with pytest.raises(
+                InvalidInput, match=rf"^{re.escape(f'{prefix}[2].{place}')} is empty: set a value"
+            ):
+                pruned(server.url, *([] if inside else ["a/app"]), **params)
+            assert server.requests == []
+
     @pytest.mark.parametrize("option", ["plan", "report", "undo"])
     @pytest.mark.parametrize(
         ("name", "sentence"),
