@@ -11,15 +11,15 @@ help: ## list the targets
 demo: ## run the modules on a real registry (or on yours: REGISTRY_URL=https://...), about 15 seconds
 	@tests/demo
 
-test: ## run all checks and tests, 15 to 20 minutes on two cores
+test: ## run all checks and tests, about 15 minutes on two cores
 	@tests/run all
 
 bench: ## compare with crane, regctl, regbot, oras and skopeo (requires Go; tens of minutes)
 	@tests/setup tests
 	@PYTHONPATH=.cache/dev .venv/bin/python -m tests.bench.compare $(ROWS)
 
-test-all: ## run all checks and tests, also against other registries (requires Go)
-	@tests/run all other-registries
+test-all: ## run the same, also as modules, with every Python, and against other registries (requires Go)
+	@tests/run all every-way other-registries
 
 test-registries: ## run the tests against other registries only (requires Go)
 	@tests/run other-registries
