@@ -70,7 +70,7 @@ def get(client: RegistryClient, path: str = "", **more: t.Any) -> t.Any:
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
 def test_a_burst_of_failures_is_overcome(connect: t.Any, status: int) -> None:
-    with HostileRegistry(fail_first=4, fail_status=status) as server:
+    with HostileRegistry(fail_first=4, fail_status=status, fail_on=HEAD) as server:
         server.add("a/b", IMAGE, "x")
         _connection, client = connect(server.url)
         assert client.resolve("a/b", "x").digest == IMAGE.digest
