@@ -14,7 +14,7 @@ from .._oci.content import CONFIG_LIMIT, CONFIG_TYPES, Descriptor, Manifest, Pla
 from .._oci.documents import IMAGE_CONFIG, parse_json_object
 from .._oci.graph import walk
 from .._oci.quantities import parse_time
-from .._oci.reference import Reference
+from .._oci.reference import Reference, check_digest
 from .._oci.stores import Contents
 from .._oci.verified_reader import read_blob
 from .._parallel import map_concurrent
@@ -72,6 +72,12 @@ def require(
         raise NotFound(f"{image} does not exist{assurance and ': '}{assurance}.", status=404)
     check_expected(image, descriptor.digest, expected_digest, assurance)
     return descriptor
+
+
+def check_expected_option(expected_digest: str | None) -> None:
+    """Raise InvalidInput for an option expected_digest that is given and is no digest; an empty one would expect nothing."""
+    if expected_digest is not None:
+        check_digest(expected_digest, "expected_digest")
 
 
 def check_expected(

@@ -16,7 +16,15 @@ from .client import Fetched
 from .context import ModuleContext
 from .fallback_tag import referrer_descriptor
 from .headers import shown_headers
-from .images import ImagePicker, check_expected, entries_in, image_config, manifest_facts, needs_below
+from .images import (
+    ImagePicker,
+    check_expected,
+    check_expected_option,
+    entries_in,
+    image_config,
+    manifest_facts,
+    needs_below,
+)
 from .option_types import check_number
 from .referrers import ATTESTATION, COSIGN_TAG, find_referrers, read_cosign_tags
 from .repository import Repository
@@ -93,8 +101,7 @@ def inspect_manifest(context: ModuleContext) -> dict[str, t.Any]:
         return _inspect_head(context, reference)
     platform = Platform.parse(params["platform"]) if params["platform"] else None
     expected = params["expected_digest"]
-    if expected is not None:
-        check_digest(expected, "expected_digest")
+    check_expected_option(expected)
     repository = clients.repository_of(reference)
     root = repository.find_manifest(reference.target)
     check_expected(reference, root.manifest.digest if root else None, expected)
@@ -123,8 +130,7 @@ def _inspect_head(context: ModuleContext, reference: Reference) -> dict[str, t.A
     for option in ("platform", "config", "sizes"):
         if params[option]:
             raise InvalidInput(f"{option} needs the content of the manifest: leave content out.")
-    if params["expected_digest"] is not None:
-        check_digest(params["expected_digest"], "expected_digest")
+    check_expected_option(params["expected_digest"])
     descriptor = context.clients.repository_of(reference).resolve(reference.target)
     check_expected(reference, descriptor.digest if descriptor else None, params["expected_digest"])
     result: dict[str, t.Any] = {

@@ -12,9 +12,9 @@ import typing as t
 
 from .._errors import InvalidInput, printable
 from .._oci.content import Platform
-from .._oci.reference import Reference, check_digest
+from .._oci.reference import Reference
 from .._registry.context import ModuleContext
-from .._registry.images import check_expected
+from .._registry.images import check_expected, check_expected_option
 from .._registry.placeholder import refuse_placeholder
 from .._storage.compression import read_unpacked_size
 from .deliver import Image, deliver
@@ -73,8 +73,7 @@ def _on_image(
     context: ModuleContext, base: Reference, change: Change, platforms: t.Sequence[Platform]
 ) -> tuple[str, Appended]:
     expected = context.params["expected_digest"]
-    if expected is not None:
-        check_digest(expected, "expected_digest")
+    check_expected_option(expected)
     if change == Change():
         raise InvalidInput("There is nothing to append: name layers, or settings such as labels or env.")
     store = context.clients.repository_of(base)

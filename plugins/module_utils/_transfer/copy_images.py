@@ -11,15 +11,14 @@ import typing as t
 
 from .._errors import InvalidInput
 from .._oci.content import Descriptor, Manifest, Platform
-from .._oci.reference import Reference, check_digest
+from .._oci.reference import Reference
 from .._parallel import map_concurrent
 from .._registry.connection import RegistryClients
 from .._registry.context import ModuleContext
-from .._registry.images import require
+from .._registry.images import check_expected_option, require
 from .._registry.placeholder import refuse_placeholder
-from .._registry.referrers import Referring, find_referring
 from .copy import select
-from .deliver import Image, deliver, delivered
+from .deliver import Along, Image, deliver, delivered
 from .targets import Target, check_unique
 
 
@@ -41,8 +40,7 @@ def copy_images(context: ModuleContext) -> dict[str, t.Any]:
         _read_copy(clients, destination, entry["image"], entry["to"], params) for entry in _entries(params)
     ]
     check_unique(target for copy in copies for target in copy.targets)
-    if params["expected_digest"] is not None:
-        check_digest(params["expected_digest"], "expected_digest")
+    check_expected_option(params["expected_digest"])
     platforms = [Platform.parse(platform) for platform in params["platforms"]]
     by_copy = map_concurrent(lambda copy: _look_up(copy, platforms), copies, clients.concurrency)
     delivery = deliver(
@@ -102,15 +100,10 @@ def _look_up(copy: Copy, platforms: t.Sequence[Platform]) -> list[Image]:
             Target(copy.destination, target, overwrite=params["overwrite"])
         )
 
-    def find_along() -> list[Referring]:
-        manifest = root if isinstance(root, Manifest) else repository.fetch_manifest(root)
-        return find_referring(repository, manifest, params["referrers"], params["signatures"])
-
+    along = Along(params["referrers"], params["signatures"])
     # What was found for one repository is what the others get.
-    along = (
-        functools.lru_cache(maxsize=None)(find_along) if params["referrers"] or params["signatures"] else None
-    )
+    find = functools.lru_cache(maxsize=None)(functools.partial(along.find, repository, root))
     return [
-        Image(str(source), root, descriptor.digest, targets, repository, along)
+        Image(str(source), root, descriptor.digest, targets, repository, find if along else None)
         for targets in by_repository.values()
     ]

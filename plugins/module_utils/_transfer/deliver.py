@@ -13,7 +13,7 @@ from .._errors import NotFound, RegistryError
 from .._oci.content import Descriptor, Manifest
 from .._oci.graph import closure
 from .._oci.stores import CopyPlan, Source
-from .._registry.referrers import Referring, find_referrers
+from .._registry.referrers import Referring, find_referrers, find_referring
 from .._registry.repository import MountableSource, Repository
 from .copy import execute, plan
 from .former_images import former_images_kept
@@ -29,6 +29,21 @@ from .targets import (
     targets_result,
     warn_of_masked_names,
 )
+
+
+class Along(t.NamedTuple):
+    """What goes along with the images: manifests with a subject, and cosign's digest tags."""
+
+    referrers: bool
+    signatures: bool
+
+    def __bool__(self) -> bool:
+        return self.referrers or self.signatures
+
+    def find(self, repository: Repository, image: Descriptor | Manifest) -> list[Referring]:
+        """Return what refers to ``image`` in its repository."""
+        manifest = image if isinstance(image, Manifest) else repository.fetch_manifest(image)
+        return find_referring(repository, manifest, self.referrers, self.signatures)
 
 
 @dataclass

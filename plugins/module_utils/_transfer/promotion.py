@@ -21,11 +21,10 @@ from .._oci.reference import Reference, check_digest
 from .._parallel import map_concurrent, poll
 from .._registry.connection import MASKED_NAMES, RegistryClients
 from .._registry.context import ModuleContext
-from .._registry.images import require
+from .._registry.images import check_expected_option, require
 from .._registry.placeholder import refuse_placeholder
-from .._registry.referrers import Referring, find_referring
 from .._registry.repository import Repository
-from .deliver import Delivery, Image, send
+from .deliver import Along, Delivery, Image, send
 from .former_images import FormerImages
 from .targets import (
     ABSENT,
@@ -107,22 +106,6 @@ class Move:
         }
 
 
-class Along(t.NamedTuple):
-    """What goes along with the images: manifests with a subject, and cosign's digest tags."""
-
-    referrers: bool
-    signatures: bool
-
-    def __bool__(self) -> bool:
-        return self.referrers or self.signatures
-
-    def find(self, source: Source) -> list[Referring]:
-        """Return what refers to the image of ``source``, in its repository."""
-        repository = source.repository
-        manifest = source.manifest or repository.manifest(t.cast(Descriptor, source.descriptor).digest)
-        return find_referring(repository, manifest, self.referrers, self.signatures)
-
-
 def promote(context: ModuleContext) -> dict[str, t.Any]:
     """Do what registry_promote is asked for, and return its result. Raises InvalidInput, NotFound and Refused."""
     params, clients = context.params, context.clients
@@ -189,8 +172,7 @@ def read_promotion(
         source = sources.setdefault(reference, Source(clients, reference))
         if not entry["to"]:
             raise InvalidInput(f"No target is named for {reference}: set to.")
-        if expected is not None:
-            check_digest(expected, "expected_digest")
+        check_expected_option(expected)
         for text in entry["to"]:
             target = Target(destination, _target(destination, text, reference), condition(entry["if_digest"]))
             moves.append(Move(target, None, source, expected))
@@ -368,13 +350,14 @@ def _store(moves: t.Sequence[Move], check_mode: bool, along: Along) -> Delivery:
         if not source or not source.descriptor or not move.digest:
             continue
         place = replace(move.target.reference, tag=None, digest=move.digest)
+        root = source.manifest or source.descriptor
         image = Image(
             str(source.reference),
-            source.manifest or source.descriptor,
+            root,
             move.digest,
             [Target(move.target.clients, place, before=None if move.due else move.digest)],
             source.repository,
-            functools.partial(along.find, source) if along else None,
+            functools.partial(along.find, source.repository, root) if along else None,
         )
         if not image.is_in(move.target.repository):
             images.setdefault(place, image)

@@ -11,10 +11,10 @@ import typing as t
 
 from .._errors import InvalidInput, NotFound, ProtocolError, Unsupported
 from .._oci.content import DOCKER_LAYER_GZIP, Descriptor, Manifest, Platform, digest_diff
-from .._oci.reference import Reference, check_digest, is_digest, is_tag, parse
+from .._oci.reference import Reference, is_digest, is_tag, parse
 from .._oci.stores import CopyPlan
 from .._registry.context import ModuleContext
-from .._registry.images import require
+from .._registry.images import check_expected_option, require
 from .._registry.repository import Repository
 from .._storage.attributes import check_attributes, set_attributes
 from .._storage.compression import read_unpacked_size
@@ -149,8 +149,7 @@ def _check(
         raise InvalidInput(
             "dest is among what the receiver has already: write the new images to another place."
         )
-    if params["expected_digest"] is not None:
-        check_digest(params["expected_digest"], "expected_digest")
+    check_expected_option(params["expected_digest"])
     check_attributes(params)
 
 

@@ -11,11 +11,11 @@ import typing as t
 
 from .._errors import InvalidInput, RegistryError, Unsupported
 from .._oci.content import SCHEMA1_TYPES, Descriptor, Manifest
-from .._oci.reference import Reference, check_digest
+from .._oci.reference import Reference
 from .._parallel import map_concurrent
 from .._registry.connection import RegistryClients
 from .._registry.context import ModuleContext
-from .._registry.images import require
+from .._registry.images import check_expected_option, require
 from .._registry.placeholder import refuse_placeholder
 from .._registry.repository import Repository
 from .deliver import Image, send
@@ -78,8 +78,7 @@ def tag(context: ModuleContext) -> dict[str, t.Any]:
 
 def _read_targets(clients: RegistryClients, params: t.Mapping[str, t.Any], source: Reference) -> list[Target]:
     """Return the tags of the source's registry that are to point to it. Raises InvalidInput."""
-    if params["expected_digest"] is not None:
-        check_digest(params["expected_digest"], "expected_digest")
+    check_expected_option(params["expected_digest"])
     targets = read_targets(clients, params, source)
     if not targets:
         raise InvalidInput(f"No target for {source} is named: set tags or to.")
