@@ -11,7 +11,7 @@ help: ## list the targets
 demo: ## run the modules on a real registry (or on yours: REGISTRY_URL=https://...), about 15 seconds
 	@tests/demo
 
-test: ## run all checks and tests, about 15 minutes on two cores
+test: ## run all checks and tests, 15 to 20 minutes on two cores
 	@tests/run all
 
 bench: ## compare with crane, regctl, regbot, oras and skopeo (requires Go; tens of minutes)
