@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test bench test-all test-registries test-lint test-unit test-sanity test-integration test-docs test-site test-build lint build release clean
+.PHONY: help demo docs test coverage lock bench test-all test-registries test-lint test-unit test-sanity test-integration test-docs test-site test-build lint build release clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +52,12 @@ test-build: ## build the collection and check the archive as Ansible Galaxy does
 
 build: ## build the collection archive into .cache/build
 	@tests/build
+
+coverage: ## run the unit and integration tests and show which lines and branches they run, 30 to 40 minutes
+	@tests/run coverage
+
+lock: ## write tests/requirements*.txt from tests/requirements*.in again (with ARGUMENTS=--upgrade: newest versions)
+	@tests/lock $(ARGUMENTS)
 
 release: ## check version, changelog, archive and demo of a release; it publishes nothing
 	@tests/release
