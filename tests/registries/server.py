@@ -269,7 +269,9 @@ class Registry:
         return self.kind.is_instance(self, answer)
 
     def _make_certificates(self) -> None:
-        self._openssl_request("ca", "/CN=Test registry CA", ["-x509", "-days", "30"])
+        # Python 3.13 wants the use of a CA's key, and of which key each certificate is.
+        usage = ["-addext", "keyUsage=critical,keyCertSign,cRLSign"]
+        self._openssl_request("ca", "/CN=Test registry CA", ["-x509", "-days", "30", *usage])
         self.ca = self.path("ca.pem")
         self._issue("server", "/CN=localhost", SERVER_NAMES)
         if self.client_ca:
@@ -279,7 +281,7 @@ class Registry:
     def _issue(self, name: str, subject: str, extension: str) -> None:
         self._openssl_request(name, subject, [])
         extensions = pathlib.Path(self.path(f"{name}.ext"))
-        extensions.write_text(extension + "\n", encoding="ascii")
+        extensions.write_text(f"{extension}\nauthorityKeyIdentifier=keyid\n", encoding="ascii")
         os.rename(self.path(f"{name}.pem"), self.path(f"{name}.csr"))
         authority = ["-CA", self.path("ca.pem"), "-CAkey", self.path("ca.key"), "-CAcreateserial"]
         files = ["-in", self.path(f"{name}.csr"), "-out", self.path(f"{name}.pem")]
