@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test coverage lock bench test-all test-registries test-lint test-unit test-sanity test-integration test-docs test-site test-build lint build release clean
+.PHONY: help demo docs test coverage lock bench test-all test-matrix test-registries test-lint test-unit test-sanity test-integration test-docs test-site test-build lint build release clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' Makefile
@@ -18,8 +18,11 @@ bench: ## compare with crane, regctl, regbot, oras and skopeo (requires Go; tens
 	@tests/setup tests
 	@PYTHONPATH=.cache/dev .venv/bin/python -m tests.bench.compare $(ROWS)
 
-test-all: ## run the same, also as modules, with every Python, and against other registries (requires Go)
+test-all: ## run the same, also with the oldest and newest ansible-core, every Python and other registries (requires Go)
 	@tests/run all every-way other-registries
+
+test-matrix: ## run tests with every supported ansible-core, Python and requests (MATRIX="2.16 2.22": only these)
+	@tests/run matrix
 
 test-registries: ## run the tests against other registries only (requires Go)
 	@tests/run other-registries
