@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is known of registries that cannot be run here, as behaviours of the hostile registry.
 
-``HostileRegistry.vendor("quay")`` plays one of them. A profile is a list of quirks, each with the word for
+``HostileRegistry.vendor("quay")`` simulates one of them. A profile is a list of quirks, each with the word for
 how it is known: by the vendor's documentation or source (DOCUMENTED), from an issue thread (REPORTED), or not
-for sure (ASSUMED). What sources contradict each other about, or nobody tells, is played both ways, in a
+for sure (ASSUMED). What sources contradict each other about, or nobody tells, is simulated both ways, in a
 profile of its own for each. In what no quirk is about, a profile follows the distribution spec.
 """
 

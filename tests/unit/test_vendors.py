@@ -36,7 +36,9 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("vendor", PROFILES)
-def test_played(vendor: str, operation: str, connect: t.Callable[..., t.Any], tmp_path: pathlib.Path) -> None:
+def test_simulated(
+    vendor: str, operation: str, connect: t.Callable[..., t.Any], tmp_path: pathlib.Path
+) -> None:
     with HostileRegistry.vendor(vendor) as server:
         place = Played(server)
         assert Round(place, connect, tmp_path).run(operation) == EXPECTED[vendor][operation]

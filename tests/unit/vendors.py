@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ocikit.registry contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The everyday round through the modules, at a registry played or real, and what is expected of it."""
+"""The everyday round through the modules, at a registry simulated or real, and what is expected of it."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ REAL = {
 }
 # These two know no users.
 NOT_RUN = {*((server, "limits") for server in REAL), ("ggcr", "sign-in"), ("olareg", "sign-in")}
-_WORDS = {DOCUMENTED: "played", REPORTED: "reported", ASSUMED: "assumed", None: "spec"}
+_WORDS = {DOCUMENTED: "documented", REPORTED: "reported", ASSUMED: "assumed", None: "spec"}
 
 
 def cell(vendor: str, operation: str) -> str:
