@@ -63,8 +63,6 @@ def test_absolute_links_to_this_repository() -> None:
     for page in pages:
         text = page.read_text(encoding="utf-8")
         for target in link.findall(text):
-            # antsibull-changelog writes it at the first release.
-            if target != "CHANGELOG.md":
-                assert (ROOT / target.rstrip(".")).exists(), f"{page.name} points to {target}"
+            assert (ROOT / target.rstrip(".")).exists(), f"{page.name} points to {target}"
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert all("://" in target for _text, target in LINK.findall(readme))
