@@ -6,14 +6,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
 
-from ._errors import InvalidInput, LibraryMissing, RegistryError
+from ._channel import Channel, ending_with_reader, is_in_worker, open_channel
+from ._errors import InvalidInput, LibraryMissing, RegistryError, printable
 from ._http.library_versions import OLDEST_REQUESTS
 from ._http.transport import REQUESTS_IMPORT_ERROR
+from ._progress import ARGUMENTS, Progress
 from ._registry.connection import OPTIONS, Events, RegistryClients, environment_variable
 from ._registry.context import ModuleContext, empty_suboptions
 from ._registry.shared_clients import OF_PROCESS
@@ -85,6 +89,7 @@ class _ModuleEvents(Events):
         super().__init__()
         self._module = module
         self.lines: list[str] = []
+        self.channel = Channel()
 
     def warn(self, text: str) -> None:
         self._module.warn(text)
@@ -93,12 +98,20 @@ class _ModuleEvents(Events):
         if self._module._verbosity >= _LOG_VERBOSITY and len(self.lines) < _LOG_LIMIT:
             self.lines.append(line)
 
+    def show(self, line: str) -> None:
+        """Show a line while the task runs; secrets are masked."""
+        self.channel.show(printable(self.secrets.mask(line)))
+
 
 def connection_arguments() -> dict[str, dict[str, t.Any]]:
     """Return the argument spec of the connection options, each with its environment variable."""
+    return _with_variables(OPTIONS)
+
+
+def _with_variables(options: t.Mapping[str, dict[str, t.Any]]) -> dict[str, dict[str, t.Any]]:
     return {
         name: {**spec, "fallback": (env_fallback, [environment_variable(name)])}
-        for name, spec in OPTIONS.items()
+        for name, spec in options.items()
     }
 
 
@@ -112,9 +125,9 @@ def run(
     ``argument_spec`` holds the options that the module has besides those of the connection; ``options`` go to
     AnsibleModule. A RegistryError fails the module with its sentence, its structured form, and what was done by then.
     """
-    module = _Module(
-        argument_spec={**connection_arguments(), **argument_spec}, supports_check_mode=True, **options
-    )
+    takes_long = ARGUMENTS.keys() <= argument_spec.keys()
+    spec = {**connection_arguments(), **argument_spec, **(_with_variables(ARGUMENTS) if takes_long else {})}
+    module = _Module(argument_spec=spec, supports_check_mode=True, **options)
     if REQUESTS_IMPORT_ERROR:
         module.fail_json(
             msg=missing_required_lib(f"requests >= {OLDEST_REQUESTS}"), exception=REQUESTS_IMPORT_ERROR
@@ -131,9 +144,18 @@ def run(
 
     try:
         _check_paths(module.params, module.argument_spec)
-        with RegistryClients(module.params, events, shared=OF_PROCESS) as clients:
+        with contextlib.ExitStack() as stack:
+            if takes_long and not is_in_worker():
+                stack.enter_context(ending_with_reader())
+            progress = stack.enter_context(_progress(module, events, takes_long))
+            clients = stack.enter_context(RegistryClients(module.params, events, shared=OF_PROCESS))
             context = ModuleContext(
-                module.params, module.check_mode, clients, set_attributes, module.empty_suboptions
+                module.params,
+                module.check_mode,
+                clients,
+                set_attributes,
+                module.empty_suboptions,
+                progress,
             )
             result = function(context)
     except LibraryMissing as error:
@@ -146,6 +168,20 @@ def run(
     except KeyboardInterrupt as interrupt:
         module.fail_json(**_shown({"msg": str(interrupt)}, module, events))
     module.exit_json(**_shown(result, module, events))
+
+
+@contextlib.contextmanager
+def _progress(module: AnsibleModule, events: _ModuleEvents, takes_long: bool) -> t.Iterator[Progress]:
+    """Give what a task tells of its work: nothing in check mode, where that is soon done."""
+    if not takes_long or not module.params["progress"] or module.check_mode:
+        yield Progress()
+        return
+    events.channel = open_channel(os.environ)
+    try:
+        with Progress(events.show if events.channel.is_open else None, module._verbosity > 0) as progress:
+            yield progress
+    finally:
+        events.channel.close()
 
 
 def _check_paths(params: t.Mapping[str, t.Any], spec: t.Mapping[str, t.Any], prefix: str = "") -> None:
@@ -186,6 +222,7 @@ def _shown(result: dict[str, t.Any], module: AnsibleModule, events: _ModuleEvent
     shown = {key: value for key, value in result.items() if key != "diff" or module._diff}
     if events.lines:
         shown["request_log"] = events.lines
+    shown.update(events.channel.result)
     return t.cast("dict[str, t.Any]", _encodable(shown))
 
 

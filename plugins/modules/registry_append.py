@@ -21,6 +21,7 @@ description:
   - Layers are streamed. Nothing is written to disk.
 extends_documentation_fragment:
   - ocikit.registry._registry
+  - ocikit.registry._progress
   - ocikit.registry._attributes
   - ocikit.registry._attributes.action_module
 attributes:
@@ -390,6 +391,7 @@ error:
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._module import run
+from ansible_collections.ocikit.registry.plugins.module_utils._progress import ARGUMENTS
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import LIST, TEXT
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.append import append_layers
 
@@ -441,6 +443,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "overwrite": {"type": "bool", "default": True},
     "expected_digest": {"type": TEXT, "no_log": False},
     "if_digest": {"type": TEXT},
+    **ARGUMENTS,
 }
 
 

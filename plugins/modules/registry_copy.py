@@ -18,6 +18,7 @@ description:
     its content, so a tag never points to an incomplete image.
 extends_documentation_fragment:
   - ocikit.registry._registry
+  - ocikit.registry._progress
   - ocikit.registry._destination
   - ocikit.registry._attributes
   - ocikit.registry._attributes.action_module
@@ -249,6 +250,7 @@ error:
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._module import run
+from ansible_collections.ocikit.registry.plugins.module_utils._progress import ARGUMENTS
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import (
     destination_arguments,
 )
@@ -274,6 +276,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "expected_digest": {"type": TEXT},
     "referrers": {"type": "bool", "default": False},
     "signatures": {"type": "bool", "default": False},
+    **ARGUMENTS,
 }
 
 

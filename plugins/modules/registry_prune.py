@@ -24,6 +24,7 @@ description:
   - The age of a tag is that of its image, from its annotation, configuration or history. It is not the time of the push.
 extends_documentation_fragment:
   - ocikit.registry._registry
+  - ocikit.registry._progress
   - ocikit.registry._attributes
   - ocikit.registry._attributes.action_module
 options:
@@ -595,6 +596,7 @@ error:
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._module import run
+from ansible_collections.ocikit.registry.plugins.module_utils._progress import ARGUMENTS
 from ansible_collections.ocikit.registry.plugins.module_utils._prune.prune import prune
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import (
     INTEGER,
@@ -662,6 +664,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "report": {"type": "path"},
     "details": {"type": "bool", "default": False},
     "option_names": {"type": "dict", "default": {}},
+    **ARGUMENTS,
 }
 
 

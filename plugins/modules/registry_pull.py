@@ -21,6 +21,7 @@ description:
   - Symbolic links in a layout or directory are not followed.
 extends_documentation_fragment:
   - ocikit.registry._registry
+  - ocikit.registry._progress
   - ocikit.registry._attributes
   - ocikit.registry._attributes.action_module
 options:
@@ -240,6 +241,7 @@ error:
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._module import run
+from ansible_collections.ocikit.registry.plugins.module_utils._progress import ARGUMENTS
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import LIST, TEXT
 from ansible_collections.ocikit.registry.plugins.module_utils._storage.attributes import ATTRIBUTES
 from ansible_collections.ocikit.registry.plugins.module_utils._storage.local import FORMATS
@@ -257,6 +259,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "max_unpacked_size": {"type": "str"},
     "verify": {"type": "str", "choices": ["changed", "full"], "default": "changed"},
     **ATTRIBUTES,
+    **ARGUMENTS,
 }
 
 

@@ -25,6 +25,7 @@ description:
   - Each blob is verified, and is sent once if the repository does not have it. The manifest is sent last.
 extends_documentation_fragment:
   - ocikit.registry._registry
+  - ocikit.registry._progress
   - ocikit.registry._attributes
   - ocikit.registry._attributes.action_module
 attributes:
@@ -238,6 +239,7 @@ error:
 import typing as t
 
 from ansible_collections.ocikit.registry.plugins.module_utils._module import run
+from ansible_collections.ocikit.registry.plugins.module_utils._progress import ARGUMENTS
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.option_types import LIST, TEXT
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.push import push
 
@@ -252,6 +254,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "if_digest": {"type": TEXT},
     "max_unpacked_size": {"type": "str"},
     "mount_from": {"type": LIST, "elements": TEXT, "default": []},
+    **ARGUMENTS,
 }
 
 

@@ -30,18 +30,31 @@ from ansible.plugins.action.normal import ActionModule as NormalActionModule
 from ansible.utils.display import Display
 
 # The parent process of Ansible loads action plugins: workers inherit what it imports here, which is most of a module.
-from ansible_collections.ocikit.registry.plugins.module_utils import _module
+from ansible_collections.ocikit.registry.plugins.module_utils import _channel, _module
 from ansible_collections.ocikit.registry.plugins.module_utils._http.transport import REQUESTS_IMPORT_ERROR
+from ansible_collections.ocikit.registry.plugins.plugin_utils._progress import (
+    Follower,
+    Screen,
+    beside,
+    environment_of,
+    progress_file,
+)
 
 COLLECTION = "ocikit.registry."
 MODULES = "ansible_collections.ocikit.registry.plugins.modules."
-SWITCH: dict[str, t.Any] = {
-    "type": "bool",
-    "default": True,
-    "env": [{"name": "OCIKIT_REGISTRY_IN_PROCESS"}],
-    "ini": [{"section": "ocikit_registry", "key": "in_process"}],
-    "vars": [{"name": "ocikit_registry_in_process"}],
+# What can be switched off for all tasks.
+SWITCHES: dict[str, dict[str, t.Any]] = {
+    name: {
+        "type": "bool",
+        "default": True,
+        "env": [{"name": f"OCIKIT_REGISTRY_{name.upper()}"}],
+        "ini": [{"section": "ocikit_registry", "key": name}],
+        "vars": [{"name": f"ocikit_registry_{name}"}],
+    }
+    for name in ("in_process", "progress")
 }
+# The modules that have the option progress.
+_LONG = frozenset(f"registry_{name}" for name in ("append", "copy", "prune", "pull", "push"))
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Variables of a task's environment that decide how an interpreter starts or what it loads.
 _INTERPRETER_VARIABLES = ("PYTHON", "LD_", "DYLD_")
@@ -53,9 +66,7 @@ _TRACEBACK = re.compile(r"^Traceback \(most recent call last\):", re.MULTILINE)
 _UNREADABLE = re.compile(r"^SyntaxError: ", re.MULTILINE)
 
 display = Display()
-constants.config.initialize_plugin_configuration_definitions(
-    "action", f"{COLLECTION}in_process", {"in_process": SWITCH}
-)
+constants.config.initialize_plugin_configuration_definitions("action", f"{COLLECTION}in_process", SWITCHES)
 
 
 class ActionModule(NormalActionModule):
@@ -64,20 +75,28 @@ class ActionModule(NormalActionModule):
     _module_name = ""
     _module_args: t.Mapping[str, t.Any] = {}
     _in_process = False
+    # The file that the module tells its progress in, while a command of it is to be followed.
+    _progress_file: str | None = None
+    # None where the task shows no progress.
+    _screen: Screen | None = None
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         obstacle = self._obstacle(task_vars or {})
         self._in_process = obstacle is None
         where = f"as a module ({obstacle})" if obstacle else "in the worker process"
         display.vvv(f"{self._task.action} runs {where}", host=(task_vars or {}).get("inventory_hostname"))
-        return t.cast("dict[str, t.Any]", super().run(tmp, task_vars))
+        if self._shows_progress(task_vars or {}):
+            self._screen = Screen(self._host(task_vars or {}))
+        result = t.cast("dict[str, t.Any]", super().run(tmp, task_vars))
+        (self._screen or Screen("")).show_rest(result)
+        return result
 
     def _obstacle(self, task_vars: dict[str, t.Any]) -> str | None:
         """Return why the module cannot run in this process, None where it can."""
         variables = task_vars
         if self._task.delegate_to:
             variables = task_vars.get("ansible_delegated_vars", {}).get(self._task.delegate_to, {})
-        if not self._switched_on(task_vars):
+        if not self._switched_on("in_process", task_vars):
             return "in_process is off"
         if type(self._connection).__module__ != "ansible.plugins.connection.local":
             return "the connection is not local"
@@ -97,17 +116,34 @@ class ActionModule(NormalActionModule):
             return "the worker is a thread"
         return None
 
-    def _switched_on(self, task_vars: dict[str, t.Any]) -> bool:
-        own = self._environment().get(SWITCH["env"][0]["name"])
+    def _shows_progress(self, task_vars: dict[str, t.Any]) -> bool:
+        """Tell whether the module is to show its progress, as far as its options do not decide otherwise."""
+        given = self._task.args.get("progress")
+        return (
+            self._task.action.rpartition(".")[2] in _LONG
+            and not self._task.check_mode
+            and not self._task.no_log
+            and not self._task.async_val
+            and (self._switched_on("progress", task_vars) if given is None else boolean(given, strict=False))
+        )
+
+    def _host(self, task_vars: dict[str, t.Any]) -> str:
+        """Return the host of the task as callbacks show it."""
+        host = str(task_vars.get("inventory_hostname"))
+        return f"{host} -> {self._task.delegate_to}" if self._task.delegate_to else host
+
+    def _switched_on(self, switch: str, task_vars: dict[str, t.Any]) -> bool:
+        definition = SWITCHES[switch]
+        own = self._environment().get(definition["env"][0]["name"])
         if own is not None:
             return bool(boolean(own, strict=False))
         value = constants.config.get_config_value(
-            "in_process",
+            switch,
             plugin_type="action",
             plugin_name=f"{COLLECTION}in_process",
             variables={
                 name: self._templar.template(task_vars[name])
-                for name in (entry["name"] for entry in SWITCH["vars"])
+                for name in (entry["name"] for entry in definition["vars"])
                 if name in task_vars
             },
         )
@@ -143,10 +179,13 @@ class ActionModule(NormalActionModule):
 
     def _low_level_execute_command(self, *args: t.Any, **kwargs: t.Any) -> dict[str, t.Any]:
         if not self._in_process:
-            return _without_traceback_of_old_python(super()._low_level_execute_command(*args, **kwargs))
+            with self._following(args[0] if args else kwargs["cmd"]):
+                answer = super()._low_level_execute_command(*args, **kwargs)
+            return _without_traceback_of_old_python(answer)
         directory = self._loader.get_basedir()
         with _surroundings(self._environment(), directory), _as_in_a_module(self._module_args):
-            code, output, errors = _main(self._module_name)
+            with _channel.in_worker(self._screen.show if self._screen else None):
+                code, output, errors = _main(self._module_name)
         return {
             "rc": code,
             "stdout": output,
@@ -154,6 +193,26 @@ class ActionModule(NormalActionModule):
             "stderr": errors,
             "stderr_lines": errors.splitlines(),
         }
+
+    # What a module on a target tells while it runs
+
+    def _compute_environment_string(self, raw_environment_out: dict[str, t.Any] | None = None) -> str:
+        """Return the variables of the task, with that which names the file of the progress."""
+        prefix = str(super()._compute_environment_string(raw_environment_out))
+        if raw_environment_out is not None or self._in_process or not self._screen:
+            return prefix
+        self._progress_file = progress_file(self)
+        if self._progress_file is None:
+            return prefix
+        own = self._connection._shell.env_prefix(**environment_of(self._progress_file))
+        return f"{prefix} {own}".strip()
+
+    def _following(self, command: str) -> t.ContextManager[t.Any]:
+        """Return the context for ``command``: where it runs the module, its progress is shown."""
+        file = self._progress_file
+        if file is None or file not in command or not self._screen:
+            return contextlib.nullcontext()
+        return Follower(beside(self, NormalActionModule), file, self._screen)
 
 
 def _without_traceback_of_old_python(answer: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -17,7 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 UTILS = ROOT / "plugins/module_utils"
 # From top to bottom. What stands in one tuple is one room.
 ROOMS = (
-    ("_errors", "_secrets", "_parallel"),
+    ("_errors", "_secrets", "_parallel", "_progress", "_channel"),
     ("_oci",),
     ("_http",),
     ("_registry",),
@@ -33,6 +33,8 @@ WITHOUT_HTTP = (
     "_errors",
     "_secrets",
     "_parallel",
+    "_progress",
+    "_channel",
     "_oci",
     "_prune.policy",
     "_prune.protection",

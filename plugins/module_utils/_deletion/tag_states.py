@@ -35,15 +35,27 @@ class TagStates:
     manifests: t.Mapping[str, Manifest] = field(default_factory=dict)
 
 
-def read_tags(repository: Repository, names: t.Iterable[str], fetch: bool = False) -> TagStates:
+def read_tags(
+    repository: Repository,
+    names: t.Iterable[str],
+    fetch: bool = False,
+    note: t.Callable[[], object] = lambda: None,
+) -> TagStates:
     """Look up what the tags ``names`` point to: one request for each, and a listing where one does not exist.
 
-    With ``fetch`` the manifests are fetched, as far as they can be, which saves a request for each digest later. Raises
+    With ``fetch`` the manifests are fetched, as far as they can be, which saves a request for each digest later. ``note`` is
+    called for each tag that was looked up. Raises
     RegistryError for what says nothing about single tags, such as Denied or Unreachable.
     """
     manifests: dict[str, Manifest] = {}
 
     def read(tag: str) -> Descriptor | RegistryError | None:
+        try:
+            return look_up(tag)
+        finally:
+            note()
+
+    def look_up(tag: str) -> Descriptor | RegistryError | None:
         if fetch:
             # What cannot be fetched may still be removed.
             with contextlib.suppress(*_OF_ONE_TAG):

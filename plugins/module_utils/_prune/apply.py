@@ -20,6 +20,7 @@ from .._deletion.tags import TagRemover
 from .._errors import DigestMismatch, ProtocolError, Refused, RegistryError, ServerFault, Unsupported
 from .._oci.content import Descriptor, Manifest
 from .._oci.graph import walk
+from .._progress import Progress
 from .._registry.listings import PAGE_SIZE
 from .._registry.placeholder import read_removed_tags
 from .._registry.repository import Repository
@@ -119,8 +120,9 @@ class PlanApplier:
     look() comes first, then run(); ``outcome`` tells at any time what was done.
     """
 
-    def __init__(self, repository: Repository, outcome: Outcome) -> None:
+    def __init__(self, repository: Repository, outcome: Outcome, progress: Progress | None = None) -> None:
         self._repository = repository
+        self._progress = progress or Progress()
         self.outcome = outcome
         # Tags that were to stay, and went away after digests were deleted.
         self.vanished: list[str] = []
@@ -149,7 +151,9 @@ class PlanApplier:
         ``fetch`` reads what undoes the plan as well. Raises RegistryError.
         """
         started = time.monotonic()
-        states = read_tags(self._repository, self._repository.tag_names())
+        names = self._repository.tag_names()
+        stage = self._progress.stage(f"{self._repository}: checked", "tags", len(names))
+        states = read_tags(self._repository, names, note=stage.advance)
         self._look_seconds = time.monotonic() - started
         self._tags = dict(states.descriptors)
         self._candidates = self._unmoved(states)
@@ -192,8 +196,10 @@ class PlanApplier:
         finally:
             self._put_back_lost({self._candidates[tag] for tag in single})
         try:
+            stage = self._progress.stage(f"{self._repository}: deleted", "digests", len(self._digests))
             for digest in self._digests:
                 self._delete(digest)
+                stage.advance()
         except BaseException:
             with contextlib.suppress(RegistryError):
                 self._look_again(everything=True)
@@ -369,6 +375,8 @@ class PlanApplier:
     def _untag(self, tags: t.Sequence[str]) -> None:
         remover = TagRemover(self._repository, TagStates(self._tags, dangling=self._dangling))
         removals = remover.plan(tags)
+        stage = self._progress.stage(f"{self._repository}: deleted", "tags", len(removals))
+        stage.counter = lambda: sum(removal.method is not None for removal in removals)
         try:
             remover.remove(removals)
         finally:

@@ -177,7 +177,9 @@ class _Prune:
                 self._params["cache_dir"], *plan.place, writable=not self._context.check_mode
             )
             unfinished = self._undo.unfinished(plan.place) if self._undo else []
-            snapshot = take_snapshot(repository, cache, unfinished, label_names(policy.rules))
+            snapshot = take_snapshot(
+                repository, cache, unfinished, label_names(policy.rules), self._context.progress
+            )
             if snapshot is None:
                 self._context.warn(f"{plan} does not exist, so there is nothing to prune: check its name.")
                 return Outcome(plan, policy.name)
@@ -224,7 +226,8 @@ class _Prune:
             # It was made a moment ago, of what the registry has.
             self._pending.append(outcome.plan)
             return
-        applier = PlanApplier(self._context.clients.repository_of(outcome.plan.reference), outcome)
+        repository = self._context.clients.repository_of(outcome.plan.reference)
+        applier = PlanApplier(repository, outcome, self._context.progress)
         applier.look(fetch=not self._context.check_mode)
         self._pending.append(applier.pending)
         if self._context.check_mode or not applier.has_work:

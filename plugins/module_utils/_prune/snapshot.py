@@ -17,6 +17,7 @@ from .._errors import DigestMismatch, NotFound, ProtocolError, RegistryError, Se
 from .._oci.content import Manifest
 from .._oci.digest_tags import subject_of_tag
 from .._oci.graph import closure, parents_first, walk
+from .._progress import Progress
 from .._registry.images import created_time, image_config
 from .._registry.placeholder import removed_tags
 from .._registry.repository import Repository
@@ -78,18 +79,21 @@ def take_snapshot(
     cache: SnapshotCache,
     untagged: t.Iterable[str] = (),
     labels: t.Collection[str] = (),
+    progress: Progress | None = None,
 ) -> Snapshot | None:
     """Read what the policy has to know of a repository, or None where it does not exist.
 
     A HEAD for each tag; a manifest and a config for each digest that is not in ``cache``, and for those in
     ``untagged`` that exist. ``labels`` are the names of those that rules ask for. A tag whose data cannot be
     read has the digest None. Raises what says nothing about single tags, such as a refusal or a registry that
-    is overloaded, and ProtocolError for manifests that lead to one another without end.
+    is overloaded, and ProtocolError for manifests that lead to one another without end. ``progress`` is told what was read.
     """
+    progress = progress or Progress()
     page = repository.tags()
     if page is None:
         return None
-    states = read_tags(repository, page.names)
+    stage = progress.stage(f"{repository}: read", "tags", len(page.names))
+    states = read_tags(repository, page.names, note=stage.advance)
     for error in states.unreadable.values():
         _raise_if_transient(error)
     tags: dict[str, str | None] = {tag: descriptor.digest for tag, descriptor in states.descriptors.items()}
@@ -97,7 +101,15 @@ def take_snapshot(
     reading = _Reading(repository, cache.known, labels)
     # What a signature is about may have lost its tags.
     subjects = filter(None, map(subject_of_tag, tags))
-    walk({*subjects, *untagged, *filter(None, tags.values())}, reading.visit, repository.concurrency)
+    roots = {*subjects, *untagged, *filter(None, tags.values())}
+    stage = progress.stage(f"{repository}: read", "manifests")
+
+    def visit(digest: str) -> list[str]:
+        following = reading.visit(digest)
+        stage.advance()
+        return following
+
+    walk(roots, visit, repository.concurrency)
     manifests = reading.manifests
     cache.save({digest: record for digest, record in manifests.items() if digest not in reading.unsure})
     _describe_indexes(manifests)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import typing as t
 
+from .._progress import Progress
 from .connection import RegistryClients
 
 
 class ModuleContext:
-    """Parameters, check mode, the registries, a way to warn, and one to set the attributes of files.
+    """Parameters, check mode, the registries, and ways to warn, to set the attributes of files and to show progress.
 
     ``empty_suboptions`` are those that were given as null: ``params`` do not tell them from those that were left out.
     """
@@ -24,11 +25,13 @@ class ModuleContext:
         clients: RegistryClients,
         set_attributes: t.Callable[[str, t.Mapping[str, t.Any]], bool] | None = None,
         empty_suboptions: t.Sequence[str] = (),
+        progress: Progress | None = None,
     ) -> None:
         self.params = params
         self.empty_suboptions = empty_suboptions
         self.check_mode = check_mode
         self.clients = clients
+        self.progress = progress or Progress()
         self._set_attributes = set_attributes
 
     def warn(self, text: str) -> None:

@@ -43,6 +43,7 @@ def append_layers(context: ModuleContext) -> dict[str, t.Any]:
         _images(base, base_digest, result, targets),
         check_mode=context.check_mode,
         include_foreign=False,
+        progress=context.progress,
     )
     return {
         **targets_result(targets),

@@ -16,7 +16,9 @@ from .._oci.content import Descriptor, Manifest, Platform
 from .._oci.graph import depths, walk
 from .._oci.stores import Contents, CopyPlan, Source, Store
 from .._parallel import map_concurrent
+from .._progress import Transfer
 from .._registry.images import ImagePicker
+from .metered import MeteredSource
 
 MAX_BLOBS = 100_000
 _BLOBS_MISSING = frozenset(("MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_UNKNOWN"))
@@ -156,20 +158,31 @@ class _Graph:
 
 
 def execute(
-    work: CopyPlan, destination: Store, names: t.Mapping[str, t.Sequence[str]], concurrency: int
+    work: CopyPlan,
+    destination: Store,
+    names: t.Mapping[str, t.Sequence[str]],
+    concurrency: int,
+    transfer: Transfer | None = None,
 ) -> CopyResult:
     """Carry ``work`` out: blobs first, the largest ahead; then manifests from the bottom up, the roots last.
 
     ``names`` maps the digests of roots to the names that are to point to them. So nothing that a name leads to is ever
-    incomplete. Up to ``concurrency`` blobs move at a time. Raises what the sources and ``destination`` raise; what was stored
-    by then stays, without a name.
+    incomplete. Up to ``concurrency`` blobs move at a time; ``transfer``, which expects them, is told how far they are. Raises
+    what the sources and ``destination`` raise; what was stored by then stays, without a name.
     """
     result = CopyResult()
     blobs = sorted(work.blobs, key=lambda blob: -blob.size)
+
+    def move(blob: Descriptor) -> bool:
+        source = work.sources[blob.digest]
+        if not transfer:
+            return destination.put_blob(blob, source)
+        by_bytes = destination.put_blob(blob, MeteredSource(source, transfer))
+        transfer.finish(blob.digest, blob.size, by_bytes)
+        return by_bytes
+
     with destination.writing(work, names):
-        moved = map_concurrent(
-            lambda blob: destination.put_blob(blob, work.sources[blob.digest]), blobs, int(concurrency)
-        )
+        moved = map_concurrent(move, blobs, int(concurrency))
         for level in reversed(work.levels):
             puts: list[tuple[Manifest, str | None]] = []
             for manifest in level:

@@ -47,6 +47,7 @@ def copy_images(context: ModuleContext) -> dict[str, t.Any]:
         [image for images in by_copy for image in images],
         check_mode=context.check_mode,
         include_foreign=params["foreign_layers"],
+        progress=context.progress,
     )
     return {**delivered(by_copy, delivery), "companions": delivery.referrers}
 

@@ -13,6 +13,7 @@ from .._errors import NotFound, RegistryError
 from .._oci.content import Descriptor, Manifest
 from .._oci.graph import closure
 from .._oci.stores import CopyPlan, Source
+from .._progress import Progress
 from .._registry.referrers import Referring, find_referrers, find_referring
 from .._registry.repository import MountableSource, Repository
 from .copy import execute, plan
@@ -111,6 +112,7 @@ def deliver(
     check_mode: bool,
     include_foreign: bool,
     mount_from: t.Sequence[str] = (),
+    progress: Progress | None = None,
 ) -> Delivery:
     """Deliver ``images``; nothing is written unless the conditions of all targets hold.
 
@@ -123,7 +125,13 @@ def deliver(
     for image in images:
         check_targets(image.name, image.digest, image.targets)
     warn_of_masked_names(targets, *(image.digest for image in images))
-    return send(images, check_mode=check_mode, include_foreign=include_foreign, mount_from=mount_from)
+    return send(
+        images,
+        check_mode=check_mode,
+        include_foreign=include_foreign,
+        mount_from=mount_from,
+        progress=progress,
+    )
 
 
 def send(
@@ -132,6 +140,7 @@ def send(
     check_mode: bool,
     include_foreign: bool,
     mount_from: t.Sequence[str] = (),
+    progress: Progress | None = None,
 ) -> Delivery:
     """Give the repositories of ``images`` what they lack of these, then let the targets, which were looked up, be them.
 
@@ -139,7 +148,7 @@ def send(
     those of ``mount_from``. Non-distributable layers stay at their URLs unless ``include_foreign``. In ``check_mode`` nothing is
     sent. Raises NotFound for a blob that no source has; an error has the state of the targets in ``result``.
     """
-    sending = _Sending(check_mode, include_foreign, mount_from)
+    sending = _Sending(check_mode, include_foreign, mount_from, progress or Progress())
     groups: dict[tuple[str, str], list[Image]] = {}
     for image in images:
         repository = image.repository
@@ -148,8 +157,7 @@ def send(
     moving = [target for image in images for target in image.moving if target.reference.tag]
     try:
         with former_images_kept([] if check_mode else moving):
-            for group in groups.values():
-                sending.send(group)
+            sending.send(list(groups.values()))
     except RegistryError as error:
         targets = [target for image in images for target in image.targets]
         look_after_failure(targets, error, _concurrency(images))
@@ -168,15 +176,26 @@ def _concurrency(images: t.Sequence[Image]) -> int:
 class _Sending:
     """Sends to one repository after the other; what a registry got for one can be mounted by the next."""
 
-    def __init__(self, check_mode: bool, include_foreign: bool, mount_from: t.Sequence[str]) -> None:
+    def __init__(
+        self, check_mode: bool, include_foreign: bool, mount_from: t.Sequence[str], progress: Progress
+    ) -> None:
         self.delivery = Delivery()
+        self._progress = progress
         self._check_mode = check_mode
         self._include_foreign = include_foreign
         self._mount_from = mount_from
         self._mountable: dict[str, dict[str, Repository]] = {}
 
-    def send(self, images: t.Sequence[Image]) -> None:
-        """Send ``images`` to their repository."""
+    def send(self, groups: t.Sequence[t.Sequence[Image]]) -> None:
+        """Send the images of each group to their repository."""
+        self._progress.expect_images(sum(map(len, groups)))
+        for number, images in enumerate(groups, 1):
+            self._send(images, is_last=number == len(groups))
+            for image in images if not self._check_mode else ():
+                names = ", ".join(str(target.reference) for target in image.targets)
+                self._progress.finish_image(f"{image.name} to {names}")
+
+    def _send(self, images: t.Sequence[Image], is_last: bool) -> None:
         targets = [target for image in images for target in image.targets]
         store = GuardedRepository(images[0].repository, targets)
         mountable = self._mountable.setdefault(store.registry, {})
@@ -218,7 +237,8 @@ class _Sending:
         mountable.update((blob.digest, store) for blob in work.blobs + work.present)
         self.delivery.wrote = self.delivery.wrote or not work.complete
         if not self._check_mode:
-            result = execute(work, store, names, store.concurrency)
+            transfer = self._progress.transfer((blob.size for blob in work.blobs), is_last)
+            result = execute(work, store, names, store.concurrency, transfer)
             to_send, to_mount = result.copied, result.mounted
         self.delivery.missing += to_send
         self.delivery.mounted += to_mount

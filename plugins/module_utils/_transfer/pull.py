@@ -65,7 +65,7 @@ def pull(context: ModuleContext) -> dict[str, t.Any]:
     changed = not store.lists(work.named(by_digest)) or not work.complete
     if not context.check_mode:
         if changed:
-            execute(work, store, by_digest, context.clients.concurrency)
+            _execute(context, work, store, images, by_digest)
             # Another process may have taken a name meanwhile.
             shown = [store.listed_name(name.name) for name in names]
         else:
@@ -190,6 +190,22 @@ def _plan(context: ModuleContext, store: LocalStore, images: t.Sequence[Image]) 
             "An image has layers that stay at their URLs, and docker-archive needs all: set foreign_layers."
         )
     return work
+
+
+def _execute(
+    context: ModuleContext,
+    work: CopyPlan,
+    store: LocalStore,
+    images: t.Sequence[Image],
+    names: t.Mapping[str, t.Sequence[str]],
+) -> None:
+    progress = context.progress
+    progress.expect_images(len(images))
+    execute(
+        work, store, names, context.clients.concurrency, progress.transfer(blob.size for blob in work.blobs)
+    )
+    for image in images:
+        progress.finish_image(str(image.reference))
 
 
 def _schema1_plan(store: LocalStore, image: Image, is_elsewhere: t.Callable[[Descriptor], bool]) -> CopyPlan:

@@ -46,6 +46,7 @@ def push(context: ModuleContext) -> dict[str, t.Any]:
         check_mode=context.check_mode,
         include_foreign=params["foreign_layers"],
         mount_from=mount_from,
+        progress=context.progress,
     )
     return delivered([[image]], delivery)
 

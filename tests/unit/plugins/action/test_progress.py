@@ -1,0 +1,229 @@
+# Copyright (c) 2026, ocikit.registry contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a play shows of long work, in the worker process and as a module, and what an interruption leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+import typing as t
+
+import pytest
+
+from tests.hostile import HostileRegistry
+from tests.registries import images
+from tests.unit import plays
+
+DICE = random.Random(7)
+LAYERS = [
+    images.layer({f"file-{n}": DICE.getrandbits(8 * 400_000).to_bytes(400_000, "big")}, compression="")
+    for n in range(3)
+]
+IMAGE = images.image(LAYERS)
+PATIENCE = 60
+PULL = "ocikit.registry.registry_pull"
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+LINE = re.compile(r"^progress: \[([a-z-]+)\] (.*)$", re.MULTILINE)
+
+# What is special about each host. All of them pull at the same time, for longer than a line takes.
+HOSTS: dict[str, dict[str, t.Any]] = {
+    "in-process": {},
+    "module": {"ocikit_registry_in_process": False},
+    "off": {"progress": False},
+    "module-off": {"ocikit_registry_in_process": False, "progress": False},
+    "variable-off": {"ocikit_registry_progress": False},
+    "module-variable-off": {"ocikit_registry_in_process": False, "ocikit_registry_progress": False},
+    "checked": {"repository": "late/b", "checked": True},
+    "module-checked": {"ocikit_registry_in_process": False, "repository": "late/b", "checked": True},
+    "unlogged": {"unlogged": True},
+    "module-unlogged": {"ocikit_registry_in_process": False, "unlogged": True},
+}
+SHOWING = {"in-process", "module"}
+
+
+class Shown(t.NamedTuple):
+    """What a play printed, and what it recorded."""
+
+    output: str
+    errors: str
+    results: list[dict[str, t.Any]]
+    registry: str
+
+    def lines(self, host: str) -> list[str]:
+        """Return what was shown of the progress on ``host``."""
+        return [line for name, line in LINE.findall(self.errors) if name == host]
+
+
+def write_play(folder: pathlib.Path, url: str, hosts: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[str]:
+    """Write a play that pulls on ``hosts``, and return the command that runs it."""
+    common = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    inventory = {"all": {"hosts": {name: {**common, **variables} for name, variables in hosts.items()}}}
+    task = {
+        PULL: {
+            "image": "{{ repository | default('a/b') }}:1",
+            "dest": f"{folder}/{{{{ inventory_hostname }}}}",
+            "registry": url,
+            "progress": "{{ progress | default(omit) }}",
+        },
+        "check_mode": "{{ checked | default(false) }}",
+        "no_log": "{{ unlogged | default(false) }}",
+    }
+    (folder / "hosts.json").write_text(json.dumps(inventory), encoding="utf-8")
+    playbook = folder / "play.yml"
+    playbook.write_text(
+        json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [task]}]), encoding="utf-8"
+    )
+    return plays.command("-i", str(folder / "hosts.json"), str(playbook))
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
+    """A play with -v whose stdout callback prints JSON."""
+    folder = tmp_path_factory.mktemp("play")
+    with HostileRegistry(trickle=0.02, delay=7.0, delay_on="^HEAD /v2/late/") as server:
+        for repository in ("a/b", "late/b"):
+            server.add(repository, IMAGE, "1")
+        done = subprocess.run(
+            [*write_play(folder, server.url, HOSTS), "-v", "-f", "20"],
+            env=plays.environment(folder, ANSIBLE_STDOUT_CALLBACK="as_json"),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=170,
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    recorded = (folder / "recorded").read_text(encoding="utf-8").splitlines()
+    return Shown(done.stdout, done.stderr, [json.loads(line) for line in recorded], server.host)
+
+
+@pytest.mark.parametrize("host", sorted(SHOWING))
+def test_lines_images_and_totals_are_shown(shown: Shown, host: str) -> None:
+    *lines, image, totals = shown.lines(host)
+    assert lines
+    for line in lines:
+        assert re.match(
+            r"transferred [0-9.]+ (bytes|KiB|MiB) of 1\.2 MiB \([0-9]+%\), [0-4] of 4 blobs, [0-9.]+ (bytes|KiB)/s, .* left$",
+            line,
+        ), line
+    assert re.match(r"127\.0\.0\.1:[0-9]+/a/b:1 is finished$", image)
+    assert re.match(r"1\.2 MiB, 4 blobs, [0-9.]+ KiB/s, 1 image in [0-9]+ s$", totals)
+
+
+@pytest.mark.parametrize("host", sorted(set(HOSTS) - SHOWING))
+def test_nothing_is_shown_where_it_is_off_in_check_mode_and_with_no_log(shown: Shown, host: str) -> None:
+    assert shown.lines(host) == []
+
+
+def test_nothing_of_it_is_in_results(shown: Shown) -> None:
+    assert len(shown.results) == len(HOSTS)
+    assert "ocikit_progress" not in json.dumps(shown.results)
+    assert {outcome["outcome"] for outcome in shown.results} == {"ok"}
+
+
+def test_callbacks_that_print_json_stay_readable(shown: Shown) -> None:
+    """With -v, ansible-core itself prints a line about its configuration first."""
+    document = shown.output[shown.output.index("{") :]
+    assert set(json.loads(document)) == set(HOSTS)
+    assert "progress" not in shown.output[: shown.output.index("{")]
+
+
+def test_no_file_is_left(shown: Shown) -> None:
+    """The file of the module had the name of the image in it, as its line about that."""
+    own = [
+        path for path in pathlib.Path("/tmp").glob(".ocikit-progress-*") if path.stat().st_uid == os.geteuid()
+    ]
+    assert not [
+        path for path in own if f"{shown.registry}/a/b:1 is finished" in path.read_text(encoding="utf-8")
+    ]
+
+
+def processes_of(folder: pathlib.Path) -> list[int]:
+    """Return the processes whose command or working files are in ``folder``."""
+    numbers = []
+    for path in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            if str(folder).encode() in (path / "cmdline").read_bytes():
+                numbers.append(int(path.name))
+        except OSError:
+            continue
+    return numbers
+
+
+def interrupt(process: subprocess.Popen[str], way: str) -> None:
+    """End a play as Ctrl-C does, or kill the worker process alone."""
+    if way == "ctrl-c":
+        os.killpg(process.pid, signal.SIGINT)
+        return
+    children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii")
+    for child in children.split():
+        os.kill(int(child), signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ("host", "way"), [("in-process", "ctrl-c"), ("module", "ctrl-c"), ("module", "killed worker")]
+)
+def test_an_interruption_ends_the_transfer_and_the_next_run_resumes(
+    tmp_path: pathlib.Path, host: str, way: str
+) -> None:
+    with HostileRegistry(trickle=0.05) as server:
+        server.add("a/b", IMAGE, "1")
+        command = write_play(tmp_path, server.url, {host: HOSTS[host]})
+        process = subprocess.Popen(
+            command,
+            env=plays.environment(tmp_path),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            preexec_fn=lambda: [signal.signal(number, signal.SIG_DFL) for number in SIGNALS] and None,
+        )
+        ingest = tmp_path / host / ".ocikit-ingest"
+
+        def sizes() -> dict[str, int]:
+            try:
+                return {path.name: path.stat().st_size for path in ingest.iterdir()}
+            except OSError:
+                return {}
+
+        try:
+            deadline = time.monotonic() + PATIENCE
+            while sum(size > 0 for size in sizes().values()) < 3:
+                assert process.poll() is None, process.communicate()
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            interrupt(process, way)
+            process.communicate(timeout=PATIENCE)
+            while processes_of(tmp_path) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            assert processes_of(tmp_path) == []
+        finally:
+            process.kill()
+        left = sizes()
+        assert sum(size > 0 for size in left.values()) == 3
+        assert not (tmp_path / host / "index.json").exists()
+        server.requests.clear()
+        server.behaviour.trickle = 0
+        done = subprocess.run(
+            command,
+            env=plays.environment(tmp_path),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        for name, size in left.items():
+            digest = name.replace("-", ":", 1)
+            ranges = [request.headers.get("Range") for request in server.requests if digest in request.path]
+            assert ranges == [f"bytes={size}-"]
+        assert server.count("^GET .*/blobs/") == 3
