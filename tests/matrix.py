@@ -68,7 +68,7 @@ UNIT_TESTS = (
 REPRESENTATIVE_UNIT_TESTS = tuple(
     path for path in UNIT_TESTS if not path.endswith(("/modules", "/test_examples.py"))
 )
-# What tags, deletes, stores files and writes all or nothing, a lookup, and a role.
+# What tags, deletes, stores files and writes all or nothing, a lookup, and a role; in two halves that take about as long.
 REPRESENTATIVE_TARGETS = (
     "lookup_registry_digest",
     "registry_promote",
