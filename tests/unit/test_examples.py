@@ -179,13 +179,14 @@ def test_getting_started_schedule(registry: Registry, examples: Examples) -> Non
         "getting_started/schedule.yml",
         ansible_become="false",
         prune_schedule_manager="cron",
-        prune_schedule_user=getpass.getuser(),
         prune_schedule_etc_dir=f"{examples.folder}/etc",
         prune_schedule_var_dir=f"{examples.folder}/var/lib",
-        prune_schedule_ansible_playbook=str(pathlib.Path(sys.executable).parent / "ansible-playbook"),
         prune_schedule_collections_path=str(COLLECTIONS),
     )
-    assert (examples.folder / "etc/cron.d/ocikit-prune-team").exists()
+    entry = (examples.folder / "etc/cron.d/ocikit-prune-team").read_text(encoding="utf-8")
+    assert f" {getpass.getuser()} " in entry
+    run = (examples.folder / "etc/ocikit-prune-team/run").read_text(encoding="utf-8")
+    assert str(pathlib.Path(sys.executable).parent / "ansible-playbook") in run
 
 
 def test_authentication(tmp_path: pathlib.Path) -> None:
