@@ -23,7 +23,8 @@ class RegistryError(Exception):
 
     ``kind`` is the stable name that playbooks may test; ``status``, ``code``, ``registry_message`` and ``detail``
     are the registry's answer (distribution-spec, "Error Codes"); ``method`` and ``url`` name the request. ``url`` never
-    holds a query or user information. ``result`` tells what had been done by then, for operations of several steps.
+    holds a query or user information. ``retry_after`` is the pause in seconds that it asked for. ``result`` tells what had
+    been done by then, for operations of several steps.
     """
 
     kind = "error"
@@ -38,6 +39,7 @@ class RegistryError(Exception):
         detail: t.Any = None,
         method: str | None = None,
         url: str | None = None,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -46,6 +48,7 @@ class RegistryError(Exception):
         self.detail = detail
         self.method = method
         self.url = url
+        self.retry_after = retry_after
         self.result: dict[str, t.Any] = {}
 
     def add_sentence(self, sentence: str) -> RegistryError:

@@ -11,15 +11,16 @@ import os
 import signal
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ._channel import Channel, ending_with_reader, is_in_worker, open_channel
-from ._errors import InvalidInput, LibraryMissing, RegistryError, printable
+from ._errors import LibraryMissing, RegistryError, printable
 from ._http.library_versions import OLDEST_REQUESTS
 from ._http.transport import REQUESTS_IMPORT_ERROR
 from ._progress import ARGUMENTS, Progress
-from ._registry.connection import OPTIONS, Events, RegistryClients, environment_variable
+from ._registry.connection import Events, RegistryClients, connection_arguments, with_variables
 from ._registry.context import ModuleContext, empty_suboptions
+from ._registry.option_types import check_paths
 from ._registry.shared_clients import OF_PROCESS
 from ._secrets import SHORTEST_SECRET, userinfo_secrets
 
@@ -103,18 +104,6 @@ class _ModuleEvents(Events):
         self.channel.show(printable(self.secrets.mask(line)))
 
 
-def connection_arguments() -> dict[str, dict[str, t.Any]]:
-    """Return the argument spec of the connection options, each with its environment variable."""
-    return _with_variables(OPTIONS)
-
-
-def _with_variables(options: t.Mapping[str, dict[str, t.Any]]) -> dict[str, dict[str, t.Any]]:
-    return {
-        name: {**spec, "fallback": (env_fallback, [environment_variable(name)])}
-        for name, spec in options.items()
-    }
-
-
 def run(
     function: t.Callable[[ModuleContext], dict[str, t.Any]],
     argument_spec: dict[str, dict[str, t.Any]],
@@ -126,7 +115,7 @@ def run(
     AnsibleModule. A RegistryError fails the module with its sentence, its structured form, and what was done by then.
     """
     takes_long = ARGUMENTS.keys() <= argument_spec.keys()
-    spec = {**connection_arguments(), **argument_spec, **(_with_variables(ARGUMENTS) if takes_long else {})}
+    spec = {**connection_arguments(), **argument_spec, **(with_variables(ARGUMENTS) if takes_long else {})}
     module = _Module(argument_spec=spec, supports_check_mode=True, **options)
     if REQUESTS_IMPORT_ERROR:
         module.fail_json(
@@ -143,7 +132,7 @@ def run(
         return bool(module.set_fs_attributes_if_different(arguments, False))
 
     try:
-        _check_paths(module.params, module.argument_spec)
+        check_paths(module.params, module.argument_spec)
         with contextlib.ExitStack() as stack:
             if takes_long and not is_in_worker():
                 stack.enter_context(ending_with_reader())
@@ -182,17 +171,6 @@ def _progress(module: AnsibleModule, events: _ModuleEvents, takes_long: bool) ->
             yield progress
     finally:
         events.channel.close()
-
-
-def _check_paths(params: t.Mapping[str, t.Any], spec: t.Mapping[str, t.Any], prefix: str = "") -> None:
-    """Raise InvalidInput for a path with a NUL character, which YAML can write and no system call takes."""
-    for name, option in spec.items():
-        value = params.get(name)
-        for item in value if isinstance(value, list) else [value]:
-            if option.get("options") and isinstance(item, dict):
-                _check_paths(item, option["options"], f"{prefix}{name}.")
-            elif "path" in (option.get("type"), option.get("elements")) and "\0" in (item or ""):
-                raise InvalidInput(f"{prefix}{name} is not a valid path: it has a NUL character in it.")
 
 
 def stopped_by() -> int | None:

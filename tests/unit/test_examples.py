@@ -17,6 +17,8 @@ import typing as t
 import pytest
 import yaml
 
+from ansible_collections.ocikit.registry.plugins.module_utils._http.library_versions import OLDEST_REQUESTS
+from ansible_collections.ocikit.registry.plugins.module_utils._watch.options import read_options
 from tests.docsite import EXAMPLES, PAGES, ROOT, copies, example
 from tests.registries import Registry, images
 from tests.unit.expressions import COLLECTIONS
@@ -334,18 +336,74 @@ def test_credential_type() -> None:
     assert all(f"E({name})" in fragment for name in injectors["env"])
 
 
-def test_execution_environment(tmp_path: pathlib.Path) -> None:
-    """ansible-builder accepts the definition."""
-    builder = pathlib.Path(sys.executable).parent / "ansible-builder"
-    if not builder.exists():
-        pytest.skip("ansible-builder is not installed")
-    definition = EXAMPLES / "execution_environments/execution-environment.yml"
+def builder(*arguments: str | pathlib.Path) -> str:
+    """Return what ansible-builder prints. It has to succeed."""
     done = subprocess.run(
-        [builder, "create", "--file", definition, "--context", tmp_path / "context"],
+        [pathlib.Path(sys.executable).parent / "ansible-builder", *arguments],
         capture_output=True,
         text=True,
         check=False,
         timeout=60,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "ocikit.registry" in (tmp_path / "context/_build/requirements.yml").read_text(encoding="utf-8")
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    "name", ["execution_environments/execution-environment.yml", "event_driven/decision-environment.yml"]
+)
+def test_ansible_builder_accepts_the_definition(name: str, tmp_path: pathlib.Path) -> None:
+    context = tmp_path / "context"
+    builder("create", "--file", EXAMPLES / name, "--context", context, "--output-filename", "Containerfile")
+    assert "ocikit.registry" in (context / "_build/requirements.yml").read_text(encoding="utf-8")
+    assert (context / "Containerfile").is_file()
+
+
+def test_ansible_builder_reads_what_the_collection_requires() -> None:
+    (requirement,) = yaml.safe_load(builder("introspect", COLLECTIONS))["python"]
+    assert requirement == f"requests>={OLDEST_REQUESTS}  # from collection ocikit.registry"
+    assert f"\nrequests>={OLDEST_REQUESTS}\n" in (ROOT / "requirements.txt").read_text(encoding="utf-8")
+
+
+def test_event_driven(registry: Registry, examples: Examples) -> None:
+    """What the rulebook runs, with the variables and the tasks of the guide."""
+    images.push(registry.url, "team/app", APP, "1.4.2")
+    examples.copy("event_driven/redeploy.yml")
+    for host in HOSTS:
+        examples.path(f"/srv/app/{host}.yml")
+    deploy = examples.path("/srv/eda/deploy.yml")
+    deploy.write_text(examples.copy("event_driven/deploy.yml").read_text(encoding="utf-8"), encoding="utf-8")
+
+    def redeploy(image: str) -> tuple[int, str]:
+        done = subprocess.run(
+            command(
+                *("-i", str(examples.folder / "hosts"), "ocikit.registry.redeploy"),
+                *("-e", f"@{examples.folder}/redeploy.yml", "-e", f"image={registry.host}/team/app{image}"),
+            ),
+            env=environment(examples.folder, ANSIBLE_PYTHON_INTERPRETER=sys.executable),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=170,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    for image in (f"@{OLDER.digest}", ":1.4.2"):
+        code, output = redeploy(image)
+        assert code != 0 and "Nothing was deployed." in output and "Deploying" not in output
+    code, output = redeploy(f"@{APP.digest}")
+    assert code == 0, output
+    for host in HOSTS:
+        text = examples.path(f"/srv/app/{host}.yml").read_text(encoding="utf-8")
+        assert f"image: {registry.host}/team/app@{APP.digest}\n" in text
+
+
+def test_event_driven_rulebook() -> None:
+    """The source in it takes such arguments, and the variables of the guide are those of the rulebook redeploy."""
+    (ruleset,) = yaml.safe_load((EXAMPLES / "event_driven/rulebook.yml").read_text(encoding="utf-8"))
+    (source,) = ruleset["sources"]
+    options = read_options(source["ocikit.registry.registry_watch"])
+    assert options.tags.match("1.27.0") and not options.tags.match("1.27.0-alpine")
+    variables = yaml.safe_load((EXAMPLES / "event_driven/redeploy.yml").read_text(encoding="utf-8"))
+    rulebook = (ROOT / "extensions/eda/rulebooks/redeploy.yml").read_text(encoding="utf-8")
+    assert set(re.findall(r"{{ (?!event\.)(\w+)", rulebook)) == set(variables)

@@ -26,6 +26,7 @@ ROOMS = (
     ("_transfer",),
     ("_prune",),
     ("_verify",),
+    ("_watch",),
     ("_module",),
 )
 # Rooms and files whose imports, also through others, never lead to what sends.
@@ -40,6 +41,7 @@ WITHOUT_HTTP = (
     "_prune.protection",
     "_prune.rules",
     "_prune.version_ranges",
+    "_watch.changes",
 )
 FILES = {".".join(path.relative_to(UTILS).with_suffix("").parts): path for path in UTILS.rglob("*.py")}
 

@@ -43,6 +43,7 @@ from .faults import FAULTS, fault, tls_advice, wants_tls
 from .library_versions import too_old
 from .origin import REDIRECTS, Origin, origin_of, safe_url
 from .proxies import check_proxy, environment_proxy, proxy_secrets
+from .rate_limits import RateLimit, read_rate_limit
 from .tls import TlsContexts
 
 REQUESTS_IMPORT_ERROR: str | None = None
@@ -272,6 +273,8 @@ class Transport:
         self._log = log
         self._warn = warn
         self._warned: set[str] = set()
+        # What the registry last said of how much it allows, None where it never did.
+        self.rate_limit: RateLimit | None = None
         # By repository, the actions that the task will need.
         self._expected: dict[str, dict[str, None]] = {}
         if options.proxy:
@@ -361,6 +364,7 @@ class Transport:
                     exchange = step()
                 except StopIteration as end:
                     self._report_warnings(end.value)
+                    self._note_rate_limit(end.value)
                     return t.cast(Response, end.value)
                 try:
                     step = functools.partial(exchanges.send, self._exchange(exchange))
@@ -506,6 +510,7 @@ class Transport:
                     status=response.status,
                     method=method,
                     url=safe_url(url),
+                    retry_after=asked,
                 )
             self._pause(origin.host, attempt, asked)
         raise AssertionError("a request is tried at least once")
@@ -528,6 +533,10 @@ class Transport:
                 self._warned.add(text)
             if text and new and self._warn:
                 self._warn(f"{self._endpoint.name} warns: {response.masked(text)}")
+
+    def _note_rate_limit(self, response: Response) -> None:
+        if not response.redirected:
+            self.rate_limit = read_rate_limit(response.headers, time.time()) or self.rate_limit
 
     # Sending
 

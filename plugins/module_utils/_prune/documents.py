@@ -22,12 +22,16 @@ _HEAD = 1 << 10
 Content = t.TypeVar("Content")
 
 
-def read_document(path: str, parsers: t.Mapping[str, t.Callable[[dict[str, t.Any]], Content]]) -> Content:
+def read_document(
+    path: str,
+    parsers: t.Mapping[str, t.Callable[[dict[str, t.Any]], Content]],
+    writer: str = "registry_prune",
+) -> Content:
     """Return what the parser of its format makes of the document in a file.
 
     ``parsers`` has a function for each format; it checks all that it returns, so that nothing of a file reaches a URL
-    unseen, and raises ValueError, KeyError, TypeError or AttributeError for anything else. Raises InvalidInput where the
-    file has another format or content, and LocalStorageError.
+    unseen, and raises ValueError, KeyError, TypeError or AttributeError for anything else. ``writer`` is what
+    writes such files. Raises InvalidInput where the file has another format or content, and LocalStorageError.
     """
     with storage_errors(path):
         raw = read_file(path, _FILE_LIMIT)
@@ -36,7 +40,7 @@ def read_document(path: str, parsers: t.Mapping[str, t.Callable[[dict[str, t.Any
         return parsers[document["format"]](document)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InvalidInput(
-            f"{path} is not a file that registry_prune wrote for this ({list(parsers)[-1]})."
+            f"{path} is not a file that {writer} wrote for this ({list(parsers)[-1]})."
         ) from None
 
 

@@ -21,6 +21,7 @@ from .._errors import (
 )
 from .._http.auth import CATALOG_SCOPE, scope
 from .._http.origin import origin_of, with_https
+from .._http.rate_limits import RateLimit
 from .._http.transport import SMALL_LIMIT, Body, Request, Response, Transport, number
 from .._oci.content import (
     ACCEPT_MANIFESTS,
@@ -101,6 +102,11 @@ class RegistryClient:
     def authentication(self) -> str | None:
         """The scheme by which the registry asked for credentials: ``basic``, ``bearer``, or None if it did not."""
         return self._transport.authentication
+
+    @property
+    def rate_limit(self) -> RateLimit | None:
+        """What the registry last said of how many requests it allows, None where it never did."""
+        return self._transport.rate_limit
 
     @property
     def serves_head(self) -> bool:

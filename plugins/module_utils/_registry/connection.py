@@ -11,6 +11,8 @@ import threading
 import typing as t
 from dataclasses import replace
 
+from ansible.module_utils.common.parameters import env_fallback
+
 from .._errors import InvalidInput, RegistryError, printable
 from .._http.credentials import Credentials, Sources, find_credentials
 from .._http.proxies import proxy_secrets
@@ -64,6 +66,19 @@ _OWN_OF_A_SIDE = frozenset(
 def environment_variable(option: str) -> str:
     """Return the variable that an option is read from: ``OCIKIT_REGISTRY_`` and its name (the registry: ``URL``)."""
     return "OCIKIT_REGISTRY_" + ("URL" if option == "registry" else option.upper())
+
+
+def connection_arguments() -> dict[str, dict[str, t.Any]]:
+    """Return the argument spec of the connection options, each with its environment variable."""
+    return with_variables(OPTIONS)
+
+
+def with_variables(options: t.Mapping[str, dict[str, t.Any]]) -> dict[str, dict[str, t.Any]]:
+    """Return an argument spec whose options are read from their environment variables where they are not given."""
+    return {
+        name: {**spec, "fallback": (env_fallback, [environment_variable(name)])}
+        for name, spec in options.items()
+    }
 
 
 def destination_arguments() -> dict[str, dict[str, t.Any]]:

@@ -24,7 +24,7 @@ from .._errors import (
 )
 from .._http.faults import tls_advice, wants_tls
 from .._http.origin import REDIRECTS, origin_of, safe_url
-from .._http.transport import Response
+from .._http.transport import Response, retry_after
 
 # The last two are Harbor's word, and Quay's for a tag that was deleted.
 _ABSENT_CODES = frozenset(
@@ -88,6 +88,7 @@ def failure(response: Response, action: str) -> RegistryError:
         detail=_shown(response, first.get("detail")),
         method=response.method,
         url=safe_url(response.url),
+        retry_after=retry_after(response.headers.get("Retry-After")),
     )
 
 

@@ -37,6 +37,17 @@ def check_number(value: float | None, option: str, least: float, most: float | N
         raise InvalidInput(f"{option} must be at most {most}.")
 
 
+def check_paths(params: t.Mapping[str, t.Any], spec: t.Mapping[str, t.Any], prefix: str = "") -> None:
+    """Raise InvalidInput for a path with a NUL character, which YAML can write and no system call takes."""
+    for name, option in spec.items():
+        value = params.get(name)
+        for item in value if isinstance(value, list) else [value]:
+            if option.get("options") and isinstance(item, dict):
+                check_paths(item, option["options"], f"{prefix}{name}.")
+            elif "path" in (option.get("type"), option.get("elements")) and "\0" in (item or ""):
+                raise InvalidInput(f"{prefix}{name} is not a valid path: it has a NUL character in it.")
+
+
 def _text(value: t.Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{printable(value, 100)} {_NO_TEXT}")
