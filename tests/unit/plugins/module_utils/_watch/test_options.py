@@ -18,7 +18,7 @@ GOOD: dict[str, t.Any] = {"repositories": ["team/app"], "tags": ["stable", "1.*"
 def test_defaults_and_aliases_are_those_of_modules() -> None:
     options = read_options({**GOOD, "registry_url": "registry.example.com", "validate_certs": "no"})
     assert options.repositories == ("team/app",)
-    assert (options.tags.names, options.tags.patterns) == ({"stable"}, {"1.*"})
+    assert options.tags.names == {"stable"} and options.tags.patterns == {"1.*"}
     assert (options.interval, options.state_file) == (300, None)
     assert options.connection["registry"] == "registry.example.com"
     assert options.connection["validate_certs"] is False

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import pathlib
@@ -359,19 +360,19 @@ def test_credentials_are_read_anew_for_each_look(
 ) -> None:
     auth_file = tmp_path / "auth.json"
 
-    def log_in(user: str, password: str) -> None:
-        (entry,) = [requests.auth._basic_auth_str(user, password).removeprefix("Basic ")]
-        auth_file.write_text(json.dumps({"auths": {server.host: {"auth": entry}}}), encoding="utf-8")
+    def log_in(host: str, user: str, password: str) -> None:
+        entry = base64.b64encode(f"{user}:{password}".encode()).decode()
+        auth_file.write_text(json.dumps({"auths": {host: {"auth": entry}}}), encoding="utf-8")
 
-    with HostileRegistry(auth="basic", user=("alice", "first-word")) as server:
-        server.add("a/b", FIRST, "1")
-        log_in("alice", "first-word")
-        watching = watch(registry=server.url, auth_file=str(auth_file), retries=0)
+    with HostileRegistry(auth="basic", user=("alice", "first-word")) as locked:
+        locked.add("a/b", FIRST, "1")
+        log_in(locked.host, "alice", "first-word")
+        watching = watch(registry=locked.url, auth_file=str(auth_file), retries=0)
         watching.look()
-        server.behaviour.user = ("alice", "second-word")
-        server.add("a/b", SECOND, "1")
+        locked.behaviour.user = ("alice", "second-word")
+        locked.add("a/b", SECOND, "1")
         assert watching.look() == []
-        log_in("alice", "second-word")
+        log_in(locked.host, "alice", "second-word")
         assert watching.look() == [("moved", "1", SECOND.digest, FIRST.digest)]
 
 
