@@ -338,8 +338,11 @@ def test_credential_type() -> None:
 
 def builder(*arguments: str | pathlib.Path) -> str:
     """Return what ansible-builder prints. It has to succeed."""
+    program = pathlib.Path(sys.executable).parent / "ansible-builder"
+    if not program.exists():
+        pytest.skip("ansible-builder is not installed")
     done = subprocess.run(
-        [pathlib.Path(sys.executable).parent / "ansible-builder", *arguments],
+        [program, *arguments],
         capture_output=True,
         text=True,
         check=False,
