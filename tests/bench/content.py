@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import pathlib
 import random
@@ -32,7 +33,8 @@ class Storage:
         chance = random.Random(20261125)
         descriptors = []
         for _number in range(layers):
-            data = chance.randbytes(mebibytes * MEBIBYTE // layers)
+            # skopeo compresses what is not compressed.
+            data = gzip.compress(chance.randbytes(mebibytes * MEBIBYTE // layers), compresslevel=0, mtime=0)
             descriptors.append(images.descriptor(data, "application/vnd.oci.image.layer.v1.tar+gzip"))
             self._blob(repository, descriptors[-1]["digest"], data)
         rootfs = {"type": "layers", "diff_ids": [one["digest"] for one in descriptors]}
