@@ -83,7 +83,7 @@ class Connections:
             def send(self, data: t.Any) -> None:
                 if self.sock is not None:
                     self.sock.settimeout(read_timeout)
-                if not isinstance(data, bytes) or len(data) <= _PIECE:
+                if not isinstance(data, (bytes, memoryview)) or len(data) <= _PIECE:
                     super().send(data)
                     return
                 view = memoryview(data)

@@ -32,7 +32,7 @@ from .._errors import (
     printable,
 )
 from .._oci.reference import Endpoint
-from .._oci.verified_reader import BytesReader
+from .._oci.verified_reader import BLOCK, BytesReader, blocks_of
 from .._parallel import check_stopped, sleep, slow_down
 from .._secrets import Secrets
 from .address_guard import AddressGuard
@@ -62,7 +62,6 @@ else:
 USER_AGENT = "ocikit.registry/1.0.0"
 BODY_LIMIT = 16 << 20
 SMALL_LIMIT = 1 << 20
-BLOCK = 1 << 20
 _RETRIED = frozenset((408, 429, 500, 502, 503, 504))
 _OVERLOADED = frozenset((429, 503))
 _MAX_HOPS = 5
@@ -154,12 +153,16 @@ class _ResponseStream(io.RawIOBase):
         return True
 
     def readinto(self, buffer: t.Any) -> int:
+        # urllib3's own way copies each byte twice more.
+        answer = self._raw.raw._original_response
         try:
-            chunk = self._raw.raw.read(len(buffer), decode_content=False)
+            count = t.cast(int, answer.readinto(buffer))
         except FAULTS as error:
+            self._raw.close()
             raise fault(error, self._method, self._url) from error
-        buffer[: len(chunk)] = chunk
-        return len(chunk)
+        if answer.isclosed():
+            self._raw.raw.release_conn()
+        return count
 
 
 @dataclass(frozen=True)
@@ -569,7 +572,8 @@ class Transport:
         try:
             prepared = _prepared(method, url, headers, body)
             if isinstance(body, Body):
-                prepared.body = source = body.open()  # type: ignore[assignment]
+                source = body.open()
+                prepared.body = blocks_of(source)  # type: ignore[assignment]
             answer = self._adapter.send(
                 prepared,
                 stream=True,

@@ -14,6 +14,19 @@ from .._errors import DigestMismatch, ProtocolError
 from .._parallel import check_stopped
 from .content import Descriptor
 
+BLOCK = 1 << 20
+
+
+def blocks_of(source: io.RawIOBase) -> t.Iterator[memoryview]:
+    """Yield the bytes of ``source`` in blocks; each is overwritten by the next."""
+    buffer = memoryview(bytearray(BLOCK))
+    while True:
+        check_stopped()
+        count = source.readinto(buffer)
+        if not count:
+            return
+        yield buffer[:count]
+
 
 class BytesReader(io.RawIOBase):
     """Reads bytes that are in memory."""

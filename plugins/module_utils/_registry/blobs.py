@@ -12,9 +12,9 @@ import re
 import typing as t
 
 from .._errors import RegistryError, Unreachable
-from .._http.transport import BLOCK, Body, Response
+from .._http.transport import Body, Response
 from .._oci.content import Descriptor
-from .._oci.verified_reader import VerifiedReader
+from .._oci.verified_reader import BLOCK, VerifiedReader
 from .client import RegistryClient
 from .failures import failure
 

@@ -17,9 +17,9 @@ import tarfile
 import typing as t
 
 from .._errors import InvalidInput, NotFound, ProtocolError, RegistryError
-from .._http.transport import BLOCK
 from .._oci.content import Descriptor, Manifest
 from .._oci.stores import CopyPlan, Source
+from .._oci.verified_reader import BLOCK
 from .archive import ArchiveSource
 from .docker_save import MANIFEST_JSON
 from .files import PATIENCE, check_space, open_file, receive, remove_left, replacing, storage_errors

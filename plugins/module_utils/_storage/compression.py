@@ -17,8 +17,8 @@ import typing as t
 import zlib
 
 from .._errors import InvalidInput, Unsupported
-from .._http.transport import BLOCK
 from .._oci.quantities import parse_size
+from .._oci.verified_reader import BLOCK
 from .._parallel import check_stopped
 from .files import storage_errors
 

@@ -24,9 +24,10 @@ from .._oci.content import (
     digest_of,
 )
 from .._oci.documents import ARCHIVE, parse_json
+from .._oci.verified_reader import blocks_of
 from .compression import MAGIC_LENGTH, HashingBlocks, HashingReader, compression_of, unpack, unpacked_limit
 from .contents import listed_layers
-from .files import blocks_of, digest_of_file
+from .files import digest_of_file
 from .tar_members import Place, Section, TarMembers
 
 MANIFEST_JSON = "manifest.json"

@@ -19,10 +19,9 @@ import time
 import typing as t
 
 from .._errors import InvalidInput, LocalStorageError, printable
-from .._http.transport import BLOCK
 from .._oci.content import Descriptor
-from .._oci.verified_reader import VerifiedReader
-from .._parallel import check_stopped, sleep
+from .._oci.verified_reader import VerifiedReader, blocks_of
+from .._parallel import sleep
 
 # How long to wait for another process that writes nothing, in seconds.
 PATIENCE = 60.0
@@ -96,17 +95,6 @@ def digest_of_file(source: io.RawIOBase, like: str) -> str:
     for block in blocks_of(source):
         digest.update(block)
     return f"{algorithm}:{digest.hexdigest()}"
-
-
-def blocks_of(source: io.RawIOBase) -> t.Iterator[memoryview]:
-    """Yield the bytes of ``source`` in blocks; each is overwritten by the next."""
-    buffer = memoryview(bytearray(BLOCK))
-    while True:
-        check_stopped()
-        count = source.readinto(buffer)
-        if not count:
-            return
-        yield buffer[:count]
 
 
 def receive(source: io.RawIOBase, descriptor: Descriptor, write: t.Callable[[memoryview], t.Any]) -> None:

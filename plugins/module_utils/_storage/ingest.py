@@ -18,11 +18,10 @@ from .._errors import DigestMismatch, LocalStorageError, RateLimited, ServerFaul
 from .._oci.content import Descriptor
 from .._oci.reference import is_digest
 from .._oci.stores import Contents
-from .._oci.verified_reader import VerifiedReader
+from .._oci.verified_reader import VerifiedReader, blocks_of
 from .files import (
     PATIENCE,
     Name,
-    blocks_of,
     check_space,
     is_own_file,
     receive,

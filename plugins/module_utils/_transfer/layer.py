@@ -20,7 +20,7 @@ import zlib
 from dataclasses import dataclass, field, replace
 
 from .._errors import InvalidInput, LocalStorageError, printable
-from .._http.transport import BLOCK
+from .._oci.verified_reader import BLOCK, blocks_of
 from .._storage.compression import (
     MAGIC_LENGTH,
     Blocks,
@@ -30,7 +30,7 @@ from .._storage.compression import (
     unpack,
     unpacked_limit,
 )
-from .._storage.files import blocks_of, open_file, storage_errors
+from .._storage.files import open_file, storage_errors
 from .._storage.folder import Folder
 
 _LEVEL = 6
