@@ -69,8 +69,8 @@ class Wire:
             self.shown.append,
             self.shown.append,
         )
-        transport._proxies_for = lambda url: {}  # type: ignore[method-assign]
-        manager = t.cast(t.Any, transport._adapter).poolmanager
+        transport._proxy_for = lambda url: ""  # type: ignore[method-assign]
+        manager = t.cast(t.Any, transport._connections)._manager("")
         manager.pool_classes_by_scheme = {"http": PlainPool, "https": TlsPool}
         return RegistryClient(endpoint(registry), transport)
 

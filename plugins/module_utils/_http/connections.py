@@ -2,19 +2,26 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Note that this module_utils is PRIVATE to the collection.
-"""urllib3's connections, with the addresses, certificates and time that they are allowed."""
+"""urllib3's pools of connections, with the proxies, addresses, certificates and time that they are allowed."""
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import socket
+import threading
 import time
 import typing as t
+from urllib.parse import quote, unquote, urlsplit
 
+from .._oci.verified_reader import BLOCK
 from .address_guard import AddressGuard
-from .origin import Origin
+from .origin import Origin, origin_of
 from .tls import TlsContexts
+
+with contextlib.suppress(ImportError):
+    import urllib3
 
 # How much longer than read_timeout the head of an answer may take, and the window in which a body must keep its rate.
 GRACE = 10.0
@@ -22,6 +29,8 @@ LEAST_RATE = 1024
 # A piece of an upload must be taken within read_timeout: a larger one would demand a faster line.
 _PIECE = 1 << 16
 _MAX_TRAILERS = 100
+# What RFC 3986 allows besides letters and digits.
+_URL_CHARACTERS = "%-._~:/?#[]@!$&'()*+,;="
 
 
 class TooSlow(socket.timeout):
@@ -29,21 +38,95 @@ class TooSlow(socket.timeout):
 
 
 class Connections:
-    """Makes the connections to one registry, and to where it leads."""
+    """The connections to one registry, and to where it leads. Safe for threads.
 
-    def __init__(self, origin: Origin, guard: AddressGuard, tls: TlsContexts, read_timeout: float) -> None:
-        """``read_timeout`` is in seconds."""
+    A name is looked up once, and the connection is made to the address that was checked (DNS rebinding). Behind a proxy
+    it is the proxy that looks names up.
+    """
+
+    def __init__(
+        self,
+        origin: Origin,
+        guard: AddressGuard,
+        tls: TlsContexts,
+        read_timeout: float,
+        validate: bool,
+        most: int,
+    ) -> None:
+        """``read_timeout`` is in seconds. ``most`` is how many connections to one host are kept open."""
         self._origin = origin
         self._guard = guard
         self._tls = tls
         self._read_timeout = read_timeout
+        self._options: dict[str, t.Any] = {
+            "cert_reqs": "CERT_REQUIRED" if validate else "CERT_NONE",
+            "maxsize": most,
+        }
+        if "key_blocksize" in urllib3.poolmanager.PoolKey._fields:
+            # urllib3's own blocks are of 16 KiB.
+            self._options["blocksize"] = BLOCK
+        self._managers: dict[str, t.Any] = {}
+        self._lock = threading.Lock()
 
-    def pools(self, pools: t.Mapping[str, t.Any], proxied: bool = False) -> dict[str, t.Any]:
-        """Return urllib3's ``pools``, classes by scheme, with such connections. Behind a proxy it looks names up.
+    def open(
+        self,
+        method: str,
+        url: str,
+        headers: t.Mapping[str, str],
+        body: bytes | t.Iterator[memoryview] | None,
+        timeouts: tuple[float, float],
+        proxy: str = "",
+    ) -> t.Any:
+        """Send one request over a connection of the pool, and return urllib3's answer, whose body is not read yet.
 
-        A name is looked up once, and the connection is made to the address that was checked (DNS rebinding).
+        ``timeouts`` are the seconds to connect and to wait for the answer, ``proxy`` is a URL. Raises what urllib3 raises.
         """
-        return {scheme: self._pool(pool, proxied) for scheme, pool in pools.items()}
+        origin = origin_of(url)
+        pool = self._manager(proxy).connection_from_host(origin.host, origin.port, origin.scheme)
+        connect, read = timeouts
+        return pool.urlopen(
+            method,
+            _target(url, absolute=proxy.lower().startswith("http") and origin.scheme == "http"),
+            body,
+            headers,
+            retries=False,
+            redirect=False,
+            assert_same_host=False,
+            timeout=urllib3.Timeout(connect=connect, read=read),
+            preload_content=False,
+            decode_content=False,
+        )
+
+    def close(self) -> None:
+        """Close all connections."""
+        for manager in self._managers.values():
+            manager.clear()
+
+    def _manager(self, proxy: str) -> t.Any:
+        with self._lock:
+            if proxy not in self._managers:
+                manager = self._make_manager(proxy)
+                classes = manager.pool_classes_by_scheme
+                manager.pool_classes_by_scheme = {
+                    scheme: self._pool(pool, bool(proxy)) for scheme, pool in classes.items()
+                }
+                self._managers[proxy] = manager
+            return self._managers[proxy]
+
+    def _make_manager(self, proxy: str) -> t.Any:
+        if not proxy:
+            return urllib3.PoolManager(**self._options)
+        if proxy.lower().startswith("socks"):
+            from urllib3.contrib.socks import SOCKSProxyManager
+
+            return SOCKSProxyManager(proxy, **self._options)
+        parts = urlsplit(proxy)
+        user = unquote(f"{parts.username or ''}:{parts.password or ''}")
+        headers = urllib3.make_headers(proxy_basic_auth=user) if parts.username else {}
+        options = dict(self._options)
+        if parts.scheme.lower() == "https":
+            options["proxy_ssl_context"] = self._tls.context(own=False)
+        return urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
 
     def _pool(self, pool: t.Any, proxied: bool) -> t.Any:
         guard, tls, origin, read_timeout = self._guard, self._tls, self._origin, self._read_timeout
@@ -101,6 +184,16 @@ class Connections:
                 return connection
 
         return Pool
+
+
+def _target(url: str, absolute: bool) -> str:
+    """Return what a request line names: path and query of ``url``, for a proxy the whole.
+
+    They stay as they are: a server that signed them compares bytes.
+    """
+    parts = urlsplit(url if url.isascii() else quote(url, safe=_URL_CHARACTERS))
+    path = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{path}" if absolute else path
 
 
 class _BoundedResponse(http.client.HTTPResponse):

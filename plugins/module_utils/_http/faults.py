@@ -15,13 +15,11 @@ from .connections import TooSlow
 from .origin import origin_of, safe_url
 
 try:
-    import requests
     import urllib3
 except ImportError:
     FAULTS: tuple[type[BaseException], ...] = ()
 else:
     FAULTS = (
-        requests.exceptions.RequestException,
         urllib3.exceptions.HTTPError,
         http.client.HTTPException,
         OSError,
@@ -68,25 +66,23 @@ def fault(
     where: dict[str, t.Any] = {"method": method, "url": safe_url(url)}
     cause = _cause(error)
     text = str(cause)
-    proxy = " through the proxy" if isinstance(error, requests.exceptions.ProxyError) else ""
-    if isinstance(error, requests.exceptions.InvalidURL):
+    proxy = " through the proxy" if isinstance(error, urllib3.exceptions.ProxyError) else ""
+    if isinstance(error, (urllib3.exceptions.LocationValueError, http.client.InvalidURL)):
         return ProtocolError(f"{safe_url(url)} cannot be requested: it is not a valid address.", **where)
-    if isinstance(error, (requests.exceptions.InvalidHeader, urllib3.exceptions.InvalidHeader)):
+    if isinstance(error, urllib3.exceptions.InvalidHeader):
         return ProtocolError(f"{origin} sent headers that contradict each other.", **where)
-    over_tls = isinstance(error, requests.exceptions.SSLError) or isinstance(cause, ssl.SSLError)
+    over_tls = isinstance(error, urllib3.exceptions.SSLError) or isinstance(cause, ssl.SSLError)
     if over_tls and not isinstance(cause, ssl.SSLEOFError):
         return TlsFailure(f"TLS with {origin} failed{proxy}: {_tls_reason(text, option_prefix)}", **where)
-    if isinstance(error, requests.exceptions.ConnectTimeout) and connect_timeout:
+    slow_to_connect = isinstance(error, urllib3.exceptions.ConnectTimeoutError)
+    if slow_to_connect and not isinstance(error, urllib3.exceptions.NewConnectionError) and connect_timeout:
         return Unreachable(
             f"{origin} did not accept a connection{proxy} within {connect_timeout:g} seconds.", **where
         )
     slow = _too_slow(error)
     if slow:
         return Unreachable(f"The answer of {origin}{proxy} was given up: {slow}.", **where)
-    if (
-        isinstance(error, (requests.exceptions.Timeout, urllib3.exceptions.ReadTimeoutError))
-        or "timed out" in text
-    ):
+    if isinstance(error, urllib3.exceptions.ReadTimeoutError) or "timed out" in text:
         return Unreachable(
             f"{origin} did not answer{proxy} in time ({option_prefix}read_timeout).",
             **where,

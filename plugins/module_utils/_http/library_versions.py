@@ -14,11 +14,13 @@ OLDEST_REQUESTS = "2.19.1"
 _OLDEST_URLLIB3 = "1.23"
 
 
-def too_old(requests: types.ModuleType, urllib3: types.ModuleType) -> str | None:
-    """Return a sentence where one of these libraries is too old to be used, None where both are new enough."""
-    for library, oldest in ((requests, OLDEST_REQUESTS), (urllib3, _OLDEST_URLLIB3)):
-        if _numbers(library.__version__) < _numbers(oldest):
-            return f"{library.__name__} {library.__version__} is too old: {oldest} or newer is needed."
+def too_old(urllib3: types.ModuleType) -> str | None:
+    """Return a sentence where the library is too old to be used, None where it is new enough."""
+    if _numbers(urllib3.__version__) < _numbers(_OLDEST_URLLIB3):
+        return (
+            f"urllib3 {urllib3.__version__} is too old: {_OLDEST_URLLIB3} or newer is needed, which comes with requests"
+            f" {OLDEST_REQUESTS}."
+        )
     return None
 
 

@@ -46,14 +46,9 @@ class TlsContexts:
         ca_path: str | None = None,
         client_cert: str | None = None,
         client_key: str | None = None,
-        fallback: str | None = None,
         option_prefix: str = "",
     ) -> None:
-        """``fallback`` is the file that is trusted where the host has no store of certificates.
-
-        ``option_prefix`` stands before the names of options in messages. Raises InvalidInput.
-        """
-        self._fallback = fallback
+        """``option_prefix`` stands before the names of options in messages. Raises InvalidInput."""
         self._validate = validate
         self._ca_path = ca_path
         self._client_cert = client_cert
@@ -103,7 +98,7 @@ class TlsContexts:
         paths = [os.environ.get(name, "") for name in _BUNDLE_VARIABLES]
         named = self._ca_path or next(filter(os.path.exists, paths), None)
         if not named:
-            load_system_store(context, self._fallback)
+            load_system_store(context)
             return
         option = f"{self._prefix}ca_path" if self._ca_path else _BUNDLE_VARIABLES[paths.index(named)]
         refuse_pipe(named, option)
@@ -113,8 +108,17 @@ class TlsContexts:
             raise TlsFailure(f"{option} {named!r} is not a usable PEM file of certificates.") from None
 
 
-def load_system_store(context: ssl.SSLContext, fallback: str | None = None) -> None:
-    """Let ``context`` trust what the host trusts, as Ansible's own modules do; where it has no store, ``fallback``."""
+def certifi_bundle() -> str | None:
+    """Return the file of the authorities that come with requests; None without it."""
+    try:
+        import certifi
+    except ImportError:
+        return None
+    return certifi.where()
+
+
+def load_system_store(context: ssl.SSLContext, fallback: t.Callable[[], str | None] = certifi_bundle) -> None:
+    """Let ``context`` trust what the host trusts, as Ansible's own modules do; without a store, the file ``fallback()``."""
     default = ssl.get_default_verify_paths()
     folders = dict.fromkeys((default.capath or default.openssl_capath, *_SYSTEM_FOLDERS))
     texts = [_certificates(default.cafile)] if default.cafile else []
@@ -123,8 +127,9 @@ def load_system_store(context: ssl.SSLContext, fallback: str | None = None) -> N
     _load(context, certificates)
     if default.capath and os.path.isdir(default.capath):
         context.load_verify_locations(capath=default.capath)
-    if fallback and not context.cert_store_stats()["x509_ca"]:
-        context.load_verify_locations(fallback)
+    bundle = None if context.cert_store_stats()["x509_ca"] else fallback()
+    if bundle:
+        context.load_verify_locations(bundle)
 
 
 def _load(context: ssl.SSLContext, certificates: t.Sequence[str]) -> None:

@@ -32,7 +32,7 @@ from .._errors import (
     printable,
 )
 from .._oci.reference import Endpoint
-from .._oci.verified_reader import BLOCK, BytesReader, blocks_of
+from .._oci.verified_reader import BytesReader, blocks_of
 from .._parallel import check_stopped, sleep, slow_down
 from .._secrets import Secrets
 from .address_guard import AddressGuard
@@ -46,18 +46,14 @@ from .proxies import check_proxy, environment_proxy, proxy_secrets
 from .rate_limits import RateLimit, read_rate_limit
 from .tls import TlsContexts
 
+# urllib3 comes with requests, which itself is not loaded: that takes longer than all else that it would do for a request.
 REQUESTS_IMPORT_ERROR: str | None = None
 try:
-    import requests
-    import requests.adapters
-    import requests.utils
     import urllib3
 except ImportError:
     REQUESTS_IMPORT_ERROR = traceback.format_exc()
-    _ADAPTER: t.Any = object
 else:
-    _ADAPTER = requests.adapters.HTTPAdapter
-    REQUESTS_IMPORT_ERROR = too_old(requests, urllib3)
+    REQUESTS_IMPORT_ERROR = too_old(urllib3)
 
 USER_AGENT = "ocikit.registry/1.0.0"
 BODY_LIMIT = 16 << 20
@@ -70,8 +66,6 @@ _FIRST_PAUSE = 0.5
 _MAX_PAUSE = 30.0
 _MAX_RETRY_AFTER = 60.0
 _COURTESY_TIMEOUT = 2.0
-# A URL that requests has nothing to say against.
-_PLAIN_URL = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?/[A-Za-z0-9._~:/?&=%-]*\Z")
 
 
 @dataclass(frozen=True)
@@ -111,7 +105,7 @@ class Response:
         option_prefix: str = "",
     ) -> None:
         self._raw = raw
-        self.status: int = raw.status_code
+        self.status: int = raw.status
         self.headers: t.Mapping[str, str] = raw.headers
         self.method = method
         self.url = url
@@ -134,11 +128,11 @@ class Response:
 
     def header_values(self, name: str) -> list[str]:
         """Return each header called ``name`` by itself: ``headers`` joins repeated ones."""
-        return list(self._raw.raw.headers.getlist(name))
+        return list(self._raw.headers.getlist(name))
 
     def close(self) -> None:
         """Give the connection up: what is left of the body is not read."""
-        self._raw.close()
+        _give_up(self._raw)
 
 
 class _ResponseStream(io.RawIOBase):
@@ -154,14 +148,14 @@ class _ResponseStream(io.RawIOBase):
 
     def readinto(self, buffer: t.Any) -> int:
         # urllib3's own way copies each byte twice more.
-        answer = self._raw.raw._original_response
+        answer = self._raw._original_response
         try:
             count = t.cast(int, answer.readinto(buffer))
         except FAULTS as error:
-            self._raw.close()
+            _give_up(self._raw)
             raise fault(error, self._method, self._url) from error
         if answer.isclosed():
-            self._raw.raw.release_conn()
+            self._raw.release_conn()
         return count
 
 
@@ -215,43 +209,11 @@ class _Exchange(t.NamedTuple):
 _Exchanges = t.Generator[_Exchange, Response, Response]
 
 
-class _Adapter(_ADAPTER):  # type: ignore[misc]
-    """Uses ``connections``, and sends uploads in large blocks: urllib3's own are of 16 KiB."""
-
-    def __init__(self, connections: Connections, tls: TlsContexts, **options: t.Any) -> None:
-        self._connections = connections
-        self._tls = tls
-        super().__init__(**options)
-
-    def init_poolmanager(self, *args: t.Any, **kwargs: t.Any) -> None:
-        if "key_blocksize" in urllib3.poolmanager.PoolKey._fields:
-            kwargs["blocksize"] = BLOCK
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = self._connections.pools(
-            self.poolmanager.pool_classes_by_scheme
-        )
-
-    def proxy_manager_for(self, proxy: str, **options: t.Any) -> t.Any:
-        if proxy not in self.proxy_manager:
-            if proxy.lower().startswith("https:"):
-                options["proxy_ssl_context"] = self._tls.context(own=False)
-            manager = super().proxy_manager_for(proxy, **options)
-            manager.pool_classes_by_scheme = self._connections.pools(
-                manager.pool_classes_by_scheme, proxied=True
-            )
-        return self.proxy_manager[proxy]
-
-    def cert_verify(self, conn: t.Any, url: str, verify: t.Any, cert: t.Any) -> None:
-        """Leave what is trusted to the connections' own settings."""
-        conn.cert_reqs = "CERT_REQUIRED" if verify else "CERT_NONE"
-
-
 class Transport:
     """Sends requests to one registry, and where it redirects to, over one pool of connections. Safe for threads.
 
     What is sent is decided by generators, for redirects, authentication and repetitions: they yield each exchange, and
-    send() carries it out. Neither redirects, cookies, netrc nor environment of ``requests`` are used: its rules for where
-    credentials go are not ours.
+    send() carries it out. urllib3 neither repeats nor follows anything: its rules for where credentials go are not ours.
     """
 
     def __init__(
@@ -287,26 +249,26 @@ class Transport:
             options.ca_path,
             options.client_cert,
             options.client_key,
-            requests.utils.DEFAULT_CA_BUNDLE_PATH,
             options.prefix,
         )
         if not options.validate_certs:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        # Without a session: none of its settings, cookies, redirects and hooks is wanted.
-        self._adapter = _Adapter(
-            Connections(self.origin, self.guard, tls, options.read_timeout),
+        self._connections = Connections(
+            self.origin,
+            self.guard,
             tls,
-            pool_maxsize=max(options.concurrency, 1),
-            max_retries=0,
+            options.read_timeout,
+            options.validate_certs,
+            max(options.concurrency, 1),
         )
         self._auth: dict[Origin, Auth] = {}
         self._lock = threading.Lock()
         self._resume_at: dict[str, float] = {}
-        self._proxies: dict[Origin, dict[str, str]] = {}
+        self._proxies: dict[Origin, str] = {}
 
     def close(self) -> None:
         """Close all connections."""
-        self._adapter.close()
+        self._connections.close()
 
     def adopt(
         self,
@@ -570,28 +532,28 @@ class Transport:
         body = request.body
         source: io.RawIOBase | None = None
         try:
-            prepared = _prepared(method, url, headers, body)
+            content: bytes | t.Iterator[memoryview] | None = None
             if isinstance(body, Body):
                 source = body.open()
-                prepared.body = blocks_of(source)  # type: ignore[assignment]
-            answer = self._adapter.send(
-                prepared,
-                stream=True,
-                timeout=self._timeouts(request),
-                verify=self._options.validate_certs,
-                proxies=self._proxies_for(url),
+                content = blocks_of(source)
+            elif body:
+                content = body
+            if content or method not in ("GET", "HEAD"):
+                headers["Content-Length"] = str(body.size if isinstance(body, Body) else len(body or b""))
+            answer = self._connections.open(
+                method, url, headers, content, self._timeouts(request), self._proxy_for(url)
             )
-            status = answer.status_code
+            status = answer.status
             response = Response(
                 answer, method, url, attempt, secrets=self._secrets, option_prefix=self._options.prefix
             )
             if status == 416:
                 # Never read: distribution 2.8 announces a body that it does not send.
-                answer.close()
+                _give_up(answer)
             elif request.stream and status in (200, 206):
                 response.stream = _ResponseStream(answer, method, url)
             else:
-                response.body = _read(answer, url, request.limit if status < 400 else SMALL_LIMIT)
+                response.body = _read(answer, method, url, request.limit if status < 400 else SMALL_LIMIT)
             return response
         except RegistryError:
             raise
@@ -607,35 +569,20 @@ class Transport:
         most = _COURTESY_TIMEOUT if request.courtesy else math.inf
         return min(self._options.connect_timeout, most), min(self._options.read_timeout, most)
 
-    def _proxies_for(self, url: str) -> dict[str, str]:
+    def _proxy_for(self, url: str) -> str:
+        """Return the URL of the proxy, the empty string for none."""
         origin = origin_of(url)
         if origin not in self._proxies:
-            proxy = self._options.proxy or environment_proxy(origin)
-            self._secrets.add(*proxy_secrets(proxy or ""))
-            self._proxies[origin] = {"http": proxy, "https": proxy} if proxy else {}
+            proxy = self._options.proxy or environment_proxy(origin) or ""
+            self._secrets.add(*proxy_secrets(proxy))
+            self._proxies[origin] = proxy
         return self._proxies[origin]
 
 
-def _prepared(
-    method: str, url: str, headers: dict[str, str], body: bytes | Body | None
-) -> requests.PreparedRequest:
-    """Return a request as it is; the content of a Body is still to be set. Raises the errors of requests.
-
-    Its own preparation takes longer than all else that it does with a request.
-    """
-    prepared = requests.PreparedRequest()
-    prepared.method = method
-    prepared.url = url
-    if not _PLAIN_URL.match(url):
-        # It spells URLs anew, but a server that signed a path or query compares bytes.
-        prepared.prepare_url(url, None)
-        prepared.url = url if url.isascii() else prepared.url
-    if body or method not in ("GET", "HEAD"):
-        size = body.size if isinstance(body, Body) else len(body or b"")
-        headers = {**headers, "Content-Length": str(size)}
-    prepared.prepare_headers(headers)
-    prepared.body = body if isinstance(body, bytes) and body else None
-    return prepared
+def _give_up(answer: t.Any) -> None:
+    """Close the connection of ``answer``, whose body is not read to its end."""
+    answer.close()
+    answer.release_conn()
 
 
 def number(text: str | None) -> int | None:
@@ -661,14 +608,14 @@ def retry_after(value: str | None, now: float | None = None) -> float | None:
     return None if math.isnan(seconds) else max(0.0, seconds)
 
 
-def _read(answer: t.Any, url: str, limit: int) -> bytes:
+def _read(answer: t.Any, method: str, url: str, limit: int) -> bytes:
     """Read a whole body of at most ``limit`` bytes, undoing gzip where the server insists on it."""
     chunks, size, received = [], 0, 0
     inflate = (
         zlib.decompressobj(wbits=31) if answer.headers.get("Content-Encoding", "").lower() == "gzip" else None
     )
     while max(size, received) <= limit:
-        chunk = answer.raw.read(1 << 16, decode_content=False)
+        chunk = answer.read(1 << 16, decode_content=False)
         if not chunk:
             break
         received += len(chunk)
@@ -682,10 +629,10 @@ def _read(answer: t.Any, url: str, limit: int) -> bytes:
         chunks.append(chunk)
         size += len(chunk)
     if max(size, received) > limit:
-        answer.close()
+        _give_up(answer)
         raise ProtocolError(f"The answer of {safe_url(url)} is larger than {limit} bytes.", url=safe_url(url))
     promised = number(answer.headers.get("Content-Length")) or 0
-    if received < promised and answer.request.method != "HEAD" and answer.status_code not in (204, 304):
+    if received < promised and method != "HEAD" and answer.status not in (204, 304):
         # urllib3 before 2.0 takes this for the end.
         raise http.client.IncompleteRead(b"", promised - received)
     return b"".join(chunks)

@@ -9,11 +9,10 @@ import sys
 import typing as t
 
 import pytest
-import requests
-import requests.adapters
 import yaml
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput
+from ansible_collections.ocikit.registry.plugins.module_utils._http.connections import Connections
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
 from ansible_collections.ocikit.registry.plugins.modules import registry_tag
@@ -50,13 +49,13 @@ def test_few_layers_stand_between_the_module_and_each_request(
     images.push(registry.url, "layers/app", ONE, "1")
     clients, _client = connect(registry.url)
     sent: list[tuple[str, list[str]]] = []
-    send = requests.adapters.HTTPAdapter.send
+    open_answer = Connections.open
 
-    def record(adapter: t.Any, request: requests.PreparedRequest, *args: t.Any, **kwargs: t.Any) -> t.Any:
-        sent.append((str(request.method), frames()))
-        return send(adapter, request, *args, **kwargs)
+    def record(connections: Connections, method: str, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        sent.append((method, frames()))
+        return open_answer(connections, method, *args, **kwargs)
 
-    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", record)
+    monkeypatch.setattr(Connections, "open", record)
     task(registry_tag, clients, image="layers/app:1", tags=["stable"])
     assert [method for method, _functions in sent] == ["HEAD", "HEAD", "GET", "PUT"]
     for method, functions in sent:

@@ -9,7 +9,6 @@ import http.client
 import ssl
 
 import pytest
-import requests
 import urllib3
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
@@ -23,66 +22,72 @@ from ansible_collections.ocikit.registry.plugins.module_utils._http.faults impor
 URL = "https://registry.example.com/v2/a/b/blobs/x?token=s3cret"
 
 
-def wrapped(kind: type[Exception], cause: BaseException) -> Exception:
-    """Return an error as requests raises it: around one of urllib3, around that of the system."""
-    return kind(urllib3.exceptions.MaxRetryError(None, URL, cause))  # type: ignore[arg-type]
+def failed(cause: BaseException) -> Exception:
+    """Return an error as urllib3 raises it, around that of the system."""
+    return urllib3.exceptions.ProtocolError("Connection aborted.", cause)
 
 
 @pytest.mark.parametrize(
     ("error", "kind", "sentence"),
     [
         (
-            wrapped(requests.exceptions.ConnectionError, ConnectionRefusedError(111, "Connection refused")),
+            failed(ConnectionRefusedError(111, "Connection refused")),
             Unreachable,
             "the connection was refused",
         ),
         (
-            wrapped(requests.exceptions.ProxyError, ConnectionRefusedError(111, "Connection refused")),
+            urllib3.exceptions.ProxyError(
+                "Cannot connect to proxy.", ConnectionRefusedError(111, "Connection refused")
+            ),
             Unreachable,
             "through the proxy: the connection was refused",
         ),
         (
-            requests.exceptions.ConnectTimeout("timed out"),
+            urllib3.exceptions.ConnectTimeoutError("timed out"),
             Unreachable,
             "did not accept a connection within 7 seconds",
         ),
-        (requests.exceptions.ReadTimeout("timed out"), Unreachable, "did not answer in time"),
-        (requests.exceptions.InvalidURL(URL), ProtocolError, "is not a valid address"),
-        (requests.exceptions.InvalidHeader("twice"), ProtocolError, "headers that contradict each other"),
         (
-            wrapped(requests.exceptions.SSLError, ssl.SSLError(1, "[SSL] wrong version number")),
+            urllib3.exceptions.ReadTimeoutError(urllib3.HTTPConnectionPool("host"), URL, "timed out"),
+            Unreachable,
+            "did not answer in time",
+        ),
+        (urllib3.exceptions.LocationParseError(URL), ProtocolError, "is not a valid address"),
+        (urllib3.exceptions.InvalidHeader("twice"), ProtocolError, "headers that contradict each other"),
+        (
+            urllib3.exceptions.SSLError(ssl.SSLError(1, "[SSL] wrong version number")),
             TlsFailure,
             "it speaks plain HTTP: set destination.plain_http to true",
         ),
         (
-            wrapped(requests.exceptions.SSLError, ssl.SSLError(1, "self-signed certificate in chain")),
+            urllib3.exceptions.SSLError(ssl.SSLError(1, "self-signed certificate in chain")),
             TlsFailure,
             "not signed by a trusted authority: set destination.ca_path",
         ),
         (
-            wrapped(requests.exceptions.SSLError, ssl.SSLError(1, "certificate has expired")),
+            urllib3.exceptions.SSLError(ssl.SSLError(1, "certificate has expired")),
             TlsFailure,
             "its certificate has expired",
         ),
         (
-            wrapped(requests.exceptions.SSLError, ssl.SSLError(1, "Hostname mismatch, not valid for 'x'")),
+            urllib3.exceptions.SSLError(ssl.SSLError(1, "Hostname mismatch, not valid for 'x'")),
             TlsFailure,
             "its certificate is for another host name",
         ),
         (
-            wrapped(requests.exceptions.SSLError, ssl.SSLError(1, "tlsv13 alert certificate required")),
+            urllib3.exceptions.SSLError(ssl.SSLError(1, "tlsv13 alert certificate required")),
             TlsFailure,
             "it wants a client certificate",
         ),
-        (wrapped(requests.exceptions.ConnectionError, ssl.SSLEOFError(8, "EOF")), Unreachable, "broke"),
-        (requests.exceptions.ConnectionError(KeyError("odd")), Unreachable, "broke: KeyError"),
+        (failed(ssl.SSLEOFError(8, "EOF")), Unreachable, "broke"),
+        (urllib3.exceptions.HTTPError(KeyError("odd")), Unreachable, "broke: KeyError"),
         (
-            wrapped(requests.exceptions.ConnectionError, http.client.BadStatusLine("SSH-2.0-OpenSSH")),
+            failed(http.client.BadStatusLine("SSH-2.0-OpenSSH")),
             Unreachable,
             "the answer is not HTTP: check that the port is that of a registry.",
         ),
         (
-            wrapped(requests.exceptions.ConnectionError, http.client.RemoteDisconnected("closed")),
+            failed(http.client.RemoteDisconnected("closed")),
             Unreachable,
             "broke: RemoteDisconnected",
         ),

@@ -64,11 +64,11 @@ def test_certifi_is_for_hosts_without_a_store(
     with Registry(tls=True) as other:
         fallback.write_bytes(authority(other))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        load_system_store(context, str(fallback))
+        load_system_store(context, lambda: str(fallback))
         assert len(context.get_ca_certs()) == 1
         (host / "company.pem").write_bytes(authority(tls) * 2)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        load_system_store(context, str(fallback))
+        load_system_store(context, lambda: str(fallback))
         assert context.get_ca_certs(binary_form=True) == [ssl.PEM_cert_to_DER_cert(authority(tls).decode())]
 
 
