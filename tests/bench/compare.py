@@ -4,8 +4,9 @@
 """The collection beside crane, regctl, regbot, oras and skopeo, on a real registry on loopback: make bench
 
 Each row is one piece of work, done by each contender in turn, several times; the median counts. A playbook's time is what
-it takes beyond one without tasks; its processor time is that of the whole. Requests are those of the last run in the access
-log. The servers' own work is in no figure of processor time. A peer that is missing is named.
+it takes beyond one without tasks; its processor time is that of the whole. What a module or a program takes to start, without
+anything to do, is not in the net time. Requests are those of the last run in the access log. The servers' own work is in no
+figure of processor time. A peer that is missing is named.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import datetime
+import functools
 import json
 import os
 import pathlib
@@ -62,6 +64,16 @@ for worker in workers: worker.join()
 """
 
 
+class Work(t.NamedTuple):
+    """What is run, and ``idle``, which starts the same program without anything to do."""
+
+    run: t.Callable[[], object]
+    idle: t.Callable[[], object]
+
+    def __call__(self) -> object:
+        return self.run()
+
+
 class Contender(t.NamedTuple):
     """A way to do the work of a row. ``prepare`` undoes what the run before has done; its time does not count."""
 
@@ -73,10 +85,11 @@ class Contender(t.NamedTuple):
 
 
 class Figure(t.NamedTuple):
-    """What a contender took: the median in seconds, all of them, the median of processor time, and its requests."""
+    """What a contender took: the median in seconds, also without its start, all of them, processor time, and its requests."""
 
     name: str
     seconds: float
+    net: float
     runs: list[float]
     processor: float
     requests: int
@@ -130,25 +143,35 @@ class Bench:
                 requests[contender.name] = sum(len(registry.requests()) for registry in registries)
                 if not check():
                     sys.exit(f"{title}: {contender.name} has not done it.")
-        figures = [
-            Figure(name, statistics.median(taken), taken, statistics.median(processor[name]), requests[name])
-            for name, taken in runs.items()
-        ]
+        figures = []
+        for contender in contenders:
+            taken = runs[contender.name]
+            seconds = statistics.median(taken)
+            net = seconds - self._start_of(contender.run) if isinstance(contender.run, Work) else seconds
+            used = statistics.median(processor[contender.name])
+            figures.append(
+                Figure(contender.name, seconds, max(net, 0.001), taken, used, requests[contender.name])
+            )
         self.figures[title] = figures
-        own = figures[0].seconds
+        own = figures[0].net
         for figure in figures:
             spread = f"{min(figure.runs):.2f} to {max(figure.runs):.2f}"
             print(
-                f"| {title} | {figure.name} | {figure.seconds:.2f} | {spread} | {figure.seconds / own:.2f} | {figure.processor:.2f} | {figure.requests} |",
+                f"| {title} | {figure.name} | {figure.seconds:.2f} | {spread} | {figure.net:.2f} | {figure.net / own:.2f}"
+                f" | {figure.processor:.2f} | {figure.requests} |",
                 flush=True,
             )
         return figures
 
     # What contenders do
 
-    def command(self, *words: object, given: str = "", **environment: str) -> t.Callable[[], object]:
+    def command(self, *words: object, given: str = "", **environment: str) -> Work:
         """Return what runs a program to its end, whose failure ends the bench."""
-        return lambda: self._run(list(map(str, words)), given, environment)
+        program = str(words[0])
+        return Work(
+            lambda: self._run(list(map(str, words)), given, environment),
+            functools.partial(subprocess.run, [program, "--help"], capture_output=True, check=False),
+        )
 
     @staticmethod
     def _run(words: list[str], given: str, environment: dict[str, str]) -> str:
@@ -165,7 +188,15 @@ class Bench:
             sys.exit(f"{words[0]} failed: {(done.stderr or done.stdout)[-2000:]}")
         return done.stdout
 
-    def module(self, name: str, url: str, **params: t.Any) -> t.Callable[[], object]:
+    def _start_of(self, work: Work) -> float:
+        taken = []
+        for _repetition in range(self.repetitions):
+            begun = time.monotonic()
+            work.idle()
+            taken.append(time.monotonic() - begun)
+        return statistics.median(taken)
+
+    def module(self, name: str, url: str, **params: t.Any) -> Work:
         """Return what runs a module in a process of its own."""
 
         def run() -> None:
@@ -174,7 +205,8 @@ class Bench:
             if errors or not result or result.get("failed"):
                 sys.exit(f"{name} failed: {errors or result.get('msg')}")
 
-        return run
+        # An option that is refused before anything is done.
+        return Work(run, lambda: start(name, url, **{**params, "connect_timeout": -1}).communicate())
 
     def play(self, tasks: list[dict[str, t.Any]]) -> t.Callable[[], object]:
         """Return what runs a playbook with ``tasks``, by the real ansible-playbook."""
@@ -183,7 +215,7 @@ class Bench:
         path.write_text(yaml.safe_dump(play, sort_keys=False), encoding="utf-8")
         environment = plays.environment(self.folder)
         del environment["ANSIBLE_CALLBACKS_ENABLED"]
-        return self.command(*plays.command(str(path)), **environment)
+        return self.command(*plays.command(str(path)), **environment).run
 
     @property
     def empty_play(self) -> float:
@@ -559,18 +591,20 @@ def removal(bench: Bench) -> None:
         def following() -> None:
             number[0] += 1
 
-        def ours() -> None:
-            bench.module("registry_rmtag", registry.url, image="many", tags=[f"build-{number[0]}"])()
+        def ours() -> Work:
+            return bench.module("registry_rmtag", registry.url, image="many", tags=[f"build-{number[0]}"])
 
-        contenders = [Contender("registry_rmtag", ours, following)]
+        contenders = [Contender("registry_rmtag", Work(lambda: ours()(), lambda: ours().idle()), following)]
         regctl = bench.peer(REGCTL)
         if regctl:
             words = [regctl, "--host", f"reg={registry.host},tls=disabled", "tag", "rm"]
 
-            def peer() -> None:
-                bench.command(*words, f"{registry.host}/many:build-{number[0]}")()
+            def peer() -> Work:
+                return bench.command(*words, f"{registry.host}/many:build-{number[0]}")
 
-            contenders.append(Contender("regctl tag rm", peer, following))
+            contenders.append(
+                Contender("regctl tag rm", Work(lambda: peer()(), lambda: peer().idle()), following)
+            )
         bench.row("remove 1 of 5,000 tags", [registry], contenders)
 
 
@@ -622,7 +656,7 @@ def main() -> None:
         f"{os.cpu_count()} processors, load {load}, Python {sys.version.split()[0]}, {datetime.date.today()}."
     )
     print(
-        "| work | by | seconds | least to most | time / ours | processor seconds | requests |\n|---|---|---|---|---|---|---|"
+        "| work | by | seconds | least to most | net | net / ours | processor seconds | requests |\n|---|---|---|---|---|---|---|---|"
     )
     with tempfile.TemporaryDirectory(prefix="run-", dir=options.output) as folder:
         bench = Bench(pathlib.Path(folder).resolve(), options.repetitions)
