@@ -27,6 +27,7 @@ import sys
 import tempfile
 import time
 import typing as t
+from dataclasses import dataclass
 
 import yaml
 
@@ -64,7 +65,8 @@ for worker in workers: worker.join()
 """
 
 
-class Work(t.NamedTuple):
+@dataclass(frozen=True)
+class Work:
     """What is run, and ``idle``, which starts the same program without anything to do."""
 
     run: t.Callable[[], object]
