@@ -125,7 +125,8 @@ def test_what_knows_nothing_of_http_leads_to_nothing_that_sends(name: str) -> No
 @pytest.mark.parametrize(
     ("library", "files"),
     [
-        ("requests", {"_http.transport", "_http.faults"}),
+        ("requests", set()),
+        ("urllib3", {"_http.connections", "_http.faults", "_http.tls", "_http.transport"}),
         ("ansible.module_utils.basic", {"_module"}),
         ("sigstore", {"_verify.sigstore_library"}),
         ("rfc3161_client", {"_verify.sigstore_library"}),
