@@ -13,11 +13,14 @@ exit_at_once = os._exit
 
 def save_and_exit(status: int) -> t.NoReturn:
     """Write what was measured, then exit: workers of pytest-xdist and ansible-core end so, without Python's own clean-up."""
-    measured = coverage.Coverage.current()
-    if measured is not None:
-        measured.stop()
-        measured.save()
-    exit_at_once(status)
+    try:
+        measured = coverage.Coverage.current()
+        if measured is not None:
+            measured.stop()
+            measured.save()
+    finally:
+        # A worker that did not end here would go on as a second parent.
+        exit_at_once(status)
 
 
 if coverage.process_startup() is not None:
