@@ -32,7 +32,7 @@ CONNECTIONS = ("ansible.plugins.connection.local", "ansible.plugins.connection.s
 # Seconds: a module has begun, and written its first line, by then.
 _FIRST = INTERVAL + 1
 # A file that was not there so many times will not come: the module shows nothing, or has ended.
-_MISSES = 3
+_MISSES = 6
 # So many lines are read at a time.
 _LINES = 500
 # Seconds that a command that is under way is waited for at the end.

@@ -11,6 +11,7 @@ import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.ocikit.registry.plugins.module_utils._progress import Progress
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import (
     OPTIONS,
     RegistryClients,
@@ -22,9 +23,16 @@ from ansible_collections.ocikit.registry.plugins.module_utils._registry.context 
 
 
 def task(
-    module: types.ModuleType, clients: RegistryClients, *, check_mode: bool = False, **params: t.Any
+    module: types.ModuleType,
+    clients: RegistryClients,
+    *,
+    check_mode: bool = False,
+    told: Progress | None = None,
+    **params: t.Any,
 ) -> dict[str, t.Any]:
     """Return the result of ``module`` with ``params``: defaults and types are those of its ARGUMENT_SPEC.
+
+    ``told`` is what the task tells its progress to.
 
     Raises RegistryError where the task fails, and ValueError for what the specification refuses.
     """
@@ -35,6 +43,8 @@ def task(
     function = inspect.getclosurevars(module.main).globals
     (run_function,) = [value for name, value in function.items() if name not in ("run", "ARGUMENT_SPEC")]
     result: dict[str, t.Any] = run_function(
-        ModuleContext(validated.validated_parameters, check_mode, clients, empty_suboptions=empty)
+        ModuleContext(
+            validated.validated_parameters, check_mode, clients, empty_suboptions=empty, progress=told
+        )
     )
     return result

@@ -16,7 +16,7 @@ from .._oci.content import Descriptor, Manifest, Platform
 from .._oci.graph import depths, walk
 from .._oci.stores import Contents, CopyPlan, Source, Store
 from .._parallel import map_concurrent
-from .._progress import Transfer
+from .._progress import Progress, Transfer
 from .._registry.images import ImagePicker
 from .metered import MeteredSource
 
@@ -40,14 +40,15 @@ def plan(
     has_elsewhere: t.Callable[[Descriptor], bool] = lambda descriptor: False,
     existing: t.Iterable[str] = (),
     complete: t.Container[str] = (),
+    progress: Progress | None = None,
 ) -> CopyPlan:
     """Find out what ``destination`` lacks of ``images``, each with where it is read from.
 
     Manifests that the destination has are read from it. That it has one does not mean that it has all that this one
     needs, so all of that is looked for. The digests ``existing`` are known to be there, those in ``complete`` with all that
     they need. Blobs for which ``has_elsewhere`` is true are left out, and non-distributable layers unless ``include_foreign``.
-    Up to ``concurrency`` requests are under way at a time. Raises ProtocolError for an index nested too deeply, or with too
-    many blobs, Unsupported for schema 1.
+    Up to ``concurrency`` requests are under way at a time. ``progress`` is told which blobs were looked for: a store on disk may
+    read them. Raises ProtocolError for an index nested too deeply, or with too many blobs, Unsupported for schema 1.
     """
     graph = _Graph(images, destination, existing, complete)
     levels = walk(graph.roots, graph.visit, concurrency)
@@ -60,7 +61,14 @@ def plan(
             result.foreign.append(blob)
         else:
             (result.elsewhere if has_elsewhere(blob) else needed).append(blob)
-    exists = map_concurrent(destination.exists, needed, concurrency)
+    stage = (progress or Progress()).stage("checked", "blobs", len(needed))
+
+    def is_present(blob: Descriptor) -> bool:
+        present = destination.exists(blob)
+        stage.advance()
+        return present
+
+    exists = map_concurrent(is_present, needed, concurrency)
     result.blobs = [blob for blob, present in zip(needed, exists) if not present]
     result.present = [blob for blob, present in zip(needed, exists) if present]
     return result

@@ -225,6 +225,7 @@ class _Sending:
                 target.before for image in images for target in image.targets if target.before == image.digest
             ],
             complete={image.digest for image in images if image.is_in(store)},
+            progress=self._progress,
         )
         _drop_right_names(store, names, referrers)
         work.existing -= _unlisted(store, work, referrers)

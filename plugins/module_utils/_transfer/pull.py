@@ -184,6 +184,7 @@ def _plan(context: ModuleContext, store: LocalStore, images: t.Sequence[Image]) 
         context.clients.concurrency,
         context.params["foreign_layers"],
         is_elsewhere,
+        progress=context.progress,
     )
     if context.params["format"] == "docker-archive" and work.foreign:
         raise InvalidInput(

@@ -1,10 +1,11 @@
 # Copyright (c) 2026, ocikit.registry contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a play shows of long work, in the worker process and as a module, and what an interruption leaves."""
+"""What a play shows of long work, in the worker process, as a module and over SSH, and what an interruption leaves."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -19,8 +20,9 @@ import typing as t
 import pytest
 
 from tests.hostile import HostileRegistry
-from tests.registries import images
+from tests.registries import ToolMissing, images
 from tests.unit import plays
+from tests.unit.ssh import ssh_server
 
 DICE = random.Random(7)
 LAYERS = [
@@ -46,7 +48,7 @@ HOSTS: dict[str, dict[str, t.Any]] = {
     "unlogged": {"unlogged": True},
     "module-unlogged": {"ocikit_registry_in_process": False, "unlogged": True},
 }
-SHOWING = {"in-process", "module"}
+SHOWING = {"in-process", "module", "ssh", "ssh-without-pipelining"}
 
 
 class Shown(t.NamedTuple):
@@ -56,6 +58,7 @@ class Shown(t.NamedTuple):
     errors: str
     results: list[dict[str, t.Any]]
     registry: str
+    hosts: set[str]
 
     def lines(self, host: str) -> list[str]:
         """Return what was shown of the progress on ``host``."""
@@ -75,6 +78,7 @@ def write_play(folder: pathlib.Path, url: str, hosts: t.Mapping[str, t.Mapping[s
         },
         "check_mode": "{{ checked | default(false) }}",
         "no_log": "{{ unlogged | default(false) }}",
+        "environment": {"OF_TEST": str(folder)},
     }
     (folder / "hosts.json").write_text(json.dumps(inventory), encoding="utf-8")
     playbook = folder / "play.yml"
@@ -84,15 +88,38 @@ def write_play(folder: pathlib.Path, url: str, hosts: t.Mapping[str, t.Mapping[s
     return plays.command("-i", str(folder / "hosts.json"), str(playbook))
 
 
+@contextlib.contextmanager
+def hosts_over_ssh(folder: pathlib.Path) -> t.Iterator[dict[str, dict[str, t.Any]]]:
+    """Give the hosts that are reached over SSH: none where OpenSSH is not here."""
+    folder.mkdir()
+    with contextlib.ExitStack() as stack:
+        try:
+            variables = stack.enter_context(ssh_server(folder))
+        except ToolMissing:
+            yield {}
+            return
+        yield {
+            "ssh": variables,
+            "ssh-without-pipelining": {**variables, "ansible_pipelining": "false"},
+            "ssh-off": {**variables, "progress": False},
+        }
+
+
 @pytest.fixture(scope="module")
-def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
+def shown(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Shown]:
     """A play with -v whose stdout callback prints JSON."""
     folder = tmp_path_factory.mktemp("play")
+    with hosts_over_ssh(folder / "server") as remote:
+        yield run_play(folder, {**HOSTS, **remote})
+
+
+def run_play(folder: pathlib.Path, hosts: t.Mapping[str, t.Mapping[str, t.Any]]) -> Shown:
+    """Pull on all ``hosts`` at the same time, and return what was shown."""
     with HostileRegistry(trickle=0.02, delay=7.0, delay_on="^HEAD /v2/late/") as server:
         for repository in ("a/b", "late/b"):
             server.add(repository, IMAGE, "1")
         done = subprocess.run(
-            [*write_play(folder, server.url, HOSTS), "-v", "-f", "20"],
+            [*write_play(folder, server.url, hosts), "-v", "-f", "20"],
             env=plays.environment(folder, ANSIBLE_STDOUT_CALLBACK="as_json"),
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -102,11 +129,13 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
         )
     assert done.returncode == 0, done.stdout + done.stderr
     recorded = (folder / "recorded").read_text(encoding="utf-8").splitlines()
-    return Shown(done.stdout, done.stderr, [json.loads(line) for line in recorded], server.host)
+    return Shown(done.stdout, done.stderr, [json.loads(line) for line in recorded], server.host, set(hosts))
 
 
 @pytest.mark.parametrize("host", sorted(SHOWING))
 def test_lines_images_and_totals_are_shown(shown: Shown, host: str) -> None:
+    if host not in shown.hosts:
+        pytest.skip("OpenSSH is not here")
     *lines, image, totals = shown.lines(host)
     assert lines
     for line in lines:
@@ -118,13 +147,13 @@ def test_lines_images_and_totals_are_shown(shown: Shown, host: str) -> None:
     assert re.match(r"1\.2 MiB, 4 blobs, [0-9.]+ KiB/s, 1 image in [0-9]+ s$", totals)
 
 
-@pytest.mark.parametrize("host", sorted(set(HOSTS) - SHOWING))
+@pytest.mark.parametrize("host", [*sorted(set(HOSTS) - SHOWING), "ssh-off"])
 def test_nothing_is_shown_where_it_is_off_in_check_mode_and_with_no_log(shown: Shown, host: str) -> None:
     assert shown.lines(host) == []
 
 
 def test_nothing_of_it_is_in_results(shown: Shown) -> None:
-    assert len(shown.results) == len(HOSTS)
+    assert len(shown.results) == len(shown.hosts)
     assert "ocikit_progress" not in json.dumps(shown.results)
     assert {outcome["outcome"] for outcome in shown.results} == {"ok"}
 
@@ -132,7 +161,7 @@ def test_nothing_of_it_is_in_results(shown: Shown) -> None:
 def test_callbacks_that_print_json_stay_readable(shown: Shown) -> None:
     """With -v, ansible-core itself prints a line about its configuration first."""
     document = shown.output[shown.output.index("{") :]
-    assert set(json.loads(document)) == set(HOSTS)
+    assert set(json.loads(document)) == shown.hosts >= set(HOSTS)
     assert "progress" not in shown.output[: shown.output.index("{")]
 
 
@@ -146,12 +175,36 @@ def test_no_file_is_left(shown: Shown) -> None:
     ]
 
 
+@pytest.mark.parametrize("pipelining", ["true", "false"])
+def test_a_short_task_sends_no_other_command(tmp_path: pathlib.Path, pipelining: str) -> None:
+    commands = []
+    for number, progress in enumerate((True, False)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with HostileRegistry() as server:
+            server.add("a/b", IMAGE, "1")
+            variables = {**HOSTS["module"], "progress": progress, "ansible_pipelining": pipelining}
+            done = subprocess.run(
+                [*write_play(folder, server.url, {"module": variables}), "-vvv"],
+                env=plays.environment(folder),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=170,
+            )
+        assert done.returncode == 0, done.stdout + done.stderr
+        commands.append(done.stdout.count("> EXEC "))
+        assert ("OCIKIT_PROGRESS_FILE=" in done.stdout) is progress
+    assert commands[0] == commands[1] > 0
+
+
 def processes_of(folder: pathlib.Path) -> list[int]:
-    """Return the processes whose command or working files are in ``folder``."""
+    """Return the processes whose command or environment names ``folder``: those of a play, and of its modules."""
     numbers = []
     for path in pathlib.Path("/proc").glob("[0-9]*"):
         try:
-            if str(folder).encode() in (path / "cmdline").read_bytes():
+            if str(folder).encode() in (path / "cmdline").read_bytes() + (path / "environ").read_bytes():
                 numbers.append(int(path.name))
         except OSError:
             continue
@@ -169,14 +222,28 @@ def interrupt(process: subprocess.Popen[str], way: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "way"), [("in-process", "ctrl-c"), ("module", "ctrl-c"), ("module", "killed worker")]
+    ("host", "way"),
+    [
+        ("in-process", "ctrl-c"),
+        ("module", "ctrl-c"),
+        ("module", "killed worker"),
+        ("ssh", "ctrl-c"),
+        ("ssh", "killed worker"),
+        ("ssh-without-pipelining", "ctrl-c"),
+    ],
 )
 def test_an_interruption_ends_the_transfer_and_the_next_run_resumes(
-    tmp_path: pathlib.Path, host: str, way: str
+    tmp_path: pathlib.Path, tmp_path_factory: pytest.TempPathFactory, host: str, way: str
 ) -> None:
-    with HostileRegistry(trickle=0.05) as server:
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(HostileRegistry(trickle=0.05))
+        hosts = dict(HOSTS)
+        if host not in hosts:
+            hosts.update(stack.enter_context(hosts_over_ssh(tmp_path_factory.mktemp("server") / "ssh")))
+        if host not in hosts:
+            pytest.skip("OpenSSH is not here")
         server.add("a/b", IMAGE, "1")
-        command = write_play(tmp_path, server.url, {host: HOSTS[host]})
+        command = write_play(tmp_path, server.url, {host: hosts[host]})
         process = subprocess.Popen(
             command,
             env=plays.environment(tmp_path),
