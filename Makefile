@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test coverage lock bench test-all test-matrix test-registries test-lint test-unit test-sanity test-integration test-docs test-site test-build lint build release clean
+.PHONY: help demo docs test coverage lock bench test-all test-matrix test-registries test-lint test-unit test-sanity test-integration test-rulebook test-docs test-site test-build lint build release clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,9 @@ test-sanity: ## run every test of ansible-test sanity
 
 test-integration: ## run the integration targets against real registries
 	@tests/run integration
+
+test-rulebook: ## run the rulebook by ansible-rulebook, which is installed into .cache (requires Java)
+	@tests/run rulebook
 
 test-docs: ## check documentation and changelog
 	@tests/run docs

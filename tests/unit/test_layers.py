@@ -141,8 +141,13 @@ def test_libraries_are_imported_in_one_file(library: str, files: set[str]) -> No
 
 @pytest.mark.parametrize(
     "path",
-    sorted(path for path in (ROOT / "plugins").rglob("*.py") if path.parent.name != "modules"),
-    ids=lambda path: path.relative_to(ROOT / "plugins").with_suffix("").as_posix(),
+    sorted(
+        path
+        for folder in ("plugins", "extensions")
+        for path in (ROOT / folder).rglob("*.py")
+        if path.parent.name != "modules"
+    ),
+    ids=lambda path: path.relative_to(ROOT).with_suffix("").as_posix(),
 )
 def test_parameters_and_variables_are_called_by_nouns(path: pathlib.Path) -> None:
     names = set()
@@ -166,8 +171,14 @@ def test_parameters_and_variables_are_called_by_nouns(path: pathlib.Path) -> Non
 
 SOURCES = sorted(
     path
-    for folder in ("module_utils", "plugin_utils", "lookup", "filter")
-    for path in (ROOT / "plugins" / folder).rglob("*.py")
+    for folder in (
+        "plugins/module_utils",
+        "plugins/plugin_utils",
+        "plugins/lookup",
+        "plugins/filter",
+        "extensions",
+    )
+    for path in (ROOT / folder).rglob("*.py")
 )
 # What Ansible and io.RawIOBase demand, and say what it is for.
 DEMANDED = {

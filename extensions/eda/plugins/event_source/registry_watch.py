@@ -55,7 +55,7 @@ options:
   state_file:
     description:
       - File to keep the known digests in. It is replaced as a whole after each look that changed something.
-      - A damaged file is refused, because events would be lost without a word. Each source needs a file of its own.
+      - A damaged file is refused, because a new baseline would hide changes. Each source needs a file of its own.
       - Without this option, changes while ansible-rulebook does not run emit no event.
     type: path
 """
