@@ -12,6 +12,7 @@ seconds costs no command at all.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import re
 import secrets
@@ -78,9 +79,9 @@ class Screen:
     def show_rest(self, result: dict[str, t.Any]) -> None:
         """Take the lines of a module out of its ``result``, and show those that nobody read in time."""
         rest = result.pop(RESULT_KEY, None)
-        if isinstance(rest, dict) and isinstance(rest.get("lines"), list):
-            first = int(rest.get("count", 0)) - len(rest["lines"]) + 1
-            for number, line in enumerate(rest["lines"], first):
+        count, lines = (rest.get("count"), rest.get("lines")) if isinstance(rest, dict) else (None, None)
+        if isinstance(count, int) and isinstance(lines, list):
+            for number, line in enumerate(lines, count - len(lines) + 1):
                 self.show_numbered(number, str(line))
 
 
@@ -98,12 +99,15 @@ class Follower:
         self._thread = threading.Thread(target=self._follow, daemon=True)
 
     def __enter__(self) -> Follower:
-        self._thread.start()
+        # Where the system has no more threads, nothing is shown.
+        with contextlib.suppress(RuntimeError):
+            self._thread.start()
         return self
 
     def __exit__(self, *_error: object) -> None:
         self._end.set()
-        self._thread.join(_GRACE)
+        if self._thread.is_alive():
+            self._thread.join(_GRACE)
 
     def _follow(self) -> None:
         misses, wait = 0, _FIRST

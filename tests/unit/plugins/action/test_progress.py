@@ -194,7 +194,9 @@ def test_a_short_task_sends_no_other_command(tmp_path: pathlib.Path, pipelining:
                 timeout=170,
             )
         assert done.returncode == 0, done.stdout + done.stderr
-        commands.append(done.stdout.count("> EXEC "))
+        # On a machine that is busy it may take longer than the progress waits.
+        sent = [line for line in done.stdout.splitlines() if "> EXEC " in line and "tail -n" not in line]
+        commands.append(len(sent))
         assert ("OCIKIT_PROGRESS_FILE=" in done.stdout) is progress
     assert commands[0] == commands[1] > 0
 
