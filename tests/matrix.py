@@ -162,7 +162,8 @@ def run_unit_tests(environment: pathlib.Path, representative: bool) -> Outcome:
     """Run the unit tests that depend on ansible-core."""
     paths = REPRESENTATIVE_UNIT_TESTS if representative else UNIT_TESTS
     processes = str((os.cpu_count() or 1) * 3)
-    code, output = run(environment, "unit", "--numprocesses", processes, *paths)
+    # Fixtures of a file that run plays are made once.
+    code, output = run(environment, "unit", "--numprocesses", processes, "--dist", "loadfile", *paths)
     # pytest's last line, not the summary of tests/run.
     summary = re.search(r"^(?:=+ )?([0-9]+ [a-z0-9, ]+) in [0-9.]+s", output, re.MULTILINE)
     cell = summary[1] if summary else "no test ran"
