@@ -104,6 +104,8 @@ def run(folder: pathlib.Path, in_process: bool) -> plays.Played:
     # Requests that are sent at once are logged as they end.
     text = re.sub(r'("request_log": )(\[[^\]]*\])', lambda found: found[1] + sort_lines(found[2]), text)
     text = re.sub(r" [0-9]+ ms\b", " TIME", text.replace(str(folder), "FOLDER"))
+    # ansible-core 2.16 to 2.18 show tracebacks of failed items, and a module's files are in an archive of its own.
+    text = re.sub(r'[^"\s]*/ansible_collections/ocikit/registry/', "COLLECTION/", text)
     outcomes, _end = json.JSONDecoder().raw_decode(text)
     return plays.Played(played.code, played.output, [*outcomes, {"state": state}])
 
