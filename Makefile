@@ -59,7 +59,7 @@ test-build: ## build the collection and check the archive as Ansible Galaxy does
 build: ## build the collection archive into .cache/build
 	@tests/build
 
-coverage: ## run the unit and integration tests and show which lines and branches they run, 30 to 40 minutes
+coverage: ## run the unit and integration tests and show the lines and branches that no test runs, 30 to 60 minutes
 	@tests/run coverage
 
 lock: ## write tests/requirements*.txt from tests/requirements*.in again (with ARGUMENTS=--upgrade: newest versions)
