@@ -596,7 +596,9 @@ def removal(bench: Bench) -> None:
         def ours() -> Work:
             return bench.module("registry_rmtag", registry.url, image="many", tags=[f"build-{number[0]}"])
 
-        contenders = [Contender("registry_rmtag", Work(lambda: ours()(), lambda: ours().idle()), following)]
+        contenders = [
+            Contender("registry_rmtag", Work(lambda: ours().run(), lambda: ours().idle()), following)
+        ]
         regctl = bench.peer(REGCTL)
         if regctl:
             words = [regctl, "--host", f"reg={registry.host},tls=disabled", "tag", "rm"]
@@ -605,7 +607,7 @@ def removal(bench: Bench) -> None:
                 return bench.command(*words, f"{registry.host}/many:build-{number[0]}")
 
             contenders.append(
-                Contender("regctl tag rm", Work(lambda: peer()(), lambda: peer().idle()), following)
+                Contender("regctl tag rm", Work(lambda: peer().run(), lambda: peer().idle()), following)
             )
         bench.row("remove 1 of 5,000 tags", [registry], contenders)
 

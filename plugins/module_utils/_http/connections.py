@@ -84,11 +84,11 @@ class Connections:
         origin = origin_of(url)
         pool = self._manager(proxy).connection_from_host(origin.host, origin.port, origin.scheme)
         connect, read = timeouts
-        return pool.urlopen(
+        return pool.request(
             method,
             _target(url, absolute=proxy.lower().startswith("http") and origin.scheme == "http"),
-            body,
-            headers,
+            body=body,
+            headers=headers,
             retries=False,
             redirect=False,
             assert_same_host=False,
