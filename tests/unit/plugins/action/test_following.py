@@ -30,9 +30,10 @@ class Target:
         answer = self._answers.pop(0) if self._answers else ([], 0)
         if not self._answers:
             self.done.set()
-        if isinstance(answer, Exception):
-            raise answer
-        return {"stdout_lines": answer[0], "rc": answer[1]}
+        if isinstance(answer, tuple):
+            lines, code = answer
+            return {"stdout_lines": lines, "rc": code}
+        raise answer
 
 
 class Shown(Screen):

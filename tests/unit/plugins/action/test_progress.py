@@ -106,11 +106,11 @@ def hosts_over_ssh(folder: pathlib.Path) -> t.Iterator[dict[str, dict[str, t.Any
 
 
 @pytest.fixture(scope="module")
-def shown(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Shown]:
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
     """A play with -v whose stdout callback prints JSON."""
     folder = tmp_path_factory.mktemp("play")
     with hosts_over_ssh(folder / "server") as remote:
-        yield run_play(folder, {**HOSTS, **remote})
+        return run_play(folder, {**HOSTS, **remote})
 
 
 def run_play(folder: pathlib.Path, hosts: t.Mapping[str, t.Mapping[str, t.Any]]) -> Shown:
