@@ -27,13 +27,14 @@ class Target:
 
     def _low_level_execute_command(self, command: str) -> dict[str, t.Any]:
         self.commands.append(command)
-        answer = self._answers.pop(0) if self._answers else ([], 0)
-        if not self._answers:
+        if len(self._answers) < 2:
             self.done.set()
-        if isinstance(answer, tuple):
-            lines, code = answer
-            return {"stdout_lines": lines, "rc": code}
-        raise answer
+        if not self._answers:
+            return {"stdout_lines": [], "rc": 0}
+        answer = self._answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return {"stdout_lines": answer[0], "rc": answer[1]}
 
 
 class Shown(Screen):
