@@ -351,15 +351,15 @@ def _many(bench: Bench, folder: str, tags: int, digests: int) -> pathlib.Path:
     return storage
 
 
-def regbot_script(bench: Bench, host: str) -> pathlib.Path:
-    """Write what regbot does for the digests of all tags: a HEAD for each."""
-    script = f'for _, name in pairs(tag.ls("{host}/many")) do manifest.head("{host}/many:" .. name) end'
+def regbot_script(bench: Bench, host: str, call: str = "manifest.head") -> pathlib.Path:
+    """Write what regbot calls for each tag: ``manifest.head`` for its digest, ``image.config`` for the age of its image."""
+    script = f'for _, name in pairs(tag.ls("{host}/many")) do {call}("{host}/many:" .. name) end'
     content = {
         "version": 1,
         "creds": [{"registry": host, "tls": "disabled"}],
         "scripts": [{"name": "digests", "script": script}],
     }
-    path = bench.folder / f"regbot-{host.rpartition(':')[2]}.yml"
+    path = bench.folder / f"regbot-{call}-{host.rpartition(':')[2]}.yml"
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
     return path
 
@@ -633,10 +633,11 @@ def prune(bench: Bench) -> None:
         ]
         regbot = bench.peer(REGBOT)
         if regbot:
-            script = regbot_script(bench, registry.host)
-            contenders.append(
-                Contender("regbot, one HEAD for each tag", bench.command(regbot, "once", "-c", script))
-            )
+            for name, call in (("its digest", "manifest.head"), ("its image's age", "image.config")):
+                script = regbot_script(bench, registry.host, call)
+                contenders.append(
+                    Contender(f"regbot, for each tag {name}", bench.command(regbot, "once", "-c", script))
+                )
         bench.row("plan a prune of 5,000 tags", [registry], contenders)
 
 
