@@ -42,9 +42,7 @@ def wait_until_gone(
     ``may_dangle``, for tags that were deleted by their names, no list is read.
     """
     left = list(references)
-    for _look in poll():
-        if not left:
-            break
+    for _look in poll() if left else ():
         served = [
             reference
             for reference, descriptor in zip(left, repository.map(repository.resolve, left))
@@ -53,6 +51,8 @@ def wait_until_gone(
         missing = [tag for tag in left if may_dangle and is_tag(tag) and tag not in served]
         listed = set(repository.tag_names()) if missing else set()
         left = [reference for reference in left if reference in served or reference in listed]
+        if not left:
+            break
     return left
 
 

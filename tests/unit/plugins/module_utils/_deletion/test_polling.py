@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.ocikit.registry.plugins.module_utils import _parallel
 from ansible_collections.ocikit.registry.plugins.module_utils._deletion.polling import (
     check_gone,
     poll_for,
@@ -48,6 +49,21 @@ def test_what_lags_is_waited_for(connect: Connect) -> None:
         repository.delete("1")
         assert wait_until_gone(repository, ["1"]) == []
         assert wait_until_gone(repository, ["latest", TWO.digest]) == ["latest", TWO.digest]
+
+
+def test_what_is_gone_at_the_first_look_is_not_waited_for(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(_parallel, "sleep", pauses.append)
+    with HostileRegistry() as server:
+        seeded(server)
+        repository = repository_at(connect, server)
+        repository.delete("1")
+        assert wait_until_gone(repository, ["1"]) == []
+        assert sum(pauses) == 0
+        assert wait_until_gone(repository, ["latest"]) == ["latest"]
+        assert sum(pauses) > 0
 
 
 def test_a_tag_that_is_listed_without_a_manifest_is_left(connect: Connect) -> None:
