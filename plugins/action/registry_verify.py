@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+# The parent process of Ansible loads this file once, and workers inherit the module.
+from ansible_collections.ocikit.registry.plugins.modules import registry_verify
 from ansible_collections.ocikit.registry.plugins.plugin_utils._in_process import ActionModule
 
-__all__ = ["ActionModule"]
+__all__ = ["ActionModule", "registry_verify"]

@@ -21,6 +21,7 @@ import pytest
 from tests.hostile import HostileRegistry
 from tests.registries import images
 from tests.unit import plays
+from tests.unit.running import ROOT
 
 IMAGE, OTHER = images.image({"file": "1"}), images.image({"file": "2"})
 TAG = "ocikit.registry.registry_tag"
@@ -283,3 +284,11 @@ def test_the_parent_process_loads_the_code_once(tmp_path: pathlib.Path) -> None:
         check=True,
     )
     assert done.stdout.strip() == "True"
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "plugins" / "action").glob("*.py")))
+def test_workers_inherit_the_code_of_a_module(name: str) -> None:
+    """The parent process loads the action plugin of a task, and forks a worker for each task."""
+    plugins = "ansible_collections.ocikit.registry.plugins"
+    code = f"import sys, {plugins}.action.{name}; sys.exit('{plugins}.modules.{name}' not in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
