@@ -18,7 +18,6 @@ from urllib.parse import urlsplit
 
 import requests
 import urllib3
-from requests.structures import CaseInsensitiveDict
 
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     DigestMismatch,
@@ -113,12 +112,7 @@ def response(status: int, headers: t.Sequence[tuple[str, str]] = (), body: bytes
     several = urllib3.HTTPHeaderDict()
     for name, value in headers:
         several.add(name, value)
-    raw = types.SimpleNamespace(
-        status_code=status,
-        headers=CaseInsensitiveDict(several),
-        raw=types.SimpleNamespace(headers=several),
-    )
-    return Response(raw, "GET", LIST, 1, body)
+    return Response(types.SimpleNamespace(status=status, headers=several), "GET", LIST, 1, body)
 
 
 def takes(value: t.Any) -> None:

@@ -96,3 +96,17 @@ def ssh_server(folder: pathlib.Path) -> t.Iterator[dict[str, str]]:
     finally:
         process.terminate()
         process.wait(SECONDS)
+
+
+def gives_terminals(variables: t.Mapping[str, str]) -> bool:
+    """Tell whether the server gives terminals: that of an ordinary user cannot where /dev/pts is mounted without a group."""
+    command = [variables["ansible_ssh_executable"], *variables["ansible_ssh_args"].split(), "-tt"]
+    command += ["-p", variables["ansible_port"], "-i", variables["ansible_ssh_private_key_file"]]
+    done = subprocess.run(
+        [*command, variables["ansible_host"], "true"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        timeout=SECONDS,
+    )
+    return done.returncode == 0

@@ -391,7 +391,7 @@ def test_event_driven(registry: Registry, examples: Examples) -> None:
         )
         return done.returncode, done.stdout + done.stderr
 
-    for image in (f"@{OLDER.digest}", ":1.4.2"):
+    for image in (f"@sha256:{'0' * 64}", ":1.4.2"):
         code, output = redeploy(image)
         assert code != 0 and "Nothing was deployed." in output and "Deploying" not in output
     code, output = redeploy(f"@{APP.digest}")

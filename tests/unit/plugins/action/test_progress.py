@@ -22,7 +22,7 @@ import pytest
 from tests.hostile import HostileRegistry
 from tests.registries import ToolMissing, images
 from tests.unit import plays
-from tests.unit.ssh import ssh_server
+from tests.unit.ssh import gives_terminals, ssh_server
 
 DICE = random.Random(7)
 LAYERS = [
@@ -98,11 +98,13 @@ def hosts_over_ssh(folder: pathlib.Path) -> t.Iterator[dict[str, dict[str, t.Any
         except ToolMissing:
             yield {}
             return
-        yield {
-            "ssh": variables,
-            "ssh-without-pipelining": {**variables, "ansible_pipelining": "false"},
+        hosts: dict[str, dict[str, t.Any]] = {
+            "ssh": {**variables},
             "ssh-off": {**variables, "progress": False},
         }
+        if gives_terminals(variables):
+            hosts["ssh-without-pipelining"] = {**variables, "ansible_pipelining": "false"}
+        yield hosts
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +137,7 @@ def run_play(folder: pathlib.Path, hosts: t.Mapping[str, t.Mapping[str, t.Any]])
 @pytest.mark.parametrize("host", sorted(SHOWING))
 def test_lines_images_and_totals_are_shown(shown: Shown, host: str) -> None:
     if host not in shown.hosts:
-        pytest.skip("OpenSSH is not here")
+        pytest.skip("OpenSSH is not here, or its server gives no terminal")
     *lines, image, totals = shown.lines(host)
     assert lines
     for line in lines:
@@ -243,7 +245,7 @@ def test_an_interruption_ends_the_transfer_and_the_next_run_resumes(
         if host not in hosts:
             hosts.update(stack.enter_context(hosts_over_ssh(tmp_path_factory.mktemp("server") / "ssh")))
         if host not in hosts:
-            pytest.skip("OpenSSH is not here")
+            pytest.skip("OpenSSH is not here, or its server gives no terminal")
         server.add("a/b", IMAGE, "1")
         command = write_play(tmp_path, server.url, {host: hosts[host]})
         process = subprocess.Popen(

@@ -447,7 +447,7 @@ def test_a_mistyped_boolean_never_switches_the_check_of_certificates_off(source:
 
 
 def test_without_requests_one_sentence_says_what_to_install(tmp_path: pathlib.Path) -> None:
-    (tmp_path / "requests.py").write_text("raise ImportError('no such module')\n", encoding="utf-8")
+    (tmp_path / "urllib3.py").write_text("raise ImportError('no such module')\n", encoding="utf-8")
     answers = evaluate(
         DIGEST.format("'127.0.0.1:1/app'"),
         TAGS.format("'127.0.0.1:1/app'"),

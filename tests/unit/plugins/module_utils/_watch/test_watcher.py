@@ -288,6 +288,7 @@ def test_one_broken_repository_holds_up_no_other(
     vars(server.behaviour).update(fail_first=-1, fail_status=500, fail_on="/a/b/")
     watching.look()
     server.add("c/d", SECOND, "1")
+    watching.clock.now += 60
     assert watching.look() == [("moved", "1", SECOND.digest, FIRST.digest)]
 
 
