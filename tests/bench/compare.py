@@ -488,13 +488,23 @@ def pulls(bench: Bench, host: str, repository: str) -> list[Contender]:
 
 
 def transfers(bench: Bench) -> None:
-    """768 MiB in 6 layers, pulled, pushed, copied, and copied again without a change."""
-    storage = bench.folder / "transfers"
-    Storage(storage).add_large("large", "1", 768, 6)
+    """768 MiB in 6 layers, and 24 MiB in 12 layers over a line with a round-trip time."""
+    _transfers(bench, 768, 6)
+    for milliseconds in ROUND_TRIPS[1:3]:
+        _transfers(bench, 24, 12, milliseconds)
+
+
+def _transfers(bench: Bench, mebibytes: int, layers: int, milliseconds: int = 0) -> None:
+    """An image pulled, pushed, copied, and copied again without a change."""
+    name = f"{mebibytes} MiB, {layers} layers"
+    work = f"{name} at {milliseconds} ms" if milliseconds else name
+    storage = bench.folder / f"transfers-{milliseconds}"
+    Storage(storage).add_large("large", "1", mebibytes, layers)
     with contextlib.ExitStack() as stack:
         registry = stack.enter_context(Registry(storage=storage))
-        bench.row("pull 768 MiB, 6 layers", [registry], pulls(bench, registry.host, "large"))
-        layout = bench.folder / "layout"
+        near = stack.enter_context(delayed(registry.host, milliseconds))
+        bench.row(f"pull {work}", [registry], pulls(bench, near, "large"))
+        layout = bench.folder / f"layout-{milliseconds}"
         bench.module("registry_pull", registry.url, image=["large:1"], dest=layout, format="oci")()
         there: list[Registry] = []
         both = [registry]
@@ -515,11 +525,12 @@ def transfers(bench: Bench) -> None:
         with Registry() as free:
             port = free.port
         stack.callback(stop)
-        host, source = f"127.0.0.1:{port}", f"{registry.host}/large:1"
+        direct = f"127.0.0.1:{port}"
+        host, source = stack.enter_context(delayed(direct, milliseconds)), f"{near}/large:1"
         digest = images.head(registry.url, "large", "1")
 
         def arrived() -> bool:
-            return images.head(f"http://{host}", "large", "1") == digest
+            return images.head(f"http://{direct}", "large", "1") == digest
 
         oras, crane, regctl, skopeo = map(bench.peer, (ORAS, CRANE, REGCTL, "skopeo"))
         push = [
@@ -532,7 +543,7 @@ def transfers(bench: Bench) -> None:
         copy = [
             Contender(
                 "registry_copy",
-                bench.module("registry_copy", registry.url, image="large:1", to=[f"{host}/large:1"]),
+                bench.module("registry_copy", f"http://{near}", image="large:1", to=[f"{host}/large:1"]),
                 empty,
             )
         ]
@@ -559,7 +570,7 @@ def transfers(bench: Bench) -> None:
                 "--host",
                 f"reg={host},tls=disabled",
                 "--host",
-                f"reg={registry.host},tls=disabled",
+                f"reg={near},tls=disabled",
             ]
             words += ["image", "copy"]
             push.append(
@@ -578,11 +589,10 @@ def transfers(bench: Bench) -> None:
                     "skopeo", bench.command(*words, f"docker://{source}", f"docker://{host}/large:1"), empty
                 )
             )
-        bench.row("push 768 MiB, 6 layers", there, push, arrived)
-        bench.row("copy 768 MiB, 6 layers", both, copy, arrived)
-        bench.row(
-            "copy without a change", both, [one._replace(prepare=lambda: None) for one in copy], arrived
-        )
+        bench.row(f"push {work}", there, push, arrived)
+        bench.row(f"copy {work}", both, copy, arrived)
+        unchanged = [contender._replace(prepare=lambda: None) for contender in copy]
+        bench.row(f"copy {work}, without a change", both, unchanged, arrived)
 
 
 def removal(bench: Bench) -> None:
