@@ -13,6 +13,11 @@ WIDTH, HEIGHT = 640, 360
 LEFT, RIGHT, TOP, BOTTOM = 64, 190, 34, 46
 COLOURS = ("#0b6fb8", "#c4511d", "#2d8a4e", "#7b4bb0", "#8a6d1f", "#555555")
 Points = t.Mapping[str, t.Sequence[t.Tuple[float, float]]]
+LICENCE = """<!--
+Copyright (c) 2026, ocikit.registry contributors
+GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+SPDX-License-Identifier: GPL-3.0-or-later
+-->"""
 
 
 def plot(title: str, across: str, lines: Points) -> str:
@@ -24,6 +29,7 @@ def plot(title: str, across: str, lines: Points) -> str:
     across_of = {column: LEFT + distance * number for number, column in enumerate(columns)}
     place_y = _scale(ticks[0], ticks[-1], HEIGHT - BOTTOM, TOP)
     parts = [
+        LICENCE,
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="12">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
         _text(LEFT, 20, title, "start", 14),
