@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import html
 import math
+import pathlib
 import typing as t
 
 WIDTH, HEIGHT = 640, 360
 LEFT, RIGHT, TOP, BOTTOM = 64, 190, 34, 46
 COLOURS = ("#0b6fb8", "#c4511d", "#2d8a4e", "#7b4bb0", "#8a6d1f", "#555555")
 Points = t.Mapping[str, t.Sequence[t.Tuple[float, float]]]
-LICENCE = """<!--
-Copyright (c) 2026, ocikit.registry contributors
-GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-SPDX-License-Identifier: GPL-3.0-or-later
--->"""
+# That of this file.
+LICENCE = "\n".join(
+    ["<!--", *(line[2:] for line in pathlib.Path(__file__).read_text("utf-8").splitlines()[:3]), "-->"]
+)
 
 
 def plot(title: str, across: str, lines: Points) -> str:
