@@ -53,6 +53,29 @@ def environment(folder: pathlib.Path, **variables: str) -> dict[str, str]:
     }
 
 
+def run(
+    folder: pathlib.Path,
+    *arguments: str,
+    variables: t.Mapping[str, str] | None = None,
+    cwd: pathlib.Path | None = None,
+    timeout: float = 170,
+) -> subprocess.CompletedProcess[str]:
+    """Run ansible-playbook with ``arguments``, in the environment of ``folder`` and ``variables``.
+
+    ``timeout`` is in seconds. Raises TimeoutExpired.
+    """
+    return subprocess.run(
+        command(*arguments),
+        env=environment(folder, **(variables or {})),
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout,
+    )
+
+
 def play(
     folder: pathlib.Path,
     tasks: list[dict[str, t.Any]],
@@ -67,14 +90,6 @@ def play(
     playbook.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     recorded = folder / "recorded"
     recorded.unlink(missing_ok=True)
-    done = subprocess.run(
-        command(str(playbook), *arguments),
-        env=environment(folder, **variables),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=170,
-    )
+    done = run(folder, str(playbook), *arguments, variables=variables)
     lines = recorded.read_text(encoding="utf-8").splitlines() if recorded.exists() else []
     return Played(done.returncode, done.stdout + done.stderr, [json.loads(line) for line in lines])

@@ -21,8 +21,8 @@ from ansible_collections.ocikit.registry.plugins.module_utils._http.library_vers
 from ansible_collections.ocikit.registry.plugins.module_utils._watch.options import read_options
 from tests.docsite import EXAMPLES, PAGES, ROOT, copies, example
 from tests.registries import Registry, images
+from tests.unit import plays
 from tests.unit.expressions import COLLECTIONS
-from tests.unit.plays import command, environment
 
 APP = images.image({"app": "1.4.2"})
 OLDER = images.image({"app": "1.4.1"})
@@ -64,15 +64,11 @@ class Examples:
     def run(self, name: str, *arguments: str, fails: bool = False, **variables: str) -> str:
         """Run an example and return the output. It has to succeed, or to fail with ``fails``."""
         given = [part for key, value in variables.items() for part in ("-e", f"{key}={value}")]
-        done = subprocess.run(
-            command("-i", str(self.folder / "hosts"), str(self.copy(name)), *given, *arguments),
-            env=environment(self.folder, **{"ANSIBLE_PYTHON_INTERPRETER": sys.executable, **self.variables}),
+        done = plays.run(
+            self.folder,
+            *("-i", str(self.folder / "hosts"), str(self.copy(name)), *given, *arguments),
             cwd=self.folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=170,
+            variables={"ANSIBLE_PYTHON_INTERPRETER": sys.executable, **self.variables},
         )
         output = done.stdout + done.stderr
         assert (done.returncode != 0) is fails, output
@@ -378,16 +374,11 @@ def test_event_driven(registry: Registry, examples: Examples) -> None:
     deploy.write_text(examples.copy("event_driven/deploy.yml").read_text(encoding="utf-8"), encoding="utf-8")
 
     def redeploy(image: str) -> tuple[int, str]:
-        done = subprocess.run(
-            command(
-                *("-i", str(examples.folder / "hosts"), "ocikit.registry.redeploy"),
-                *("-e", f"@{examples.folder}/redeploy.yml", "-e", f"image={registry.host}/team/app{image}"),
-            ),
-            env=environment(examples.folder, ANSIBLE_PYTHON_INTERPRETER=sys.executable),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=170,
+        done = plays.run(
+            examples.folder,
+            *("-i", str(examples.folder / "hosts"), "ocikit.registry.redeploy"),
+            *("-e", f"@{examples.folder}/redeploy.yml", "-e", f"image={registry.host}/team/app{image}"),
+            variables={"ANSIBLE_PYTHON_INTERPRETER": sys.executable},
         )
         return done.returncode, done.stdout + done.stderr
 

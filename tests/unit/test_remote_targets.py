@@ -40,6 +40,12 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[dict[str, str
         pytest.skip(str(error))
 
 
+@pytest.fixture(params=["ssh", "local"])
+def either_target(request: pytest.FixtureRequest) -> dict[str, str]:
+    """The variables that reach a target over SSH, and one that is this host."""
+    return request.getfixturevalue("target") if request.param == "ssh" else {"ansible_connection": "local"}
+
+
 @pytest.fixture
 def registry() -> t.Iterator[HostileRegistry]:
     with HostileRegistry() as server:
@@ -105,14 +111,10 @@ def test_delegation_to_the_controller_needs_nothing_on_the_target(
     assert played.outcomes[-1]["result"]["changed"], played.output
 
 
-@pytest.mark.parametrize("connection", ["ssh", "local"])
 def test_a_target_without_requests_gets_a_sentence(
-    request: pytest.FixtureRequest, registry: HostileRegistry, tmp_path: pathlib.Path, connection: str
+    either_target: dict[str, str], registry: HostileRegistry, tmp_path: pathlib.Path
 ) -> None:
-    variables = {"ansible_connection": "local"}
-    if connection == "ssh":
-        variables = request.getfixturevalue("target")
-    variables = {**variables, "ansible_python_interpreter": empty_python(tmp_path)}
+    variables = {**either_target, "ansible_python_interpreter": empty_python(tmp_path)}
     played = play_on(tmp_path, variables, {**retag(registry), "ignore_errors": True})
     message = played.outcomes[-1]["result"]["msg"]
     assert message.startswith("Failed to import the required Python library (requests >= 2.19.1) on "), (
@@ -123,18 +125,14 @@ def test_a_target_without_requests_gets_a_sentence(
     assert registry.requests == []
 
 
-@pytest.mark.parametrize("connection", ["ssh", "local"])
 def test_a_target_with_python_3_7_gets_a_sentence(
-    request: pytest.FixtureRequest, registry: HostileRegistry, tmp_path: pathlib.Path, connection: str
+    either_target: dict[str, str], registry: HostileRegistry, tmp_path: pathlib.Path
 ) -> None:
     try:
         python = find_python("3.7")
     except Unavailable as error:
         pytest.skip(str(error))
-    variables = {"ansible_connection": "local"}
-    if connection == "ssh":
-        variables = request.getfixturevalue("target")
-    variables = {**variables, "ansible_python_interpreter": str(python)}
+    variables = {**either_target, "ansible_python_interpreter": str(python)}
     played = play_on(tmp_path, variables, {**retag(registry), "ignore_errors": True})
     message = played.outcomes[-1]["result"]["msg"]
     assert message.startswith("The Python that runs this task is older than 3.8"), message

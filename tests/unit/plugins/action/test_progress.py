@@ -66,7 +66,7 @@ class Shown(t.NamedTuple):
 
 
 def write_play(folder: pathlib.Path, url: str, hosts: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[str]:
-    """Write a play that pulls on ``hosts``, and return the command that runs it."""
+    """Write a play that pulls on ``hosts``, and return the arguments that run it."""
     common = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     inventory = {"all": {"hosts": {name: {**common, **variables} for name, variables in hosts.items()}}}
     task = {
@@ -85,7 +85,7 @@ def write_play(folder: pathlib.Path, url: str, hosts: t.Mapping[str, t.Mapping[s
     playbook.write_text(
         json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [task]}]), encoding="utf-8"
     )
-    return plays.command("-i", str(folder / "hosts.json"), str(playbook))
+    return ["-i", str(folder / "hosts.json"), str(playbook)]
 
 
 @contextlib.contextmanager
@@ -120,14 +120,9 @@ def run_play(folder: pathlib.Path, hosts: t.Mapping[str, t.Mapping[str, t.Any]])
     with HostileRegistry(trickle=0.02, delay=7.0, delay_on="^HEAD /v2/late/") as server:
         for repository in ("a/b", "late/b"):
             server.add(repository, IMAGE, "1")
-        done = subprocess.run(
-            [*write_play(folder, server.url, hosts), "-v", "-f", "20"],
-            env=plays.environment(folder, ANSIBLE_STDOUT_CALLBACK="as_json"),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=170,
+        arguments = write_play(folder, server.url, hosts)
+        done = plays.run(
+            folder, *arguments, "-v", "-f", "20", variables={"ANSIBLE_STDOUT_CALLBACK": "as_json"}
         )
     assert done.returncode == 0, done.stdout + done.stderr
     recorded = (folder / "recorded").read_text(encoding="utf-8").splitlines()
@@ -186,15 +181,7 @@ def test_a_short_task_sends_no_other_command(tmp_path: pathlib.Path, pipelining:
         with HostileRegistry() as server:
             server.add("a/b", IMAGE, "1")
             variables = {**HOSTS["module"], "progress": progress, "ansible_pipelining": pipelining}
-            done = subprocess.run(
-                [*write_play(folder, server.url, {"module": variables}), "-vvv"],
-                env=plays.environment(folder),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=170,
-            )
+            done = plays.run(folder, *write_play(folder, server.url, {"module": variables}), "-vvv")
         assert done.returncode == 0, done.stdout + done.stderr
         # On a machine that is busy it may take longer than the progress waits.
         sent = [line for line in done.stdout.splitlines() if "> EXEC " in line and "tail -n" not in line]
@@ -247,9 +234,9 @@ def test_an_interruption_ends_the_transfer_and_the_next_run_resumes(
         if host not in hosts:
             pytest.skip("OpenSSH is not here, or its server gives no terminal")
         server.add("a/b", IMAGE, "1")
-        command = write_play(tmp_path, server.url, {host: hosts[host]})
+        arguments = write_play(tmp_path, server.url, {host: hosts[host]})
         process = subprocess.Popen(
-            command,
+            plays.command(*arguments),
             env=plays.environment(tmp_path),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -284,14 +271,7 @@ def test_an_interruption_ends_the_transfer_and_the_next_run_resumes(
         assert not (tmp_path / host / "index.json").exists()
         server.requests.clear()
         server.behaviour.trickle = 0
-        done = subprocess.run(
-            command,
-            env=plays.environment(tmp_path),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PATIENCE,
-        )
+        done = plays.run(tmp_path, *arguments, timeout=PATIENCE)
         assert done.returncode == 0, done.stdout + done.stderr
         for name, size in left.items():
             digest = name.replace("-", ":", 1)
