@@ -384,12 +384,7 @@ def test_expiry_in_the_middle_of_a_push(
         expire(monkeypatch, place, "finish_upload")
         mover.push(place.url, tmp_path / "layout", "new/app:1", options={**ALICE, "concurrency": 1})
         assert_whole(place.content, "new/app", "1", image)
-        # Where the connection ends before the answer is read, the upload is begun once more.
-        asked = place.asked()
-        assert asked == [["repository:new/app:pull,push"]] * len(asked) and len(asked) in (
-            2,
-            3 if size else 2,
-        )
+        assert place.asked() == [["repository:new/app:pull,push"]] * 2
 
 
 def test_expiry_in_the_middle_of_a_pull(
