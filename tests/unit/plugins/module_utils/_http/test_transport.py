@@ -366,6 +366,20 @@ def test_signed_addresses_are_asked_for_as_they_are(connect: t.Any) -> None:
         assert [path for _method, path, _headers, _port in stub.seen] == ["/v2/", signed]
 
 
+def test_addresses_with_other_letters_are_encoded(connect: t.Any) -> None:
+    encoded = "/caf%C3%A9?name=%C3%BC"
+
+    def answer(server: t.Any) -> None:
+        server.reply(200, b"ok") if server.path == encoded else server.reply(
+            307, Location="/caf\xe9?name=\xfc"
+        )
+
+    with Stub(answer) as stub:
+        _connection, client = connect(stub.url)
+        assert get(client).body == b"ok"
+        assert [path for _method, path, _headers, _port in stub.seen] == ["/v2/", encoded]
+
+
 def test_cookies_are_not_sent_back(connect: t.Any) -> None:
     with Stub(lambda server: server.reply(200, b"{}", Set_Cookie="session=1; Path=/")) as stub:
         _connection, client = connect(stub.url)
