@@ -17,7 +17,7 @@ from ._channel import Channel, ending_with_reader, is_in_worker, open_channel
 from ._errors import LibraryMissing, RegistryError, printable
 from ._http.library_versions import OLDEST_REQUESTS
 from ._http.transport import REQUESTS_IMPORT_ERROR
-from ._progress import ARGUMENTS, Progress
+from ._progress import ARGUMENTS, Progress, takes_long
 from ._registry.connection import Events, RegistryClients, connection_arguments, with_variables
 from ._registry.context import ModuleContext, empty_suboptions
 from ._registry.option_types import check_paths
@@ -114,8 +114,8 @@ def run(
     ``argument_spec`` holds the options that the module has besides those of the connection; ``options`` go to
     AnsibleModule. A RegistryError fails the module with its sentence, its structured form, and what was done by then.
     """
-    takes_long = ARGUMENTS.keys() <= argument_spec.keys()
-    spec = {**connection_arguments(), **argument_spec, **(with_variables(ARGUMENTS) if takes_long else {})}
+    is_long = takes_long(argument_spec)
+    spec = {**connection_arguments(), **argument_spec, **(with_variables(ARGUMENTS) if is_long else {})}
     module = _Module(argument_spec=spec, supports_check_mode=True, **options)
     if REQUESTS_IMPORT_ERROR:
         module.fail_json(
@@ -134,9 +134,9 @@ def run(
     try:
         check_paths(module.params, module.argument_spec)
         with contextlib.ExitStack() as stack:
-            if takes_long and not is_in_worker():
+            if is_long and not is_in_worker():
                 stack.enter_context(ending_with_reader())
-            progress = stack.enter_context(_progress(module, events, takes_long))
+            progress = stack.enter_context(_progress(module, events, is_long))
             clients = stack.enter_context(RegistryClients(module.params, events, shared=OF_PROCESS))
             context = ModuleContext(
                 module.params,
@@ -160,9 +160,9 @@ def run(
 
 
 @contextlib.contextmanager
-def _progress(module: AnsibleModule, events: _ModuleEvents, takes_long: bool) -> t.Iterator[Progress]:
+def _progress(module: AnsibleModule, events: _ModuleEvents, is_long: bool) -> t.Iterator[Progress]:
     """Give what a task tells of its work: nothing in check mode, where that is soon done."""
-    if not takes_long or not module.params["progress"] or module.check_mode:
+    if not is_long or not module.params["progress"] or module.check_mode:
         yield Progress()
         return
     events.channel = open_channel(os.environ)

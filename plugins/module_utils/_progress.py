@@ -27,6 +27,11 @@ Show = t.Callable[[str], None]
 Clock = t.Callable[[], float]
 
 
+def takes_long(argument_spec: t.Mapping[str, t.Any]) -> bool:
+    """Tell whether a module with this argument spec is one whose work may take long."""
+    return ARGUMENTS.keys() <= argument_spec.keys()
+
+
 class Stage:
     """A part of the work in which ``unit`` are counted, such as tags that are read. Safe for threads.
 

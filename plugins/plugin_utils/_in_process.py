@@ -32,11 +32,11 @@ from ansible.utils.display import Display
 # The parent process of Ansible loads action plugins: workers inherit what it imports here, which is most of a module.
 from ansible_collections.ocikit.registry.plugins.module_utils import _channel, _module
 from ansible_collections.ocikit.registry.plugins.module_utils._http.transport import REQUESTS_IMPORT_ERROR
+from ansible_collections.ocikit.registry.plugins.module_utils._progress import takes_long
 from ansible_collections.ocikit.registry.plugins.plugin_utils._progress import (
     Follower,
     Screen,
     beside,
-    environment_of,
     progress_file,
 )
 
@@ -53,8 +53,6 @@ SWITCHES: dict[str, dict[str, t.Any]] = {
     }
     for name in ("in_process", "progress")
 }
-# The modules that have the option progress.
-_LONG = frozenset(f"registry_{name}" for name in ("append", "copy", "prune", "pull", "push"))
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Variables of a task's environment that decide how an interpreter starts or what it loads.
 _INTERPRETER_VARIABLES = ("PYTHON", "LD_", "DYLD_")
@@ -118,9 +116,10 @@ class ActionModule(NormalActionModule):
 
     def _shows_progress(self, task_vars: dict[str, t.Any]) -> bool:
         """Tell whether the module is to show its progress, as far as its options do not decide otherwise."""
+        module = importlib.import_module(MODULES + self._task.action.rpartition(".")[2])
         given = self._task.args.get("progress")
         return (
-            self._task.action.rpartition(".")[2] in _LONG
+            takes_long(module.ARGUMENT_SPEC)
             and not self._task.check_mode
             and not self._task.no_log
             and not self._task.async_val
@@ -204,7 +203,7 @@ class ActionModule(NormalActionModule):
         self._progress_file = progress_file(self)
         if self._progress_file is None:
             return prefix
-        own = self._connection._shell.env_prefix(**environment_of(self._progress_file))
+        own = self._connection._shell.env_prefix(**{_channel.FILE_VARIABLE: self._progress_file})
         return f"{prefix} {own}".strip()
 
     def _following(self, command: str) -> t.ContextManager[t.Any]:

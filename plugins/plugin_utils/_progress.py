@@ -24,7 +24,7 @@ from ansible import constants
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.ocikit.registry.plugins.module_utils._channel import FILE_VARIABLE, MARK, RESULT_KEY
+from ansible_collections.ocikit.registry.plugins.module_utils._channel import MARK, RESULT_KEY
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import printable
 from ansible_collections.ocikit.registry.plugins.module_utils._progress import INTERVAL
 
@@ -143,11 +143,6 @@ def progress_file(action: ActionBase) -> str | None:
     folders = [str(folder) for folder in action.get_shell_option("system_tmpdirs", default=None) or ["/tmp"]]
     folder = "/tmp" if "/tmp" in folders else folders[0]
     return f"{folder.rstrip('/')}/.ocikit-progress-{secrets.token_hex(16)}"
-
-
-def environment_of(file: str) -> dict[str, str]:
-    """Return the variables that tell a module to write its lines to ``file``."""
-    return {FILE_VARIABLE: file}
 
 
 def beside(action: ActionBase, kind: type[ActionBase]) -> ActionBase:
