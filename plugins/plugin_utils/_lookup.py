@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import sys
 import typing as t
 
 from ansible.errors import AnsibleLookupError
@@ -22,7 +21,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     NotFound,
     RegistryError,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._http.library_versions import OLDEST_REQUESTS
+from ansible_collections.ocikit.registry.plugins.module_utils._http.library_versions import missing_library
 from ansible_collections.ocikit.registry.plugins.module_utils._http.transport import REQUESTS_IMPORT_ERROR
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference import Reference
 from ansible_collections.ocikit.registry.plugins.module_utils._parallel import map_concurrent
@@ -118,9 +117,7 @@ def run(
     Raises AnsibleLookupError with one sentence for everything that can go wrong.
     """
     if REQUESTS_IMPORT_ERROR:
-        raise AnsibleLookupError(
-            f"The Python library requests is missing or older than {OLDEST_REQUESTS}: install it for {sys.executable}."
-        )
+        raise AnsibleLookupError(missing_library())
     direct = {name: value for name, value in direct.items() if name not in _FOREIGN_KEYWORDS}
     events = _DisplayEvents()
     events.secrets.add(*userinfo_secrets([list(terms), direct]))

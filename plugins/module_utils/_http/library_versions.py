@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import types
 
 # As they are shown to users, who install requests; urllib3 comes with it.
@@ -22,6 +23,11 @@ def too_old(urllib3: types.ModuleType) -> str | None:
             f" {OLDEST_REQUESTS}."
         )
     return None
+
+
+def missing_library() -> str:
+    """Return what to do where the libraries that connections need are missing or too old."""
+    return f"The Python library requests is missing or older than {OLDEST_REQUESTS}: install it for {sys.executable}."
 
 
 def _numbers(version: str) -> list[int]:

@@ -7,13 +7,12 @@
 from __future__ import annotations
 
 import logging
-import sys
 import threading
 import time
 import typing as t
 
 from .._errors import InvalidInput, RateLimited, RegistryError, Unreachable, printable
-from .._http.library_versions import OLDEST_REQUESTS
+from .._http.library_versions import missing_library
 from .._http.rate_limits import RateLimit
 from .._http.transport import REQUESTS_IMPORT_ERROR
 from .._oci.reference import is_tag
@@ -139,9 +138,7 @@ class Watcher:
     ) -> None:
         """``arguments`` are those of the event source. Raises InvalidInput before anything is sent, and LocalStorageError."""
         if REQUESTS_IMPORT_ERROR:
-            raise InvalidInput(
-                f"The Python library requests is missing or older than {OLDEST_REQUESTS}: install it for {sys.executable}."
-            )
+            raise InvalidInput(missing_library())
         # With its level DEBUG, it shows the queries of redirects, which may be signed.
         if LIBRARY_LOGGER.level == logging.NOTSET:
             LIBRARY_LOGGER.setLevel(logging.INFO)
