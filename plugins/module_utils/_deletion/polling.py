@@ -42,7 +42,7 @@ def wait_until_gone(
     ``may_dangle``, for tags that were deleted by their names, no list is read.
     """
     left = list(references)
-    for _look in poll() if left else ():
+    for _look in poll():
         served = [
             reference
             for reference, descriptor in zip(left, repository.map(repository.resolve, left))

@@ -11,7 +11,7 @@ import typing as t
 
 # A larger number of seconds is a time since 1970.
 _LARGEST_DELAY = 10**9
-_COUNT = re.compile(r"\s*([0-9]{1,12})\s*(?:$|[;,])")
+_COUNT = re.compile(r"\A\s*([0-9]{1,12})\s*(?:$|[;,])")
 _WINDOW = re.compile(r";\s*w\s*=\s*([0-9]{1,9})\b")
 
 
@@ -42,6 +42,6 @@ def read_rate_limit(headers: t.Mapping[str, str], now: float) -> RateLimit | Non
 
 
 def _number(pattern: t.Pattern[str], text: str | None) -> int | None:
-    """Return the number that ``pattern`` has in ``text``, None where it does not match."""
-    match = pattern.search(text) if pattern is _WINDOW and text else pattern.match(text or "")
+    """Return the number that ``pattern`` finds in ``text``, None where it finds none."""
+    match = pattern.search(text or "")
     return int(match.group(1)) if match else None

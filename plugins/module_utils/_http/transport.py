@@ -533,13 +533,14 @@ class Transport:
         source: io.RawIOBase | None = None
         try:
             content: bytes | t.Iterator[memoryview] | None = None
+            size = 0
             if isinstance(body, Body):
                 source = body.open()
-                content = blocks_of(source)
+                content, size = blocks_of(source), body.size
             elif body:
-                content = body
+                content, size = body, len(body)
             if content or method not in ("GET", "HEAD"):
-                headers["Content-Length"] = str(body.size if isinstance(body, Body) else len(body or b""))
+                headers["Content-Length"] = str(size)
             answer = self._connections.open(
                 method, url, headers, content, self._timeouts(request), self._proxy_for(url)
             )
