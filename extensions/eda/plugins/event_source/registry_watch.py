@@ -23,10 +23,10 @@ DOCUMENTATION = r"""
 short_description: Emit events when tags in a registry appear, move or vanish
 description:
   - Watches tags in repositories of a container registry with HEAD requests. No image is pulled, so pull limits are not used up.
-  - The first look sets the baseline and emits no event. With O(state_file), a restart goes on where the last run ended.
+  - The first check sets the baseline and emits no event. With O(state_file), a restart goes on where the last run ended.
   - A tag has vanished only if the registry's own error says that it does not exist. A tag that cannot be read, for missing permissions,
     server errors or timeouts, emits no event. It is compared again once it can be read.
-  - Failed looks are repeated with exponential backoff, from one minute up to 15 minutes, and not before the time in C(Retry-After), up to
+  - Failed checks are repeated with exponential backoff, from one minute up to 15 minutes, and not before the time in C(Retry-After), up to
     one day. Once less than a quarter of the limit in C(RateLimit-Limit) is left, the remaining requests are spread over its time.
   - Each event is emitted at least once. A restart right after an event can emit it again.
   - Runs in the Python of ansible-rulebook, which needs ansible-core and requests.
@@ -42,19 +42,19 @@ options:
   tags:
     description:
       - Tags to watch in each repository, as names, as shell patterns such as V(1.*), or as regular expressions such as V(regex:v[0-9]+).
-      - Each tag takes one HEAD request per look. With a pattern, the list of tags is read as well. At most 10000 tags per repository can
+      - Each tag takes one HEAD request per check. With a pattern, the list of tags is read as well. At most 10000 tags per repository can
         be watched.
     type: list
     elements: str
     required: true
   interval:
     description:
-      - Time between two looks at a repository, in seconds or as a duration such as V(30s), V(5min) or V(1h).
+      - Time between two checks of a repository, in seconds or as a duration such as V(30s), V(5min) or V(1h).
     type: raw
     default: 5min
   state_file:
     description:
-      - File to keep the known digests in. It is replaced as a whole after each look that changed something.
+      - File to keep the known digests in. It is replaced as a whole after each check that changed something.
       - A damaged file is refused, because a new baseline would hide changes. Each source needs a file of its own.
       - Without this option, changes while ansible-rulebook does not run emit no event.
     type: path
