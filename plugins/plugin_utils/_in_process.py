@@ -36,7 +36,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._progress import t
 from ansible_collections.ocikit.registry.plugins.plugin_utils._progress import (
     Follower,
     Screen,
-    beside,
+    parallel_action,
     progress_file,
 )
 
@@ -211,7 +211,7 @@ class ActionModule(NormalActionModule):
         file = self._progress_file
         if file is None or file not in command or not self._screen:
             return contextlib.nullcontext()
-        return Follower(beside(self, NormalActionModule), file, self._screen)
+        return Follower(parallel_action(self, NormalActionModule), file, self._screen)
 
 
 def _without_traceback_of_old_python(answer: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -145,7 +145,7 @@ def progress_file(action: ActionBase) -> str | None:
     return f"{folder.rstrip('/')}/.ocikit-progress-{secrets.token_hex(16)}"
 
 
-def beside(action: ActionBase, kind: type[ActionBase]) -> ActionBase:
+def parallel_action(action: ActionBase, kind: type[ActionBase]) -> ActionBase:
     """Return an action of the same task whose commands run beside those of ``action``, by the same way and as the same user."""
     connection = copy.copy(action._connection)
     # A become plugin keeps what it waits for in the output of its last command.
