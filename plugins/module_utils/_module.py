@@ -87,7 +87,7 @@ def _cleaned(entry: dict[str, t.Any], suboptions: t.Mapping[str, t.Any]) -> dict
 
 class _ModuleEvents(Events):
     def __init__(self, module: AnsibleModule) -> None:
-        super().__init__()
+        super().__init__(keeps_lines=module._verbosity >= _LOG_VERBOSITY)
         self._module = module
         self.lines: list[str] = []
         self.channel = Channel()
@@ -96,7 +96,7 @@ class _ModuleEvents(Events):
         self._module.warn(text)
 
     def log(self, line: str) -> None:
-        if self._module._verbosity >= _LOG_VERBOSITY and len(self.lines) < _LOG_LIMIT:
+        if len(self.lines) < _LOG_LIMIT:
             self.lines.append(line)
 
     def show(self, line: str) -> None:

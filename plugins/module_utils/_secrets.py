@@ -20,6 +20,7 @@ _TEXT_LIMIT = 1 << 16
 _DECODINGS = 3
 _LONGEST_ENCODED = 1024
 _SHORTEST_ENCODED = 6
+_DIGEST = re.compile(r"@sha[0-9]+:[0-9a-zA-Z]*\Z")
 _JSON_ESCAPE = re.compile(
     r"""\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\U00[01][0-9a-fA-F]{5}|\\["'/bfnrt\\]"""
     r"""|\\x[0-9a-fA-F]{2}"""
@@ -83,7 +84,7 @@ def userinfo_secrets(value: t.Any) -> t.Iterator[str]:
         words = value.split()
         parts = [part for word in words for part in word.split(",")]
         for word in dict.fromkeys([*words, *parts]):
-            place = re.sub(r"@sha[0-9]+:[0-9a-zA-Z]*\Z", "", word.rpartition("://")[2])
+            place = _DIGEST.sub("", word.rpartition("://")[2])
             userinfo = place.rpartition("@")[0]
             password = userinfo.partition(":")[2]
             # One that is short is masked with what stands around it: by itself it occurs anywhere.

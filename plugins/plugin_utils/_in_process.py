@@ -332,8 +332,11 @@ else:
             serialization_profile=_PROFILE,
         )
 
+    # Both ways, as the workers inherit what is loaded for them.
+    _ENCODERS = {direction: get_module_encoder(_PROFILE, direction) for direction in Direction}
+
     def _encoding() -> dict[str, t.Any]:
-        return {"cls": get_module_encoder(_PROFILE, Direction.CONTROLLER_TO_MODULE)}
+        return {"cls": _ENCODERS[Direction.CONTROLLER_TO_MODULE]}
 
     @contextlib.contextmanager
     def _outside_the_controller() -> t.Iterator[None]:

@@ -88,7 +88,8 @@ class _DisplayEvents(Events):
     """Keeps what happens until the end: then all secrets are known, and only one thread writes."""
 
     def __init__(self) -> None:
-        super().__init__()
+        # The log file may have a verbosity of its own, since ansible-core 2.19.
+        super().__init__(max(display.verbosity, getattr(display, "log_verbosity", 0)) >= 3)
         self._warnings: list[str] = []
         self._lines: list[str] = []
 

@@ -96,7 +96,7 @@ class RecordedEvents(Events):
     """Keeps what a connection tells: warnings, request log lines, and the secrets to be hidden."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(keeps_lines=True)
         self.warnings: list[str] = []
         self.lines: list[str] = []
 

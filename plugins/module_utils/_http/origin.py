@@ -19,6 +19,9 @@ from .._oci.reference import is_loopback
 from .public_suffixes import is_domain
 
 REDIRECTS = frozenset((301, 302, 303, 307, 308))
+# Compiled here, and so before Ansible starts the process of a task.
+_NO_URL_CHARACTER = re.compile(r"[\x00-\x20\x7f\\]")
+_PLAIN_PLACE = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?\Z")
 
 
 class Origin(t.NamedTuple):
@@ -119,14 +122,14 @@ def check_hop(source: Origin, url: str, role: str, scope: AddressScope = Address
 
     Raises UnsafeTarget.
     """
-    if re.search(r"[\x00-\x20\x7f\\]", url):
+    if _NO_URL_CHARACTER.search(url):
         raise UnsafeTarget(f"The {role} sent by {source} holds characters that no URL has.")
     target = origin_of(url)
     netloc = urlsplit(url).netloc
     if "@" in netloc:
         raise UnsafeTarget(f"The {role} sent by {source} holds user information.")
     # Other spellings become an address only after these checks: digits of other scripts, percent signs, zones.
-    if not re.match(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?\Z", netloc):
+    if not _PLAIN_PLACE.match(netloc):
         raise UnsafeTarget(f"The {role} sent by {source} names a host in a form that is not plain.")
     if source.scheme == "https" and target.scheme != "https":
         raise UnsafeTarget(f"The {role} sent by {source} leads from https to plain http on {target}.")

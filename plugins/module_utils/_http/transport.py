@@ -66,6 +66,7 @@ _FIRST_PAUSE = 0.5
 _MAX_PAUSE = 30.0
 _MAX_RETRY_AFTER = 60.0
 _COURTESY_TIMEOUT = 2.0
+_NUMBER = re.compile(r"[0-9]{1,18}\Z")
 
 
 @dataclass(frozen=True)
@@ -588,7 +589,7 @@ def _give_up(answer: t.Any) -> None:
 
 def number(text: str | None) -> int | None:
     """Return the number that a header such as ``Content-Length`` holds, or None for anything else."""
-    return int(text) if text and re.match(r"[0-9]{1,18}\Z", text) else None
+    return int(text) if text and _NUMBER.match(text) else None
 
 
 def retry_after(value: str | None, now: float | None = None) -> float | None:
@@ -611,6 +612,11 @@ def retry_after(value: str | None, now: float | None = None) -> float | None:
 
 def _read(answer: t.Any, method: str, url: str, limit: int) -> bytes:
     """Read a whole body of at most ``limit`` bytes, undoing gzip where the server insists on it."""
+    if method == "HEAD":
+        # urllib3's own way to read nothing takes five times as long.
+        answer._original_response.close()
+        answer.release_conn()
+        return b""
     chunks, size, received = [], 0, 0
     inflate = (
         zlib.decompressobj(wbits=31) if answer.headers.get("Content-Encoding", "").lower() == "gzip" else None
@@ -633,7 +639,7 @@ def _read(answer: t.Any, method: str, url: str, limit: int) -> bytes:
         _give_up(answer)
         raise ProtocolError(f"The answer of {safe_url(url)} is larger than {limit} bytes.", url=safe_url(url))
     promised = number(answer.headers.get("Content-Length")) or 0
-    if received < promised and method != "HEAD" and answer.status not in (204, 304):
+    if received < promised and answer.status not in (204, 304):
         # urllib3 before 2.0 takes this for the end.
         raise http.client.IncompleteRead(b"", promised - received)
     return b"".join(chunks)

@@ -25,6 +25,8 @@ _DOCKER_HUB_API = "registry-1.docker.io"
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _PATH = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*\Z")
+_IMAGE_ID = re.compile(r"[0-9a-f]{64}\Z")
+_NO_REGISTRY_CHARACTER = re.compile(r"[\x00-\x20?#]")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}\Z")
 _DIGEST = re.compile(r"(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})\Z")
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
@@ -132,7 +134,7 @@ def endpoint(registry: str, plain_http: bool | None = None) -> Endpoint:
     except ValueError:
         raise invalid from None
     # urlsplit drops line breaks and tabs that stand inside.
-    if re.search(r"[\x00-\x20?#]", text) or parts.scheme not in ("", "http", "https"):
+    if _NO_REGISTRY_CHARACTER.search(text) or parts.scheme not in ("", "http", "https"):
         raise invalid
     if not _is_host(parts.netloc) or not _PREFIX.match(parts.path):
         raise invalid
@@ -286,7 +288,7 @@ def _split_host(text: str) -> tuple[str | None, str]:
 
 
 def _check_path(path: str, written: str) -> None:
-    if re.match(r"[0-9a-f]{64}\Z", written):
+    if _IMAGE_ID.match(written):
         raise InvalidInput(
             f"{printable(written)!r} looks like an image ID: write a repository, or repository@sha256:…."
         )

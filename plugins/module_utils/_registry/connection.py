@@ -92,10 +92,12 @@ def destination_arguments() -> dict[str, dict[str, t.Any]]:
 class Events:
     """Is told what happens on the way, and holds the secrets that must not be shown. This one drops everything.
 
-    ``warned_of_masks`` says whether the user knows that the result shows names with a secret masked in them.
+    ``keeps_lines`` says whether log() does anything, and ``warned_of_masks`` whether the user knows that the result shows
+    names with a secret masked in them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, keeps_lines: bool = False) -> None:
+        self.keeps_lines = keeps_lines
         self.secrets = Secrets()
         self.warned_of_masks = False
 
@@ -299,12 +301,11 @@ class RegistryClients:
         credentials = functools.partial(self.credentials, where.name)
         key = key_of(where, settings, self._given, self._options["auth_file"])
         shared = self._shared.take(key) if self._shared else None
+        log = self._events.log if self._events.keeps_lines else None
         if shared:
-            shared.transport.adopt(credentials, self._events.secrets, self._events.log, self._events.warn)
+            shared.transport.adopt(credentials, self._events.secrets, log, self._events.warn)
         else:
-            transport = Transport(
-                where, settings, credentials, self._events.secrets, self._events.log, self._events.warn
-            )
+            transport = Transport(where, settings, credentials, self._events.secrets, log, self._events.warn)
             shared = SharedClient(RegistryClient(where, transport), transport)
         self._to_share[key] = shared
         return shared.client

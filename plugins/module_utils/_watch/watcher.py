@@ -40,7 +40,7 @@ class _LoggedEvents(Events):
     """Writes warnings and requests of one look to the log, without secrets; a warning that was ``shown`` before once only."""
 
     def __init__(self, shown: set[str]) -> None:
-        super().__init__()
+        super().__init__(keeps_lines=LOGGER.isEnabledFor(logging.DEBUG))
         self._shown = shown
 
     def warn(self, text: str) -> None:

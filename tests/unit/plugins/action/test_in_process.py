@@ -272,8 +272,12 @@ def test_the_parent_process_loads_the_code_once(tmp_path: pathlib.Path) -> None:
     code = (
         "import sys\n"
         "import ansible_collections.ocikit.registry.plugins.action.registry_tag\n"
-        "inherited = ('urllib3', 'ansible_collections.ocikit.registry.plugins.modules.registry_tag')\n"
-        "print(set(inherited) <= set(sys.modules))\n"
+        "inherited = {'urllib3', 'ansible_collections.ocikit.registry.plugins.modules.registry_tag'}\n"
+        # ansible-core 2.19 and newer
+        "profiles = 'ansible.module_utils._internal._json._profiles'\n"
+        "if profiles in sys.modules:\n"
+        "    inherited |= {f'{profiles}._module_legacy_{way}' for way in ('c2m', 'm2c')}\n"
+        "print(inherited <= set(sys.modules))\n"
     )
     setup = "from ansible.plugins.loader import init_plugin_loader; init_plugin_loader([])\n"
     done = subprocess.run(

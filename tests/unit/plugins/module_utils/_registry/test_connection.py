@@ -25,10 +25,11 @@ from ansible_collections.ocikit.registry.plugins.module_utils._oci.reference imp
 from ansible_collections.ocikit.registry.plugins.module_utils._parallel import map_concurrent
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import (
     OPTIONS,
+    Events,
     RegistryClients,
 )
 from tests.hostile import HostileRegistry
-from tests.registries import images
+from tests.registries import Registry, images
 from tests.unit.stub import Stub
 
 IMAGE = images.image({"a": "1"})
@@ -374,3 +375,18 @@ def test_a_registry_that_asks_for_a_pause_gets_fewer_requests_at_a_time(
         assert (clients.concurrency.width == 4) is fewer
         assert (clients.concurrency.width >= 8) is not fewer
         assert clients.concurrency == 8
+
+
+@pytest.mark.parametrize("keeps_lines", (True, False))
+def test_lines_are_made_only_where_they_are_kept(registry: Registry, keeps_lines: bool) -> None:
+    class Kept(Events):
+        lines = 0
+
+        def log(self, line: str) -> None:
+            self.lines += 1
+
+    events = Kept(keeps_lines)
+    options = {**{name: spec.get("default") for name, spec in OPTIONS.items()}, "registry": registry.url}
+    with RegistryClients(options, events) as clients:
+        clients.repository_of(clients.reference("a")).client.get("", "", ())
+    assert (events.lines > 0) == keeps_lines
