@@ -42,7 +42,8 @@ class Concurrency(int):
     """How many threads map_concurrent() has at a time: a number that it changes with what it sees.
 
     As an integer it is how many blobs are moved at a time, whose memory counts. Requests begin with 8 at a time, and become
-    up to 32, or what the user gave, as long as that makes them faster; fewer, once the server asks for a pause.
+    up to 32, or what the user gave, as long as that makes them faster; fewer, once the server asks for a pause. No more
+    requests than that are all sent at once: they are over before anything can be learned from them.
     """
 
     def __new__(cls, given: int | None = None) -> Concurrency:
@@ -54,6 +55,10 @@ class Concurrency(int):
 
     limit: int
     width: int
+
+    def first(self, count: int) -> int:
+        """Return how many threads begin with ``count`` items: one for each, unless these are too many to begin at once."""
+        return count if count <= self.limit else self.width
 
     def grow(self) -> None:
         """Allow twice as many threads, up to the limit."""
@@ -236,7 +241,7 @@ class _Batch(t.Generic[Item, Result]):
         self._threads: list[threading.Thread] = []
         self._outer = _batch()
         self._concurrency = concurrency if isinstance(concurrency, Concurrency) else None
-        self._width = self._concurrency.width if self._concurrency else concurrency
+        self._width = self._concurrency.first(len(items)) if self._concurrency else concurrency
         if self._concurrency and self._outer:
             # The inner ones of several threads would be too many together.
             self._concurrency, self._width = None, min(self._width, _FIRST)

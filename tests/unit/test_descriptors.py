@@ -18,8 +18,8 @@ from tests.registries import images
 from tests.unit.running import start
 
 LAYERS = 60
-# With the default concurrency: 8 connections, 8 files, and what a Python process has open anyway.
-LIMIT = 48
+# With the default concurrency: 16 connections to read from and to write to, or 16 connections, files and their directories.
+LIMIT = 96
 
 
 def finish(process: subprocess.Popen[str]) -> dict[str, t.Any]:

@@ -537,7 +537,7 @@ class Transport:
             size = 0
             if isinstance(body, Body):
                 source = body.open()
-                content, size = blocks_of(source), body.size
+                content, size = blocks_of(source, body.size), body.size
             elif body:
                 content, size = body, len(body)
             if content or method not in ("GET", "HEAD"):

@@ -15,11 +15,17 @@ from .._parallel import check_stopped
 from .content import Descriptor
 
 BLOCK = 1 << 20
+_LEAST_BLOCK = 1 << 16
+_PARTS = 8
 
 
-def blocks_of(source: io.RawIOBase) -> t.Iterator[memoryview]:
-    """Yield the bytes of ``source`` in blocks; each is overwritten by the next."""
-    buffer = memoryview(bytearray(BLOCK))
+def blocks_of(source: io.RawIOBase, size: int | None = None) -> t.Iterator[memoryview]:
+    """Yield the bytes of ``source`` in blocks; each is overwritten by the next.
+
+    Blocks are smaller where ``source`` has only ``size`` bytes: an eighth of these, as many of them move at a time.
+    """
+    length = BLOCK if size is None else min(max(size // _PARTS, _LEAST_BLOCK), BLOCK)
+    buffer = memoryview(bytearray(length))
     while True:
         check_stopped()
         count = source.readinto(buffer)

@@ -100,7 +100,7 @@ def digest_of_file(source: io.RawIOBase, like: str) -> str:
 def receive(source: io.RawIOBase, descriptor: Descriptor, write: t.Callable[[memoryview], t.Any]) -> None:
     """Hand all bytes of ``source`` to ``write``, verified against ``descriptor``, and close it."""
     with contextlib.closing(VerifiedReader(source, descriptor)) as verified:
-        for block in blocks_of(verified):
+        for block in blocks_of(verified, descriptor.size):
             write(block)
 
 

@@ -200,8 +200,8 @@ def _fill(file: io.FileIO, descriptor: Descriptor, contents: Contents) -> None:
 def _go_on(file: io.FileIO, descriptor: Descriptor, source: io.RawIOBase) -> None:
     """Add what comes after the bytes in ``file``. Raises DigestMismatch where these are not the first of the blob."""
     verified = VerifiedReader(source, descriptor)
-    for block in blocks_of(file):
+    for block in blocks_of(file, descriptor.size):
         verified.pass_over(block)
     source.seek(file.tell())
-    for block in blocks_of(verified):
+    for block in blocks_of(verified, descriptor.size):
         write_all(file, block)

@@ -15,12 +15,16 @@ from .._errors import DigestMismatch, NotFound, ProtocolError, RegistryError, Un
 from .._oci.content import Descriptor, Manifest, Platform
 from .._oci.graph import depths, walk
 from .._oci.stores import Contents, CopyPlan, Source, Store
-from .._parallel import map_concurrent
+from .._parallel import Concurrency, map_concurrent
 from .._progress import Progress, Transfer
 from .._registry.images import ImagePicker
 from .metered import MeteredSource
 
 MAX_BLOBS = 100_000
+# Without a number of the user, so many blobs move at a time if they have no more bytes together: their buffers are then no
+# larger than those of eight large ones.
+_SMALL_BLOBS = 16
+_SMALL_BYTES = 64 << 20
 _BLOBS_MISSING = frozenset(("MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_UNKNOWN"))
 
 
@@ -175,8 +179,9 @@ def execute(
     """Carry ``work`` out: blobs first, the largest ahead; then manifests from the bottom up, the roots last.
 
     ``names`` maps the digests of roots to the names that are to point to them. So nothing that a name leads to is ever
-    incomplete. Up to ``concurrency`` blobs move at a time; ``transfer``, which expects them, is told how far they are. Raises
-    what the sources and ``destination`` raise; what was stored by then stays, without a name.
+    incomplete. Up to ``concurrency`` blobs move at a time, or more small ones if the user gave no number; ``transfer``,
+    which expects them, is told how far they are. Raises what the sources and ``destination`` raise; what was stored by
+    then stays, without a name.
     """
     result = CopyResult()
     blobs = sorted(work.blobs, key=lambda blob: -blob.size)
@@ -190,7 +195,7 @@ def execute(
         return by_bytes
 
     with destination.writing(work, names):
-        moved = map_concurrent(move, blobs, int(concurrency))
+        moved = map_concurrent(move, blobs, _at_a_time(blobs, concurrency))
         for level in reversed(work.levels):
             puts: list[tuple[Manifest, str | None]] = []
             for manifest in level:
@@ -203,6 +208,17 @@ def execute(
     for blob, by_bytes in zip(blobs, moved):
         (result.copied if by_bytes else result.mounted).append(blob)
     return result
+
+
+def _at_a_time(blobs: t.Sequence[Descriptor], concurrency: int) -> int:
+    """Return how many of ``blobs``, the largest of which come first, move at a time."""
+    limit = concurrency.limit if isinstance(concurrency, Concurrency) else concurrency
+    small = total = 0
+    for blob in blobs[: min(limit, _SMALL_BLOBS)]:
+        total += blob.size
+        if total <= _SMALL_BYTES:
+            small += 1
+    return max(small, int(concurrency))
 
 
 def select(

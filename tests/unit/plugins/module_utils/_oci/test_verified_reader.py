@@ -11,7 +11,9 @@ import pytest
 from ansible_collections.ocikit.registry.plugins.module_utils._errors import DigestMismatch, ProtocolError
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Descriptor, digest_of
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.verified_reader import (
+    BLOCK,
     BytesReader,
+    blocks_of,
     read_blob,
 )
 
@@ -46,6 +48,15 @@ def test_wrong_bytes_are_refused(sent: bytes) -> None:
     with pytest.raises(DigestMismatch):
         read_blob(reader, descriptor(b"some content"), 100)
     assert reader.closed
+
+
+@pytest.mark.parametrize("size", [None, 0, 100, 4 << 20, 8 << 20, 64 << 20])
+def test_buffers_of_small_sources_are_small(size: int | None) -> None:
+    """Blobs that move at the same time: the buffers of 64 MiB of them are no larger than those of eight large ones."""
+    content = bytes(range(256)) * (BLOCK // 128)
+    blocks = [bytes(block) for block in blocks_of(BytesReader(content), size)]
+    assert b"".join(blocks) == content
+    assert len(blocks[0]) == (BLOCK if size is None else max(1 << 16, min(BLOCK, size // 8)))
 
 
 def test_more_than_the_limit_is_not_read() -> None:

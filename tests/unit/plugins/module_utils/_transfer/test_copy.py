@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pathlib
+import threading
 import typing as t
 
 import pytest
@@ -16,7 +18,10 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     ProtocolError,
     Unsupported,
 )
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Descriptor, digest_of
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.graph import MAX_LEVELS
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.stores import CopyPlan, Source, Store
+from ansible_collections.ocikit.registry.plugins.module_utils._parallel import Concurrency
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.repository import Repository
 from ansible_collections.ocikit.registry.plugins.module_utils._storage.oci_layout import LayoutStore
 from ansible_collections.ocikit.registry.plugins.module_utils._transfer.copy import execute, plan
@@ -262,6 +267,53 @@ def test_an_upload_in_chunks_is_resumed(
         mover.copy(registry.url, "resumed:1", f"{other.host}/resumed:1", options={"concurrency": 1})
         assert_whole(other.url, "resumed", "1", image)
         assert other.count("^GET .*/uploads/") == 2
+
+
+class Gathering:
+    """A destination that stores nothing, and lets blobs arrive when ``number`` of them are on their way."""
+
+    def __init__(self, number: int) -> None:
+        self.most = 0
+        self._moving = 0
+        self._barrier = threading.Barrier(number, timeout=20)
+        self._lock = threading.Lock()
+
+    def writing(self, *_unused: object) -> t.ContextManager[None]:
+        return contextlib.nullcontext()
+
+    def put_blob(self, *_unused: object) -> bool:
+        with self._lock:
+            self._moving += 1
+            self.most = max(self.most, self._moving)
+        self._barrier.wait()
+        with self._lock:
+            self._moving -= 1
+        return True
+
+
+@pytest.mark.parametrize(
+    ("given", "count", "mebibytes", "at_once"),
+    [
+        (None, 13, 2, 13),
+        (None, 48, 2, 16),
+        (None, 20, 6, 10),
+        (None, 24, 100, 8),
+        (3, 12, 2, 3),
+        (12, 36, 2, 12),
+        (24, 48, 100, 24),
+    ],
+)
+def test_more_small_blobs_than_large_ones_move_at_a_time(
+    given: int | None, count: int, mebibytes: int, at_once: int
+) -> None:
+    """Eight by default, or up to sixteen of 64 MiB; a number of the user is the limit."""
+    blobs = [
+        Descriptor("text/plain", digest_of(str(number).encode()), mebibytes << 20) for number in range(count)
+    ]
+    work = CopyPlan(blobs=blobs, sources={blob.digest: t.cast(Source, None) for blob in blobs})
+    destination = Gathering(at_once)
+    moved = execute(work, t.cast(Store, destination), {}, Concurrency(given))
+    assert moved.copied == blobs and destination.most == at_once
 
 
 def test_what_gets_no_name_is_stored_by_digest(
