@@ -44,17 +44,19 @@ def plan(
     has_elsewhere: t.Callable[[Descriptor], bool] = lambda descriptor: False,
     existing: t.Iterable[str] = (),
     complete: t.Container[str] = (),
+    written: t.Container[str] = (),
     progress: Progress | None = None,
 ) -> CopyPlan:
     """Find out what ``destination`` lacks of ``images``, each with where it is read from.
 
     Manifests that the destination has are read from it. That it has one does not mean that it has all that this one
     needs, so all of that is looked for. The digests ``existing`` are known to be there, those in ``complete`` with all that
-    they need. Blobs for which ``has_elsewhere`` is true are left out, and non-distributable layers unless ``include_foreign``.
-    Up to ``concurrency`` requests are under way at a time. ``progress`` is told which blobs were looked for: a store on disk may
-    read them. Raises ProtocolError for an index nested too deeply, or with too many blobs, Unsupported for schema 1.
+    they need. Those in ``written`` are written in any case, to get new names, so they are not looked for. Blobs for which
+    ``has_elsewhere`` is true are left out, and non-distributable layers unless ``include_foreign``. Up to ``concurrency`` requests
+    are under way at a time. ``progress`` is told which blobs were looked for: a store on disk may read them. Raises
+    ProtocolError for an index nested too deeply, or with too many blobs, Unsupported for schema 1.
     """
-    graph = _Graph(images, destination, existing, complete)
+    graph = _Graph(images, destination, existing, complete, written)
     levels = walk(graph.roots, graph.visit, concurrency)
     result = CopyPlan(existing=graph.existing)
     blobs = graph.blobs(levels, result.sources)
@@ -87,10 +89,12 @@ class _Graph:
         destination: Store,
         existing: t.Iterable[str],
         complete: t.Container[str],
+        written: t.Container[str],
     ) -> None:
         self.existing = set(existing)
         self._destination = destination
         self._complete = complete
+        self._written = written
         self._manifests: dict[str, Manifest] = {}
         self._root_sources: dict[str, Source] = {}
         # What each digest is, and a source that has it.
@@ -113,8 +117,9 @@ class _Graph:
             self.existing.add(digest)
             self._manifests.setdefault(digest, source.fetch_manifest(descriptor))
             return []
-        if digest not in self.existing and self._destination.exists(descriptor):
-            self.existing.add(digest)
+        if digest not in self.existing and digest not in self._written:
+            if self._destination.exists(descriptor):
+                self.existing.add(digest)
         manifest = self._manifests.get(digest) or self._read(descriptor, source)
         self._manifests[digest] = manifest
         if manifest.is_schema1:

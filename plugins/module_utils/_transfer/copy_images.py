@@ -12,14 +12,13 @@ import typing as t
 from .._errors import InvalidInput
 from .._oci.content import Descriptor, Manifest, Platform
 from .._oci.reference import Reference
-from .._parallel import map_concurrent
 from .._registry.connection import RegistryClients
 from .._registry.context import ModuleContext
 from .._registry.images import check_expected_option, require
 from .._registry.placeholder import refuse_placeholder
 from .copy import select
 from .deliver import Along, Image, deliver, delivered
-from .targets import Target, check_unique
+from .targets import Target, check_unique, look_up
 
 
 class Copy(t.NamedTuple):
@@ -42,12 +41,24 @@ def copy_images(context: ModuleContext) -> dict[str, t.Any]:
     check_unique(target for copy in copies for target in copy.targets)
     check_expected_option(params["expected_digest"])
     platforms = [Platform.parse(platform) for platform in params["platforms"]]
-    by_copy = map_concurrent(lambda copy: _look_up(copy, platforms), copies, clients.concurrency)
+    sources: dict[int, list[Image]] = {}
+
+    def look_up_source(number: int) -> None:
+        sources[number] = _look_up(copies[number], platforms)
+
+    targets = [target.sought for copy in copies for target in _named_targets(copy)]
+    before = look_up(
+        targets,
+        clients.concurrency,
+        [functools.partial(look_up_source, number) for number in range(len(copies))],
+    )
+    by_copy = [sources[number] for number in range(len(copies))]
     delivery = deliver(
         [image for images in by_copy for image in images],
         check_mode=context.check_mode,
         include_foreign=params["foreign_layers"],
         progress=context.progress,
+        looked_up=dict(zip((target.reference for target in targets), before)),
     )
     return {**delivered(by_copy, delivery), "companions": delivery.referrers}
 
@@ -81,6 +92,15 @@ def _read_copy(
     return Copy(clients, destination, source, targets, params)
 
 
+def _target(copy: Copy, reference: Reference) -> Target:
+    return Target(copy.destination, reference, overwrite=copy.params["overwrite"])
+
+
+def _named_targets(copy: Copy) -> list[Target]:
+    """Return the targets whose names are known before the image is."""
+    return [_target(copy, target) for target in copy.targets if target.tag or target.digest]
+
+
 def _look_up(copy: Copy, platforms: t.Sequence[Platform]) -> list[Image]:
     """Look an image up, and return what is to be delivered of it to each repository."""
     source, params, repository = copy.source, copy.params, copy.clients.repository_of(copy.source)
@@ -97,10 +117,7 @@ def _look_up(copy: Copy, platforms: t.Sequence[Platform]) -> list[Image]:
             target = Reference(target.registry, target.repository, digest=root.digest)
         if target.digest and target.digest != root.digest:
             raise InvalidInput(f"{target} cannot be written: {source} has the digest {root.digest}.")
-        by_repository.setdefault(target.name, []).append(
-            Target(copy.destination, target, overwrite=params["overwrite"])
-        )
-
+        by_repository.setdefault(target.name, []).append(_target(copy, target))
     along = Along(params["referrers"], params["signatures"])
     # What was found for one repository is what the others get.
     find = functools.lru_cache(maxsize=None)(functools.partial(along.find, repository, root))

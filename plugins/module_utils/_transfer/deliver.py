@@ -6,12 +6,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import types
 import typing as t
 from dataclasses import dataclass, field
 
 from .._errors import NotFound, RegistryError
 from .._oci.content import Descriptor, Manifest
 from .._oci.graph import closure
+from .._oci.reference import Reference
 from .._oci.stores import CopyPlan, Source
 from .._progress import Progress
 from .._registry.referrers import Referring, find_referrers, find_referring
@@ -20,7 +24,6 @@ from .copy import execute, plan
 from .former_images import former_images_kept
 from .targets import (
     GuardedRepository,
-    Sought,
     Target,
     check_targets,
     look_after_failure,
@@ -113,15 +116,20 @@ def deliver(
     include_foreign: bool,
     mount_from: t.Sequence[str] = (),
     progress: Progress | None = None,
+    looked_up: t.Mapping[Reference, Descriptor | None] = types.MappingProxyType({}),
 ) -> Delivery:
     """Deliver ``images``; nothing is written unless the conditions of all targets hold.
 
-    The other arguments are those of send(). Raises Refused, and what send() raises.
+    ``looked_up`` tells what targets are that were looked up already. The other arguments are those of send(). Raises Refused, and what send() raises.
     """
     targets = [target for image in images for target in image.targets]
-    sought = [Sought(target.repository, target.reference, target.is_conditional) for target in targets]
-    for target, descriptor in zip(targets, look_up(sought, _concurrency(images))):
-        note_before(target, descriptor)
+    sought = [target.sought for target in targets if target.reference not in looked_up]
+    present: dict[str, bool] = {}
+    questions = _questions(images, include_foreign, present, progress or Progress())
+    descriptors = look_up(sought, _concurrency(images), questions)
+    before = {**looked_up, **dict(zip((image.reference for image in sought), descriptors))}
+    for target in targets:
+        note_before(target, before[target.reference])
     for image in images:
         check_targets(image.name, image.digest, image.targets)
     warn_of_masked_names(targets, *(image.digest for image in images))
@@ -131,7 +139,40 @@ def deliver(
         include_foreign=include_foreign,
         mount_from=mount_from,
         progress=progress,
+        present={str(images[0].repository): present} if images else {},
     )
+
+
+def _questions(
+    images: t.Sequence[Image], include_foreign: bool, present: dict[str, bool], progress: Progress
+) -> list[t.Callable[[], None]]:
+    """Return the functions that look for blobs of ``images`` whose manifests are at hand, and note in ``present`` what exists.
+
+    They ask the first repository only. The others are asked when it is their turn, as answers get old while blobs move.
+    What fails is asked again, where the error tells the state of the targets.
+    """
+
+    blobs: dict[str, tuple[Repository, Descriptor]] = {}
+    for image in images:
+        store = image.repository
+        if (
+            isinstance(image.root, Manifest)
+            and str(store) == str(images[0].repository)
+            and not image.is_in(store)
+        ):
+            for blob in image.root.successors():
+                if not blob.is_manifest and (include_foreign or not blob.is_foreign):
+                    blobs.setdefault(blob.digest, (store, blob))
+    if not blobs:
+        return []
+    stage = progress.stage("checked", "blobs", len(blobs))
+
+    def ask(store: Repository, blob: Descriptor) -> None:
+        with contextlib.suppress(RegistryError):
+            present[blob.digest] = store.exists(blob)
+        stage.advance()
+
+    return [functools.partial(ask, *pair) for pair in blobs.values()]
 
 
 def send(
@@ -141,14 +182,16 @@ def send(
     include_foreign: bool,
     mount_from: t.Sequence[str] = (),
     progress: Progress | None = None,
+    present: t.Mapping[str, t.Mapping[str, bool]] = types.MappingProxyType({}),
 ) -> Delivery:
     """Give the repositories of ``images`` what they lack of these, then let the targets, which were looked up, be them.
 
     A digest is sent once, whatever needs it; repositories of one registry get it by mounts from each other and from
-    those of ``mount_from``. Non-distributable layers stay at their URLs unless ``include_foreign``. In ``check_mode`` nothing is
-    sent. Raises NotFound for a blob that no source has; an error has the state of the targets in ``result``.
+    those of ``mount_from``. Non-distributable layers stay at their URLs unless ``include_foreign``. ``present`` tells for
+    repositories which blobs they have, as far as they were just asked. In ``check_mode`` nothing is sent. Raises NotFound for
+    a blob that no source has; an error has the state of the targets in ``result``.
     """
-    sending = _Sending(check_mode, include_foreign, mount_from, progress or Progress())
+    sending = _Sending(check_mode, include_foreign, mount_from, progress or Progress(), present)
     groups: dict[tuple[str, str], list[Image]] = {}
     for image in images:
         repository = image.repository
@@ -177,13 +220,19 @@ class _Sending:
     """Sends to one repository after the other; what a registry got for one can be mounted by the next."""
 
     def __init__(
-        self, check_mode: bool, include_foreign: bool, mount_from: t.Sequence[str], progress: Progress
+        self,
+        check_mode: bool,
+        include_foreign: bool,
+        mount_from: t.Sequence[str],
+        progress: Progress,
+        present: t.Mapping[str, t.Mapping[str, bool]],
     ) -> None:
         self.delivery = Delivery()
         self._progress = progress
         self._check_mode = check_mode
         self._include_foreign = include_foreign
         self._mount_from = mount_from
+        self._present = present
         self._mountable: dict[str, dict[str, Repository]] = {}
 
     def send(self, groups: t.Sequence[t.Sequence[Image]]) -> None:
@@ -197,7 +246,8 @@ class _Sending:
 
     def _send(self, images: t.Sequence[Image], is_last: bool) -> None:
         targets = [target for image in images for target in image.targets]
-        store = GuardedRepository(images[0].repository, targets)
+        repository = images[0].repository
+        store = GuardedRepository(repository, targets, self._present.get(str(repository), {}))
         mountable = self._mountable.setdefault(store.registry, {})
         candidates = [Repository(store.client, name) for name in self._mount_from if name != store.name]
         contents: list[tuple[Source, Descriptor | Manifest]] = []
@@ -225,6 +275,7 @@ class _Sending:
                 target.before for image in images for target in image.targets if target.before == image.digest
             ],
             complete={image.digest for image in images if image.is_in(store)},
+            written={image.digest for image in images if names[image.digest]},
             progress=self._progress,
         )
         _drop_right_names(store, names, referrers)

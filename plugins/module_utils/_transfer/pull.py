@@ -55,8 +55,8 @@ def pull(context: ModuleContext) -> dict[str, t.Any]:
     shown = [store.listed_name(name.name) for name in names]
     before = {name: store.resolve(name) for name in shown}
     images = [
-        _look_up(context, store, reference, name.name, platforms)
-        for reference, name in zip(references, names)
+        _look_up(context, store, reference, name.name, platforms, is_new=before[listed] is None)
+        for reference, name, listed in zip(references, names, shown)
     ]
     work = _plan(context, store, images)
     by_digest: dict[str, list[str]] = {}
@@ -159,12 +159,21 @@ def _look_up(
     reference: Reference,
     name: str,
     platforms: t.Sequence[Platform],
+    is_new: bool,
 ) -> Image:
+    """Look up one image, which ``store`` does not list where ``is_new``: its manifest is then read at once."""
     source = context.clients.repository_of(reference)
     expected = context.params["expected_digest"]
-    descriptor = require(reference, source.resolve(reference.target), expected, "nothing was written")
     contents = FallbackSource(store, source)
-    root = contents.fetch_manifest(descriptor)
+    root: Manifest | None = None
+    if is_new:
+        fetched = source.find_manifest(reference.target)
+        root = fetched.manifest if fetched else None
+        descriptor = root.descriptor if root else None
+    else:
+        descriptor = source.resolve(reference.target)
+    descriptor = require(reference, descriptor, expected, "nothing was written")
+    root = root or contents.fetch_manifest(descriptor)
     manifest = select(contents, root, platforms, str(reference), context.clients.concurrency)
     if manifest.is_schema1 and context.params["format"] != "dir":
         raise Unsupported(

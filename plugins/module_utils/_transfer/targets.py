@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 import typing as t
 from dataclasses import dataclass
 
@@ -63,6 +64,11 @@ class Target:
         """Whether the digest differs from what it was."""
         return self.before != self.after
 
+    @property
+    def sought(self) -> Sought:
+        """The target as look_up() takes it."""
+        return Sought(self.repository, self.reference, self.is_conditional)
+
     def look(self) -> str | None:
         """Return the digest that the target has now, None where it certainly does not exist."""
         descriptor = self.repository.resolve(self.reference.target)
@@ -114,9 +120,17 @@ class Target:
 class GuardedRepository(Repository):
     """A repository in which each of ``targets`` is written by Target.put()."""
 
-    def __init__(self, repository: Repository, targets: t.Iterable[Target]) -> None:
+    def __init__(
+        self, repository: Repository, targets: t.Iterable[Target], present: t.Mapping[str, bool]
+    ) -> None:
+        """``present`` tells for digests that were just asked for whether they exist."""
         super().__init__(repository.client, repository.name, repository.concurrency)
         self._targets = {target.reference.target: target for target in targets}
+        self._present = present
+
+    def exists(self, descriptor: Descriptor) -> bool:
+        present = self._present.get(descriptor.digest)
+        return super().exists(descriptor) if present is None else present
 
     def put(self, reference: str, manifest: Manifest, guard: Guard | None = None) -> Pushed:
         target = self._targets.get(reference)
@@ -204,17 +218,25 @@ class Sought(t.NamedTuple):
     certain: bool = True
 
 
-def look_up(sought: t.Sequence[Sought], concurrency: int) -> list[Descriptor | None]:
+def look_up(
+    sought: t.Sequence[Sought], concurrency: int, meanwhile: t.Iterable[t.Callable[[], None]] = ()
+) -> list[Descriptor | None]:
     """Return what references stand for, None for those that do not exist; all are asked at once.
+
+    So are other questions: the functions ``meanwhile``, which keep the answers.
 
     A HEAD for each. Some registries answer every HEAD with 404: where one has served no HEAD by then, a GET confirms what
     is ``certain`` to be absent.
     """
-    descriptors = map_concurrent(
-        lambda image: image.repository.resolve(image.reference.target, trust_absence=True),
-        sought,
-        concurrency,
-    )
+    descriptors: list[Descriptor | None] = [None] * len(sought)
+
+    def resolve(number: int) -> None:
+        image = sought[number]
+        descriptors[number] = image.repository.resolve(image.reference.target, trust_absence=True)
+
+    questions: list[t.Callable[[], None]] = [*meanwhile]
+    questions += [functools.partial(resolve, number) for number in range(len(sought))]
+    map_concurrent(lambda ask: ask(), questions, concurrency)
 
     def confirm(number: int) -> Descriptor | None:
         fetched = sought[number].repository.find_manifest(sought[number].reference.target)

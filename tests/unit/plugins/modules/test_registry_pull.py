@@ -14,7 +14,12 @@ import typing as t
 
 import pytest
 
-from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput, Unsupported
+from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
+    InvalidInput,
+    NotFound,
+    Refused,
+    Unsupported,
+)
 from tests.registries import Registry, images
 from tests.unit.copying import Mover, index_of, tree
 from tests.unit.running import start
@@ -65,6 +70,27 @@ def test_name_is_what_docker_load_shows(
     assert tags == [shown.replace("HOST", registry.host)]
     for choice in ("0", shown.replace("HOST", registry.host)):
         mover.push(registry.url, tmp_path / "a.tar", "chosen:1", name=choice)
+
+
+def test_a_new_image_is_read_by_its_name_and_one_that_is_there_is_only_compared(
+    mover: Mover, registry: Registry, tmp_path: pathlib.Path
+) -> None:
+    layout = tmp_path / "layout"
+    with pytest.raises(Refused, match="nothing was written"):
+        mover.pull(registry.url, "one/app:1", layout, expected_digest=TWO.digest)
+    with pytest.raises(NotFound, match="one/app:2 does not exist: nothing was written"):
+        mover.pull(registry.url, "one/app:2", layout)
+    assert not layout.exists()
+    registry.clear_requests()
+    mover.pull(registry.url, "one/app:1", layout, expected_digest=ONE.digest)
+    requests = registry.requests()
+    assert requests[0] == ("GET", "/v2/one/app/manifests/1", 200)
+    assert sorted(uri for _method, uri, _status in requests[1:]) == [
+        f"/v2/one/app/blobs/{digest}" for digest in sorted(ONE.blobs)
+    ]
+    registry.clear_requests()
+    assert not mover.pull(registry.url, "one/app:1", layout)["changed"]
+    assert registry.requests() == [("HEAD", "/v2/one/app/manifests/1", 200)]
 
 
 @pytest.mark.parametrize("name", ["My App", "app@sha256:" + "0" * 64])

@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import json
 import pathlib
+import re
 import subprocess
 import sys
+import threading
 import typing as t
 
 import pytest
@@ -462,6 +465,70 @@ def test_chunks_of_many_blobs_need_little_memory(least: int) -> None:
         assert largest_memory(here.url, what="copy", image="large:1", to=f"{there.host}/large:1") < 100
         assert there.repositories["large"].blobs.keys() == image.blobs.keys()
         assert there.count("^PATCH .*/large/") > 8
+
+
+# What is asked at the same time
+
+
+@contextlib.contextmanager
+def together(number: int, pattern: str, *servers: HostileRegistry) -> t.Iterator[None]:
+    """Let ``servers`` answer requests that match ``pattern`` only when ``number`` of them are waiting."""
+    barrier = threading.Barrier(number, timeout=20)
+
+    def before(request: Request) -> None:
+        if re.search(pattern, f"{request.method} {request.path}"):
+            barrier.wait()
+
+    for server in servers:
+        server.before = before
+    yield
+    for server in servers:
+        server.before = None
+
+
+def test_a_push_asks_for_its_tag_and_all_blobs_at_once(mover: Mover, tmp_path: pathlib.Path) -> None:
+    image = images.image([images.layer({f"file{number}": str(number)}) for number in range(12)])
+    with HostileRegistry() as here, HostileRegistry() as there:
+        here.add("a", image, "1")
+        mover.pull(here.url, "a:1", tmp_path / "layout")
+        with together(14, "^HEAD ", there):
+            assert mover.push(there.url, tmp_path / "layout", "b:1")["blobs"]["missing"] == 13
+        assert_whole(there.url, "b", "1", image)
+        there.requests.clear()
+        with together(14, "^HEAD ", there):
+            assert not mover.push(there.url, tmp_path / "layout", "b:1")["changed"]
+        assert len(there.requests) == there.count("^HEAD ") == 14
+
+
+def test_a_copy_asks_for_source_and_target_at_once_and_then_for_all_blobs(mover: Mover) -> None:
+    image = images.image([images.layer({f"file{number}": str(number)}) for number in range(12)])
+    with HostileRegistry() as here, HostileRegistry() as there:
+        here.add("a", image, "1")
+        with together(2, "^HEAD .*/manifests/", here, there):
+            mover.copy(here.url, "a:1", f"{there.host}/b:1")
+        assert_whole(there.url, "b", "1", image)
+        assert [r.path for r in here.requests if "/manifests/" in r.path] == [
+            "/v2/a/manifests/1",
+            f"/v2/a/manifests/{image.digest}",
+        ]
+        there.requests.clear()
+        with together(13, "^HEAD .*/blobs/", there):
+            assert not mover.copy(here.url, "a:1", f"{there.host}/b:1")["changed"]
+        assert [r.method for r in there.requests] == ["HEAD", "GET", *["HEAD"] * 13]
+
+
+def test_a_question_that_failed_is_asked_again(mover: Mover, tmp_path: pathlib.Path) -> None:
+    with HostileRegistry() as here:
+        here.add("a", ONE, "1")
+        mover.pull(here.url, "a:1", tmp_path / "layout")
+    with HostileRegistry(fail_first=1, fail_on="^HEAD .*/blobs/") as there:
+        mover.push(there.url, tmp_path / "layout", "b:1")
+        assert_whole(there.url, "b", "1", ONE)
+    with HostileRegistry(fail_first=-1, fail_on="^HEAD .*/blobs/") as there:
+        with pytest.raises(RegistryError, match="cannot be looked up") as failure:
+            mover.push(there.url, tmp_path / "layout", "b:1")
+        assert [target["digest"] for target in failure.value.result["targets"]] == [None]
+        assert there.count("^(POST|PUT|PATCH|DELETE) ") == 0
 
 
 # What a destination has, but not whole
