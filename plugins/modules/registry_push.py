@@ -22,7 +22,8 @@ description:
     are refused, because registries do not support them.
   - An archive whose layers do not match the configuration of the image is refused. Symbolic links in a layout or directory are not
     followed.
-  - Each blob is verified, and is sent once if the repository does not have it. The manifest is sent last.
+  - Each blob is sent once if the repository does not have it. It is verified while it is sent, unless it is a file that was
+    verified by M(ocikit.registry.registry_pull) and has not changed since, see O(verify). The manifest is sent last.
 extends_documentation_fragment:
   - ocikit.registry._registry
   - ocikit.registry._progress
@@ -96,6 +97,15 @@ options:
       - Maximum unpacked size of a compressed archive in O(src), or of a compressed layer in it, such as V(20GiB).
       - The default is 100 times its compressed size, and at least V(1GiB).
     type: str
+  verify:
+    description:
+      - Which blobs of a layout or directory are verified while they are sent.
+      - V(changed) verifies files that changed since M(ocikit.registry.registry_pull) last verified them. Their sizes, times and
+        inodes are stored in a hidden file next to O(src), whose name ends with C(.ocikit-verified). The file can be deleted.
+      - V(full) verifies all files. Archives are always verified completely.
+    type: str
+    choices: [changed, full]
+    default: changed
 seealso:
   - module: ocikit.registry.registry_pull
   - module: ocikit.registry.registry_append
@@ -130,6 +140,12 @@ EXAMPLES = r"""
     src: /srv/images/app.tar
     image: registry.example.com/team/app:1.4.2
     if_digest: absent
+
+- name: Push a layout, and verify all blobs while they are sent
+  ocikit.registry.registry_push:
+    src: /srv/images/app
+    image: registry.example.com/team/app:1.4.2
+    verify: full
 
 - name: Show what a push would send
   ocikit.registry.registry_push:
@@ -254,6 +270,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "if_digest": {"type": TEXT},
     "max_unpacked_size": {"type": "str"},
     "mount_from": {"type": LIST, "elements": TEXT, "default": []},
+    "verify": {"type": "str", "choices": ["changed", "full"], "default": "changed"},
     **ARGUMENTS,
 }
 

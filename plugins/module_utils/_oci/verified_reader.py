@@ -96,6 +96,17 @@ class VerifiedReader(io.RawIOBase):
         super().close()
 
 
+def verified(source: io.RawIOBase, descriptor: Descriptor) -> io.RawIOBase:
+    """Return what reads ``source``, and raises DigestMismatch unless its bytes are what ``descriptor`` names.
+
+    That is ``source`` itself where it is proven: its attribute ``proven`` is the descriptor that its bytes are known to
+    have, and it raises the error where they change meanwhile. Everything else is hashed.
+    """
+    if getattr(source, "proven", None) == descriptor:
+        return source
+    return VerifiedReader(source, descriptor)
+
+
 def read_blob(source: io.RawIOBase, descriptor: Descriptor, limit: int) -> bytes:
     """Return all bytes of ``source``, which are what ``descriptor`` names, and close it.
 

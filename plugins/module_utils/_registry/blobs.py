@@ -14,7 +14,7 @@ import typing as t
 from .._errors import RegistryError, Unreachable
 from .._http.transport import Body, Response
 from .._oci.content import Descriptor
-from .._oci.verified_reader import BLOCK, VerifiedReader
+from .._oci.verified_reader import BLOCK, verified
 from .client import RegistryClient
 from .failures import failure
 
@@ -107,7 +107,7 @@ class BlobDownload(io.RawIOBase):
 
 def blob_body(descriptor: Descriptor, open_source: t.Callable[[], io.RawIOBase]) -> Body:
     """Return the body of an upload of the blob that ``open_source`` opens, verified while it is sent."""
-    return Body(descriptor.size, lambda: VerifiedReader(open_source(), descriptor))
+    return Body(descriptor.size, lambda: verified(open_source(), descriptor))
 
 
 def upload(

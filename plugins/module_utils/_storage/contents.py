@@ -21,7 +21,7 @@ from .files import PATIENCE, digest_of_file, read_all
 from .folder import Folder
 from .ingest import Ingest, ingest, tidy
 from .listing import Entry, names_of
-from .record import VerifiedFiles
+from .record import ProvenFile, VerifiedFiles
 
 
 class LocalContents(abc.ABC):
@@ -116,8 +116,8 @@ class FolderStore(LocalContents):
     ) -> None:
         """``patience`` is how many seconds another process that writes nothing may hold the store.
 
-        With ``private``, new files and directories are for this user only. With ``read_all_files``, what exists is verified
-        by reading it; without, files that have not changed since they were verified are believed.
+        With ``private``, new files and directories are for this user only. With ``read_all_files``, what exists or is sent
+        is verified by reading it; without, files that have not changed since they were verified are believed.
         """
         self.path = path
         self.folder = Folder(path)
@@ -163,6 +163,15 @@ class FolderStore(LocalContents):
     def open_digest(self, digest: str) -> io.RawIOBase | None:
         name = self.find_readable(digest)
         return self.folder.open(name) if name else None
+
+    def open_blob(self, descriptor: Descriptor) -> io.RawIOBase:
+        """Open a blob; its bytes are not verified, except that a ProvenFile has the right ones. Raises NotFound."""
+        source = super().open_blob(descriptor)
+        if isinstance(source, io.FileIO) and not self._read_all_files:
+            status = os.fstat(source.fileno())
+            if status.st_size == descriptor.size and self._record.proves(descriptor.digest, status):
+                return ProvenFile(source, descriptor, status)
+        return source
 
     def exists(self, descriptor: Descriptor) -> bool:
         """Tell whether the content is here and right: it was read once, by this run or, untouched since, by another."""

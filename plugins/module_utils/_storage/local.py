@@ -171,10 +171,11 @@ class LocalSource:
         return [entry for entry in entries if entry["digest"] not in nameless & belonging]
 
 
-def open_source(path: str, max_unpacked_size: int | None = None) -> LocalSource:
+def open_source(path: str, max_unpacked_size: int | None = None, read_all_files: bool = False) -> LocalSource:
     """Return what ``path`` is: a layout, a plain directory or an archive. Raises InvalidInput.
 
     ``max_unpacked_size`` limits what a compressed archive, or a layer in one, unpacks to, in bytes; see unpacked_limit().
+    ``read_all_files`` is that of FolderStore; archives are always read.
     """
     if not os.path.exists(path):
         raise InvalidInput(f"{path} does not exist on the host that runs this task.")
@@ -184,9 +185,9 @@ def open_source(path: str, max_unpacked_size: int | None = None) -> LocalSource:
         raise InvalidInput(f"{path} is neither a file nor a directory.")
     names = os.listdir(path)
     if "index.json" in names:
-        return LocalSource(LayoutStore(path))
+        return LocalSource(LayoutStore(path, read_all_files=read_all_files))
     if MANIFEST in names:
-        directory = DirectoryStore(path)
+        directory = DirectoryStore(path, read_all_files=read_all_files)
         if directory.is_docker_save():
             raise InvalidInput(
                 f"{path} holds an unpacked archive of docker save: pack it again with 'tar -C {path} -cf image.tar .', and name that"

@@ -6,12 +6,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import stat
+import threading
 import typing as t
 
-from .._errors import InvalidInput, LocalStorageError, ProtocolError
+from .._errors import DigestMismatch, InvalidInput, LocalStorageError, ProtocolError
+from .._oci.content import Descriptor
 from .._oci.documents import Keys, parse_json_object
 from .files import hidden_name, open_file, read_all, replacing, storage_errors, write_all
 
@@ -33,6 +36,7 @@ class VerifiedFiles:
         self._path = os.path.join(directory, hidden_name(base, ".ocikit-verified"))
         self._files: dict[str, t.Any] | None = None
         self._changed = False
+        self._lock = threading.Lock()
 
     def proves(self, digest: str, status: os.stat_result) -> bool:
         """Tell whether a file that is as ``status`` says now had the content of ``digest`` when it was read."""
@@ -59,9 +63,10 @@ class VerifiedFiles:
         self._changed = False
 
     def _known(self) -> dict[str, t.Any]:
-        if self._files is None:
-            self._files = self._read()
-        return self._files
+        with self._lock:
+            if self._files is None:
+                self._files = self._read()
+            return self._files
 
     def _read(self) -> dict[str, t.Any]:
         try:
@@ -76,6 +81,39 @@ class VerifiedFiles:
             return {}
         files = record.get("files")
         return files if record.get("format") == _FORMAT and isinstance(files, dict) else {}
+
+
+class ProvenFile(io.RawIOBase):
+    """An open file that a record proves to have the content ``proven``, for verified() of the room _oci.
+
+    The end of the file is reported only if the file is still in ``status``, which the record proves. Raises
+    DigestMismatch otherwise.
+    """
+
+    def __init__(self, file: io.FileIO, proven: Descriptor, status: os.stat_result) -> None:
+        self.proven = proven
+        self.name = str(file.name)
+        self._file = file
+        self._state = _state(status)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def readinto(self, buffer: t.Any) -> int:
+        count = self._file.readinto(buffer) or 0
+        if not count and _state(os.fstat(self._file.fileno())) != self._state:
+            raise DigestMismatch(f"{self.name} changed while it was read: nothing of it is kept.")
+        return count
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 def _state(status: os.stat_result) -> list[int]:

@@ -54,6 +54,8 @@ class _MeteredBlob(io.RawIOBase):
         if isinstance(name, str):
             # Messages name the file.
             self.name = name
+        # So does what is known of its bytes, which pass unchanged.
+        self.proven = getattr(source, "proven", None)
         transfer.reach(digest, 0)
 
     def readable(self) -> bool:

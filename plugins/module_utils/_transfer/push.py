@@ -31,7 +31,7 @@ def push(context: ModuleContext) -> dict[str, t.Any]:
     ]
     mount_from = [_mountable(clients, reference, name) for name in params["mount_from"]]
     platforms = [Platform.parse(platform) for platform in params["platforms"]]
-    source = open_source(params["src"], read_unpacked_size(params))
+    source = open_source(params["src"], read_unpacked_size(params), params["verify"] == "full")
     descriptor = source.image(params["name"])
     manifest = select(source, source.fetch_manifest(descriptor), platforms, params["src"])
     if reference.digest and reference.digest != manifest.digest:

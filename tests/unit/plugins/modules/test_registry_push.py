@@ -5,12 +5,20 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import typing as t
 
 import pytest
 
-from ansible_collections.ocikit.registry.plugins.module_utils._errors import InvalidInput, NotFound, Refused
+from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
+    DigestMismatch,
+    InvalidInput,
+    NotFound,
+    Refused,
+    RegistryError,
+)
+from ansible_collections.ocikit.registry.plugins.module_utils._progress import Progress
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.connection import RegistryClients
 from ansible_collections.ocikit.registry.plugins.modules import registry_pull, registry_push
 from tests.hostile import HostileRegistry
@@ -111,3 +119,60 @@ def test_conditions(
         push(connect, server, src=layout, name="1", image="c/d:1", **condition)
     assert server.count(WRITES) == 0
     assert push(connect, server, src=layout, name="1", image="c/d:1", if_digest=TWO.digest)["changed"] is True
+
+
+# Files that a pull has verified
+
+
+def lose_bits(layout: str, digest: str, recorded: bool) -> None:
+    """Change a blob of ``layout``. Where it is ``recorded``, that is as on a disk that has lost bits: nobody has touched the file."""
+    path = pathlib.Path(layout)
+    blob, record = path / "blobs/sha256" / digest[7:], path.parent / f".{path.name}.ocikit-verified"
+    blob.write_bytes(bytes([blob.read_bytes()[0] ^ 1]) + blob.read_bytes()[1:])
+    if recorded:
+        status, data = blob.stat(), json.loads(record.read_bytes())
+        data["files"][digest] = [
+            status.st_size,
+            status.st_mtime_ns,
+            status.st_ctime_ns,
+            status.st_ino,
+            status.st_dev,
+        ]
+        record.write_text(json.dumps(data))
+
+
+@pytest.mark.parametrize("shown", [False, True], ids=["silent", "with progress"])
+@pytest.mark.parametrize(
+    ("recorded", "verify", "finds_it"),
+    [(True, "changed", "registry"), (False, "changed", "push"), (True, "full", "push")],
+)
+def test_only_files_that_changed_since_a_pull_are_hashed(
+    connect: Connect,
+    server: HostileRegistry,
+    layout: str,
+    recorded: bool,
+    verify: str,
+    finds_it: str,
+    shown: bool,
+) -> None:
+    digest = ONE.manifest["layers"][0]["digest"]
+    lose_bits(layout, digest, recorded)
+    clients, _client = connect(server.url, retries=0)
+    more: dict[str, t.Any] = {"told": Progress(lambda line: None)} if shown else {}
+    with pytest.raises(RegistryError) as failure:
+        task(registry_push, clients, src=layout, name="1", image="c/d:1", verify=verify, **more)
+    if finds_it == "push":
+        assert isinstance(failure.value, DigestMismatch)
+        assert str(failure.value) == (
+            f"{layout}/blobs/sha256/{digest[7:]} is damaged: its content is not that of {digest}."
+        )
+    else:
+        assert failure.value.code == "DIGEST_INVALID"
+    assert server.state("c/d") == {} and digest not in server.repository("c/d").blobs
+
+
+def test_a_push_writes_no_record(connect: Connect, server: HostileRegistry, layout: str) -> None:
+    record = pathlib.Path(layout).parent / ".layout.ocikit-verified"
+    record.unlink()
+    assert push(connect, server, src=layout, name="1", image="c/d:1")["changed"]
+    assert server.state("c/d") == {"1": ONE.digest} and not record.exists()

@@ -17,7 +17,14 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     InvalidInput,
     NotFound,
 )
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.content import Descriptor, digest_of
 from ansible_collections.ocikit.registry.plugins.module_utils._oci.stores import CopyPlan
+from ansible_collections.ocikit.registry.plugins.module_utils._oci.verified_reader import (
+    BytesReader,
+    blocks_of,
+)
+from ansible_collections.ocikit.registry.plugins.module_utils._progress import Progress, Transfer
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.blobs import blob_body
 from ansible_collections.ocikit.registry.plugins.module_utils._storage.contents import (
     LocalContents,
     contradiction,
@@ -29,8 +36,9 @@ from ansible_collections.ocikit.registry.plugins.module_utils._storage.listing i
     entry_of,
 )
 from ansible_collections.ocikit.registry.plugins.module_utils._storage.oci_layout import LayoutStore
+from ansible_collections.ocikit.registry.plugins.module_utils._transfer.metered import MeteredSource
 from tests.registries import images
-from tests.unit.copying import parsed
+from tests.unit.copying import parsed, source_of
 
 ONE = images.image({"file": "one"})
 
@@ -121,6 +129,57 @@ def test_a_folder_store_keeps_what_arrived_whole(tmp_path: pathlib.Path) -> None
     path = tmp_path / "layout" / "blobs" / "sha256" / layer.digest.partition(":")[2]
     path.write_bytes(b"x" * layer.size)
     assert not LayoutStore(str(tmp_path / "layout")).exists(layer)
+
+
+@pytest.mark.parametrize("metered", [False, True])
+@pytest.mark.parametrize("at", [0, 100_000, 200_000])
+def test_a_file_that_changes_while_it_is_sent_is_noticed(
+    tmp_path: pathlib.Path, metered: bool, at: int
+) -> None:
+    """Also where the record proves it when it is opened, so that it is not hashed, and its size and bytes stay."""
+    content = bytes(200_000)
+    blob, image = Descriptor("text/plain", digest_of(content), len(content)), source_of()
+    image.add_blob(blob.digest, lambda: BytesReader(content))
+    store = LayoutStore(str(tmp_path / "layout"))
+    with store.writing(CopyPlan(blobs=[blob]), {}):
+        store.put_blob(blob, image)
+    again: t.Any = LayoutStore(store.path)
+    if metered:
+        again = MeteredSource(again, t.cast(Transfer, Progress(lambda line: None).transfer([blob.size])))
+    body = blob_body(blob, lambda: t.cast(io.RawIOBase, again.open_blob(blob)))
+    with body.open() as source:
+        assert getattr(source, "proven", None) == blob
+        assert b"".join(map(bytes, blocks_of(source))) == content
+    with body.open() as source, pytest.raises(
+        DigestMismatch, match="sha256/[0-9a-f]+ changed while it was read"
+    ):
+        left = at
+        while left:
+            left -= source.readinto(bytearray(min(left, 65536))) or 0
+        (tmp_path / "layout" / store.name_of(blob.digest)).write_bytes(content)
+        for _block in blocks_of(source):
+            pass
+    with body.open() as source:
+        assert not hasattr(source, "proven"), "it is hashed"
+        assert b"".join(map(bytes, blocks_of(source))) == content
+
+
+@pytest.mark.parametrize(
+    ("size", "options"), [(9, {}), (7, {"read_all_files": True})], ids=["another size", "all are read"]
+)
+def test_what_the_record_does_not_prove_is_hashed(
+    tmp_path: pathlib.Path, size: int, options: dict[str, t.Any]
+) -> None:
+    content = b"content"
+    blob, image = Descriptor("text/plain", digest_of(content), len(content)), source_of()
+    image.add_blob(blob.digest, lambda: BytesReader(content))
+    store = LayoutStore(str(tmp_path / "layout"))
+    with store.writing(CopyPlan(blobs=[blob]), {}):
+        store.put_blob(blob, image)
+    assert getattr(LayoutStore(store.path).open_blob(blob), "proven", None) == blob
+    asked = Descriptor("text/plain", blob.digest, size)
+    with LayoutStore(store.path, **options).open_blob(asked) as source:
+        assert not hasattr(source, "proven")
 
 
 def test_a_directory_of_somebody_else_is_not_written_to(tmp_path: pathlib.Path) -> None:
