@@ -30,6 +30,8 @@ _current = threading.local()
 # How many threads begin, and how many there are at most, where the user gives no number.
 _FIRST = 8
 _MOST = 32
+# So many items are all begun at once.
+_FEW = 16
 # With twice as many threads, so much more has to be done in the same time for them to stay.
 _GAIN = 1.15
 # So many looks later it is tried again.
@@ -42,8 +44,8 @@ class Concurrency(int):
     """How many threads map_concurrent() has at a time: a number that it changes with what it sees.
 
     As an integer it is how many blobs are moved at a time, whose memory counts. Requests begin with 8 at a time, and become
-    up to 32, or what the user gave, as long as that makes them faster; fewer, once the server asks for a pause. No more
-    requests than that are all sent at once: they are over before anything can be learned from them.
+    up to 32, or what the user gave, as long as that makes them faster; fewer, once the server asks for a pause. Up to
+    16 requests are sent at once: they are over before anything can be learned from them.
     """
 
     def __new__(cls, given: int | None = None) -> Concurrency:
@@ -57,8 +59,8 @@ class Concurrency(int):
     width: int
 
     def first(self, count: int) -> int:
-        """Return how many threads begin with ``count`` items: one for each, unless these are too many to begin at once."""
-        return count if count <= self.limit else self.width
+        """Return how many threads begin with ``count`` items: one for each if these are few."""
+        return count if count <= min(self.limit, _FEW) else self.width
 
     def grow(self) -> None:
         """Allow twice as many threads, up to the limit."""

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import typing as t
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from .._errors import DigestMismatch, ProtocolError, RegistryError, ServerFault
-from .._oci.content import Descriptor, Manifest, digest_of
-from .._oci.reference import is_digest
-from .._registry.client import Fetched
+from .._oci.content import Descriptor, Manifest
 from .._registry.repository import Repository
 
 # Failures that say something about one tag alone.
@@ -62,9 +60,8 @@ def read_tags(
                 fetched = repository.find_manifest(tag)
                 if fetched is None:
                     return None
-                descriptor = replace(fetched.manifest.descriptor, digest=_digest(fetched))
-                manifests[descriptor.digest] = fetched.manifest
-                return descriptor
+                manifests[fetched.descriptor.digest] = fetched.manifest
+                return fetched.descriptor
         try:
             return repository.resolve(tag)
         except _OF_ONE_TAG as error:
@@ -79,11 +76,3 @@ def read_tags(
         frozenset(missing.intersection(repository.tag_names()) if missing else ()),
         manifests,
     )
-
-
-def _digest(fetched: Fetched) -> str:
-    """Return the digest of a manifest as a HEAD gives it: the registry may use another algorithm than sha256."""
-    announced = fetched.headers.get("Docker-Content-Digest")
-    if announced and is_digest(announced) and digest_of(fetched.manifest.raw, announced) == announced:
-        return announced
-    return fetched.manifest.digest

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import typing as t
+from dataclasses import replace
 from urllib.parse import quote, urlencode, urlsplit
 
 from .._errors import (
@@ -46,6 +47,14 @@ class Fetched(t.NamedTuple):
 
     manifest: Manifest
     headers: t.Mapping[str, str]
+
+    @property
+    def descriptor(self) -> Descriptor:
+        """The descriptor as a HEAD gives it: the registry may use another algorithm than sha256."""
+        announced = self.headers.get("Docker-Content-Digest")
+        if is_digest(announced) and _is_digest_of(announced, self.manifest):
+            return replace(self.manifest.descriptor, digest=t.cast(str, announced))
+        return self.manifest.descriptor
 
 
 class Pushed(t.NamedTuple):
@@ -142,7 +151,7 @@ class RegistryClient:
         fetched = self.find_manifest(repository, reference)
         if fetched and response and response.status in (400, 404, 405):
             self._head_works = False
-        return fetched.manifest.descriptor if fetched else None
+        return fetched.descriptor if fetched else None
 
     def head_manifest(self, repository: str, reference: str) -> Response:
         """HEAD a tag or digest (end-3) and return the answer, whatever its status: for its headers."""

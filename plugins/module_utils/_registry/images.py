@@ -55,7 +55,7 @@ def pick(
         root = require(reference, repository.resolve(reference.target), expected_digest)
         return Picked(root, root)
     fetched = repository.find_manifest(reference.target)
-    require(reference, fetched.manifest.descriptor if fetched else None, expected_digest)
+    require(reference, fetched.descriptor if fetched else None, expected_digest)
     manifest = t.cast("Manifest", fetched and fetched.manifest)
     return ImagePicker(repository, manifest, reference, repository.concurrency).pick(platform)
 

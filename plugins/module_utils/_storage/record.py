@@ -86,8 +86,8 @@ class VerifiedFiles:
 class ProvenFile(io.RawIOBase):
     """An open file that a record proves to have the content ``proven``, for verified() of the room _oci.
 
-    The end of the file is reported only if the file is still in ``status``, which the record proves. Raises
-    DigestMismatch otherwise.
+    No more than its bytes are read, and the end is reported only if the file is still in ``status``, which the record
+    proves. Raises DigestMismatch otherwise.
     """
 
     def __init__(self, file: io.FileIO, proven: Descriptor, status: os.stat_result) -> None:
@@ -106,7 +106,8 @@ class ProvenFile(io.RawIOBase):
         return self._file.seek(offset, whence)
 
     def readinto(self, buffer: t.Any) -> int:
-        count = self._file.readinto(buffer) or 0
+        left = max(self.proven.size - self._file.tell(), 0)
+        count = self._file.readinto(memoryview(buffer)[:left]) or 0
         if not count and _state(os.fstat(self._file.fileno())) != self._state:
             raise DigestMismatch(f"{self.name} changed while it was read: nothing of it is kept.")
         return count

@@ -165,15 +165,17 @@ def _look_up(
     source = context.clients.repository_of(reference)
     expected = context.params["expected_digest"]
     contents = FallbackSource(store, source)
-    root: Manifest | None = None
+    fetched = None
     if is_new:
         fetched = source.find_manifest(reference.target)
-        root = fetched.manifest if fetched else None
-        descriptor = root.descriptor if root else None
+        descriptor = fetched.descriptor if fetched else None
     else:
         descriptor = source.resolve(reference.target)
     descriptor = require(reference, descriptor, expected, "nothing was written")
-    root = root or contents.fetch_manifest(descriptor)
+    if fetched and fetched.manifest.digest == descriptor.digest:
+        root = fetched.manifest
+    else:
+        root = contents.fetch_manifest(descriptor)
     manifest = select(contents, root, platforms, str(reference), context.clients.concurrency)
     if manifest.is_schema1 and context.params["format"] != "dir":
         raise Unsupported(

@@ -26,7 +26,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._oci.content impor
     Manifest,
     digest_of,
 )
-from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import RegistryClient
+from ansible_collections.ocikit.registry.plugins.module_utils._registry.client import Fetched, RegistryClient
 from ansible_collections.ocikit.registry.plugins.module_utils._registry.listings import next_query
 from tests.hostile import HostileRegistry
 from tests.registries import Registry, images, samples
@@ -246,6 +246,16 @@ def test_a_manifest_known_by_sha512(connect: t.Any) -> None:
         server.behaviour.digest_header = "wrong-put"
         with pytest.raises(DigestMismatch):
             client.put_manifest("a/b", "x", long)
+
+
+@pytest.mark.parametrize("is_right", [True, False])
+def test_a_digest_of_another_algorithm_is_believed_if_it_is_right(is_right: bool) -> None:
+    """Whether a tag is read by HEAD or GET, its digest is the same."""
+    manifest = Manifest.parse(IMAGE.raw, IMAGE.media_type)
+    long = digest_of(IMAGE.raw if is_right else b"x", "sha512:")
+    fetched = Fetched(manifest, {"Docker-Content-Digest": long})
+    assert fetched.descriptor.digest == (long if is_right else manifest.digest)
+    assert Fetched(manifest, {}).descriptor == manifest.descriptor
 
 
 def test_manifests_that_are_not_even_sent(connect: t.Any) -> None:

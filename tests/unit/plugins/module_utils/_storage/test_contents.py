@@ -164,6 +164,25 @@ def test_a_file_that_changes_while_it_is_sent_is_noticed(
         assert b"".join(map(bytes, blocks_of(source))) == content
 
 
+def test_no_more_than_the_blob_is_sent_of_a_file_that_grows(tmp_path: pathlib.Path) -> None:
+    """What would come after it on the connection could be taken for another request."""
+    content = bytes(200_000)
+    blob, image = Descriptor("text/plain", digest_of(content), len(content)), source_of()
+    image.add_blob(blob.digest, lambda: BytesReader(content))
+    store = LayoutStore(str(tmp_path / "layout"))
+    with store.writing(CopyPlan(blobs=[blob]), {}):
+        store.put_blob(blob, image)
+    again, sent = LayoutStore(store.path), 0
+    with blob_body(blob, lambda: again.open_blob(blob)).open() as source:
+        assert getattr(source, "proven", None) == blob
+        with open(tmp_path / "layout" / store.name_of(blob.digest), "ab") as file:
+            file.write(b"GET / HTTP/1.1\r\n\r\n")
+        with pytest.raises(DigestMismatch, match="changed while it was read"):
+            for block in blocks_of(source):
+                sent += len(block)
+    assert sent == len(content)
+
+
 @pytest.mark.parametrize(
     ("size", "options"), [(9, {}), (7, {"read_all_files": True})], ids=["another size", "all are read"]
 )
