@@ -56,6 +56,7 @@ class BlobDownload(io.RawIOBase):
         return offset
 
     def readinto(self, buffer: t.Any) -> int:
+        """Read on. An empty buffer only lets the registry begin to send."""
         view = memoryview(buffer)
         while True:
             if self._response is None:
@@ -66,6 +67,8 @@ class BlobDownload(io.RawIOBase):
                     self._repository, self._descriptor.digest, self._offset
                 )
                 self._skip = 0 if self._response.status == 206 else self._offset
+            if not view:
+                return 0
             try:
                 self._pass_over(self._response.stream, view)
                 count = self._response.stream.readinto(view) or 0

@@ -10,7 +10,7 @@ import contextlib
 import io
 import typing as t
 
-from .._errors import Denied, Unauthorized
+from .._errors import Denied, RegistryError, Unauthorized
 from .._http.transport import Body
 from .._oci.content import Descriptor, Manifest
 from .._oci.reference import is_digest
@@ -140,13 +140,48 @@ class Repository:
 
     def put_blob(self, descriptor: Descriptor, source: Source) -> bool:
         session = None
-        origin = self.mountable(source.origin(descriptor))
-        if origin:
-            session = self.client.mount_blob(self.name, descriptor.digest, origin)
+        origin = source.origin(descriptor)
+        name = self.mountable(origin)
+        if name:
+            session = self.client.mount_blob(self.name, descriptor.digest, name)
             if session is None:
                 return False
-        self.upload(descriptor, blob_body(descriptor, lambda: source.open_blob(descriptor)), session)
+        opened: list[io.RawIOBase] = []
+        try:
+            if isinstance(origin, Repository) and session is None:
+                session = self._start_both(descriptor, source, opened)
+            body = blob_body(descriptor, lambda: opened.pop() if opened else source.open_blob(descriptor))
+            self.upload(descriptor, body, session)
+        finally:
+            for blob in opened:
+                blob.close()
         return True
+
+    def _start_both(self, descriptor: Descriptor, source: Source, opened: list[io.RawIOBase]) -> str:
+        """Start an upload and, at the same time, the download of what it sends, which goes into ``opened``.
+
+        Returns the URL of the upload. A download that cannot be started is tried again by the upload.
+        """
+
+        sessions: list[str] = []
+
+        def start_upload() -> None:
+            sessions.append(self.client.start_upload(self.name))
+
+        def start_download() -> None:
+            opened.append(source.open_blob(descriptor))
+            with contextlib.suppress(RegistryError):
+                opened[0].readinto(bytearray())
+
+        try:
+            map_concurrent(
+                lambda start: start(), [start_upload, start_download], min(int(self.concurrency), 2)
+            )
+        except BaseException:
+            for session in sessions:
+                self.client.cancel_upload(self.name, session)
+            raise
+        return sessions[0]
 
     def mountable(self, origin: Source) -> str | None:
         """Return the repository that blobs of ``origin`` can be mounted from; None where it is no part of this registry."""

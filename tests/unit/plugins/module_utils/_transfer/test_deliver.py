@@ -517,6 +517,26 @@ def test_a_copy_asks_for_source_and_target_at_once_and_then_for_all_blobs(mover:
         assert [r.method for r in there.requests] == ["HEAD", "GET", *["HEAD"] * 13]
 
 
+def test_uploads_and_the_downloads_for_them_start_at_once(mover: Mover) -> None:
+    with HostileRegistry() as here, HostileRegistry() as there:
+        here.add("a", ONE, "1")
+        # Each of the three blobs has an upload and a download.
+        with together(6, "^(POST .*/uploads/|GET .*/blobs/)", here, there):
+            mover.copy(here.url, "a:1", f"{there.host}/b:1")
+        assert_whole(there.url, "b", "1", ONE)
+        assert here.count("^GET .*/blobs/") == there.count("^POST ") == 3
+
+
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_no_upload_stays_open_for_a_download_that_fails(mover: Mover, concurrency: int) -> None:
+    with HostileRegistry() as here, HostileRegistry() as there:
+        here.add("a", ONE, "1")
+        here.repository("a").blobs.pop(images.digest(BASE.data))
+        with pytest.raises(NotFound, match=f"The blob {images.digest(BASE.data)} in a cannot be read"):
+            mover.copy(here.url, "a:1", f"{there.host}/b:1", options={"concurrency": concurrency})
+        assert there.state("b") == {} and not there.uploads
+
+
 def test_a_question_that_failed_is_asked_again(mover: Mover, tmp_path: pathlib.Path) -> None:
     with HostileRegistry() as here:
         here.add("a", ONE, "1")
