@@ -13,6 +13,7 @@ from .._errors import InvalidInput, NotFound, ProtocolError, Unsupported
 from .._oci.content import DOCKER_LAYER_GZIP, Descriptor, Manifest, Platform, digest_diff
 from .._oci.reference import Reference, is_digest, is_tag, parse
 from .._oci.stores import CopyPlan
+from .._parallel import map_concurrent
 from .._registry.context import ModuleContext
 from .._registry.images import check_expected_option, require
 from .._registry.repository import Repository
@@ -54,10 +55,12 @@ def pull(context: ModuleContext) -> dict[str, t.Any]:
     )
     shown = [store.listed_name(name.name) for name in names]
     before = {name: store.resolve(name) for name in shown}
-    images = [
-        _look_up(context, store, reference, name.name, platforms, is_new=before[listed] is None)
-        for reference, name, listed in zip(references, names, shown)
-    ]
+
+    def look_up(number: int) -> Image:
+        is_new = before[shown[number]] is None
+        return _look_up(context, store, references[number], names[number].name, platforms, is_new)
+
+    images = map_concurrent(look_up, range(len(references)), context.clients.concurrency)
     work = _plan(context, store, images)
     by_digest: dict[str, list[str]] = {}
     for image in images:

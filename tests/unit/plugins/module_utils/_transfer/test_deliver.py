@@ -517,6 +517,19 @@ def test_a_copy_asks_for_source_and_target_at_once_and_then_for_all_blobs(mover:
         assert [r.method for r in there.requests] == ["HEAD", "GET", *["HEAD"] * 13]
 
 
+def test_a_pull_looks_up_all_images_at_once(mover: Mover, tmp_path: pathlib.Path) -> None:
+    with HostileRegistry() as here:
+        names = [f"a:{number}" for number in range(12)]
+        for number in range(12):
+            here.add("a", images.image({"file": str(number)}), str(number))
+        with together(12, "^GET .*/manifests/", here):
+            mover.pull(here.url, names, tmp_path / "layout")
+        with together(12, "^HEAD .*/manifests/", here):
+            assert not mover.pull(here.url, names, tmp_path / "layout")["changed"]
+        with pytest.raises(NotFound, match="a:none does not exist"):
+            mover.pull(here.url, ["a:none", *names], tmp_path / "layout")
+
+
 def test_uploads_and_the_downloads_for_them_start_at_once(mover: Mover) -> None:
     with HostileRegistry() as here, HostileRegistry() as there:
         here.add("a", ONE, "1")
