@@ -234,8 +234,10 @@ def look_up(
         image = sought[number]
         descriptors[number] = image.repository.resolve(image.reference.target, trust_absence=True)
 
-    questions: list[t.Callable[[], None]] = [*meanwhile]
-    questions += [functools.partial(resolve, number) for number in range(len(sought))]
+    questions: list[t.Callable[[], None]] = [
+        functools.partial(resolve, number) for number in range(len(sought))
+    ]
+    questions += meanwhile
     map_concurrent(lambda ask: ask(), questions, concurrency)
 
     def confirm(number: int) -> Descriptor | None:

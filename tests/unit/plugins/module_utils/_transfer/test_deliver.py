@@ -498,6 +498,9 @@ def test_a_push_asks_for_its_tag_and_all_blobs_at_once(mover: Mover, tmp_path: p
         with together(14, "^HEAD ", there):
             assert not mover.push(there.url, tmp_path / "layout", "b:1")["changed"]
         assert len(there.requests) == there.count("^HEAD ") == 14
+        there.requests.clear()
+        mover.push(there.url, tmp_path / "layout", "b:1", options={"concurrency": 1})
+        assert there.requests[0].path == "/v2/b/manifests/1", "conditions depend on it"
 
 
 def test_a_copy_asks_for_source_and_target_at_once_and_then_for_all_blobs(mover: Mover) -> None:
