@@ -48,6 +48,10 @@ class _Module(AnsibleModule):
         finally:
             self.params = params
 
+    def _log_to_syslog(self, msg: str) -> None:
+        # Since Python 3.12 this fails for NUL, before the option that has it can be named.
+        super()._log_to_syslog(msg.replace("\0", "\\0"))
+
     def _return_formatted(self, kwargs: dict[str, t.Any]) -> None:
         """Leave out secrets that are too short: they would be masked in every digest, tag and sentence."""
         short = {secret for secret in self.no_log_values if len(secret) < SHORTEST_SECRET}

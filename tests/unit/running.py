@@ -12,6 +12,8 @@ import subprocess
 import sys
 import typing as t
 
+from ansible.module_utils.common.parameters import PASS_VARS
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 _CODE = """\
 import importlib, signal, sys
@@ -32,6 +34,8 @@ def start(module: str, url: str, **params: t.Any) -> subprocess.Popen[str]:
         "auth_file": os.devnull,
         "_ansible_remote_tmp": "~/.ansible/tmp",
         "_ansible_keep_remote_files": False,
+        # ansible-core 2.21 and newer shows the options of a module only if it is told to.
+        **({"_ansible_inject_invocation": True} if "inject_invocation" in PASS_VARS else {}),
         **{name: str(value) if isinstance(value, pathlib.Path) else value for name, value in params.items()},
     }
     process = subprocess.Popen(

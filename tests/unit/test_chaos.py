@@ -35,7 +35,7 @@ def test_every_run_ends_in_success_or_a_clear_error(place: Place, kind: str) -> 
         figures.add(kind, run(place, kind, 3, number))
     sums = figures.sums[kind]
     assert sums["runs"] == RUNS == sum(sums[state] for state in STATES)
-    assert sum(sums[f"fault {fault}"] for fault in FAULTS) > 2
+    assert sum(sums[f"fault {fault}"] for fault in FAULTS) > 1
     assert f"| runs | {RUNS} | {RUNS} |" in figures.table()
 
 

@@ -275,7 +275,10 @@ class _Sending:
                 target.before for image in images for target in image.targets if target.before == image.digest
             ],
             complete={image.digest for image in images if image.is_in(store)},
-            written={image.digest for image in images if names[image.digest]},
+            # One that is not at hand is rather read from the destination: not each source lets one read without limit.
+            written={
+                image.digest for image in images if names[image.digest] and isinstance(image.root, Manifest)
+            },
             progress=self._progress,
         )
         _drop_right_names(store, names, referrers)

@@ -57,7 +57,8 @@ def pull(context: ModuleContext) -> dict[str, t.Any]:
     before = {name: store.resolve(name) for name in shown}
 
     def look_up(number: int) -> Image:
-        is_new = before[shown[number]] is None
+        # A digest that is not the expected one is found out by a HEAD, which no registry counts as a pull.
+        is_new = before[shown[number]] is None and not params["expected_digest"]
         return _look_up(context, store, references[number], names[number].name, platforms, is_new)
 
     images = map_concurrent(look_up, range(len(references)), context.clients.concurrency)

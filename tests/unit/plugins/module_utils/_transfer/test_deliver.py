@@ -507,7 +507,7 @@ def test_a_copy_asks_for_source_and_target_at_once_and_then_for_all_blobs(mover:
     image = images.image([images.layer({f"file{number}": str(number)}) for number in range(12)])
     with HostileRegistry() as here, HostileRegistry() as there:
         here.add("a", image, "1")
-        with together(2, "^HEAD .*/manifests/", here, there):
+        with together(2, "^HEAD .*/manifests/1$", here, there):
             mover.copy(here.url, "a:1", f"{there.host}/b:1")
         assert_whole(there.url, "b", "1", image)
         assert [r.path for r in here.requests if "/manifests/" in r.path] == [
