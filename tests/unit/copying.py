@@ -115,6 +115,21 @@ def index_of(path: pathlib.Path) -> dict[str, str]:
     }
 
 
+def record_as_verified(layout: pathlib.Path, digest: str) -> pathlib.Path:
+    """Let the record beside ``layout`` say that a blob, as it is now, was verified. Returns the path of the record."""
+    record = layout.parent / f".{layout.name}.ocikit-verified"
+    status, data = (layout / "blobs/sha256" / digest[7:]).stat(), json.loads(record.read_bytes())
+    data["files"][digest] = [
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+        status.st_ino,
+        status.st_dev,
+    ]
+    record.write_text(json.dumps(data), encoding="utf-8")
+    return record
+
+
 def assert_layout(path: pathlib.Path) -> None:
     """Assert that every blob of a layout is what its name says, and that what the index lists is complete."""
     held = {f"{one.parent.name}:{one.name}": one.read_bytes() for one in (path / "blobs").glob("*/*")}

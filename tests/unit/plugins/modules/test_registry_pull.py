@@ -21,7 +21,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._errors import (
     Unsupported,
 )
 from tests.registries import Registry, images
-from tests.unit.copying import Mover, index_of, tree
+from tests.unit.copying import Mover, index_of, record_as_verified, tree
 from tests.unit.running import start
 
 ONE = images.image({"one": "1\n"})
@@ -76,12 +76,13 @@ def test_a_new_image_is_read_by_its_name_and_one_that_is_there_is_only_compared(
     mover: Mover, registry: Registry, tmp_path: pathlib.Path
 ) -> None:
     layout = tmp_path / "layout"
+    registry.clear_requests()
     with pytest.raises(Refused, match="nothing was written"):
         mover.pull(registry.url, "one/app:1", layout, expected_digest=TWO.digest)
+    assert [method for method, _uri, _status in registry.requests()] == ["HEAD"]
     with pytest.raises(NotFound, match="one/app:2 does not exist: nothing was written"):
         mover.pull(registry.url, "one/app:2", layout)
     assert not layout.exists()
-    assert not [uri for method, uri, _status in registry.requests() if method == "GET" and uri.endswith("/1")]
     registry.clear_requests()
     mover.pull(registry.url, "one/app:1", layout)
     requests = registry.requests()
@@ -132,18 +133,8 @@ def test_verify_full_believes_no_record(
     digest = ONE.manifest["layers"][0]["digest"]
     layer = dest / "blobs/sha256" / digest[7:]
     layer.write_bytes(b"x" * layer.stat().st_size)
-    record = tmp_path / ".dest.ocikit-verified"
-    status = layer.stat()
-    data = json.loads(record.read_bytes())
     # As on a disk that has lost bits: nobody has touched the file.
-    data["files"][digest] = [
-        status.st_size,
-        status.st_mtime_ns,
-        status.st_ctime_ns,
-        status.st_ino,
-        status.st_dev,
-    ]
-    record.write_text(json.dumps(data))
+    record = record_as_verified(dest, digest)
     assert mover.pull(registry.url, "one/app:1", dest, verify=verify)["blobs"]["missing"] == missing
     record.chmod(0o666)
     assert mover.pull(registry.url, "one/app:1", dest)["blobs"]["missing"] == 1 - missing

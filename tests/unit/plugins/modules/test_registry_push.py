@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import pathlib
 import typing as t
 
@@ -23,6 +22,7 @@ from ansible_collections.ocikit.registry.plugins.module_utils._registry.connecti
 from ansible_collections.ocikit.registry.plugins.modules import registry_pull, registry_push
 from tests.hostile import HostileRegistry
 from tests.registries import images
+from tests.unit.copying import record_as_verified
 from tests.unit.task import task
 
 Connect = t.Callable[..., t.Tuple[RegistryClients, t.Any]]
@@ -126,19 +126,10 @@ def test_conditions(
 
 def lose_bits(layout: str, digest: str, recorded: bool) -> None:
     """Change a blob of ``layout``. Where it is ``recorded``, that is as on a disk that has lost bits: nobody has touched the file."""
-    path = pathlib.Path(layout)
-    blob, record = path / "blobs/sha256" / digest[7:], path.parent / f".{path.name}.ocikit-verified"
+    blob = pathlib.Path(layout) / "blobs/sha256" / digest[7:]
     blob.write_bytes(bytes([blob.read_bytes()[0] ^ 1]) + blob.read_bytes()[1:])
     if recorded:
-        status, data = blob.stat(), json.loads(record.read_bytes())
-        data["files"][digest] = [
-            status.st_size,
-            status.st_mtime_ns,
-            status.st_ctime_ns,
-            status.st_ino,
-            status.st_dev,
-        ]
-        record.write_text(json.dumps(data))
+        record_as_verified(pathlib.Path(layout), digest)
 
 
 @pytest.mark.parametrize("shown", [False, True], ids=["silent", "with progress"])

@@ -131,6 +131,16 @@ def test_a_folder_store_keeps_what_arrived_whole(tmp_path: pathlib.Path) -> None
     assert not LayoutStore(str(tmp_path / "layout")).exists(layer)
 
 
+def stored(folder: pathlib.Path, content: bytes) -> tuple[LayoutStore, Descriptor]:
+    """Store ``content`` in a layout, which verifies it, and return both."""
+    blob, image = Descriptor("text/plain", digest_of(content), len(content)), source_of()
+    image.add_blob(blob.digest, lambda: BytesReader(content))
+    store = LayoutStore(str(folder / "layout"))
+    with store.writing(CopyPlan(blobs=[blob]), {}):
+        store.put_blob(blob, image)
+    return store, blob
+
+
 @pytest.mark.parametrize("metered", [False, True])
 @pytest.mark.parametrize("at", [0, 100_000, 200_000])
 def test_a_file_that_changes_while_it_is_sent_is_noticed(
@@ -138,11 +148,7 @@ def test_a_file_that_changes_while_it_is_sent_is_noticed(
 ) -> None:
     """Also where the record proves it when it is opened, so that it is not hashed, and its size and bytes stay."""
     content = bytes(200_000)
-    blob, image = Descriptor("text/plain", digest_of(content), len(content)), source_of()
-    image.add_blob(blob.digest, lambda: BytesReader(content))
-    store = LayoutStore(str(tmp_path / "layout"))
-    with store.writing(CopyPlan(blobs=[blob]), {}):
-        store.put_blob(blob, image)
+    store, blob = stored(tmp_path, content)
     again: t.Any = LayoutStore(store.path)
     if metered:
         again = MeteredSource(again, t.cast(Transfer, Progress(lambda line: None).transfer([blob.size])))
@@ -167,11 +173,7 @@ def test_a_file_that_changes_while_it_is_sent_is_noticed(
 def test_no_more_than_the_blob_is_sent_of_a_file_that_grows(tmp_path: pathlib.Path) -> None:
     """What would come after it on the connection could be taken for another request."""
     content = bytes(200_000)
-    blob, image = Descriptor("text/plain", digest_of(content), len(content)), source_of()
-    image.add_blob(blob.digest, lambda: BytesReader(content))
-    store = LayoutStore(str(tmp_path / "layout"))
-    with store.writing(CopyPlan(blobs=[blob]), {}):
-        store.put_blob(blob, image)
+    store, blob = stored(tmp_path, content)
     again, sent = LayoutStore(store.path), 0
     with blob_body(blob, lambda: again.open_blob(blob)).open() as source:
         assert getattr(source, "proven", None) == blob
@@ -190,11 +192,7 @@ def test_what_the_record_does_not_prove_is_hashed(
     tmp_path: pathlib.Path, size: int, options: dict[str, t.Any]
 ) -> None:
     content = b"content"
-    blob, image = Descriptor("text/plain", digest_of(content), len(content)), source_of()
-    image.add_blob(blob.digest, lambda: BytesReader(content))
-    store = LayoutStore(str(tmp_path / "layout"))
-    with store.writing(CopyPlan(blobs=[blob]), {}):
-        store.put_blob(blob, image)
+    store, blob = stored(tmp_path, content)
     assert getattr(LayoutStore(store.path).open_blob(blob), "proven", None) == blob
     asked = Descriptor("text/plain", blob.digest, size)
     with LayoutStore(store.path, **options).open_blob(asked) as source:
