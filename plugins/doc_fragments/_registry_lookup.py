@@ -205,7 +205,7 @@ options:
       - name: ocikit_registry_retries
   concurrency:
     description:
-      - Maximum number of parallel requests.
+      - Maximum number of parallel requests to one registry.
       - By default, up to 16 requests start together. For more requests, the number starts at 8, increases up to 32 while requests
         become faster, and decreases when the registry asks for a pause (HTTP 429 or 503). At most 8 blobs are transferred in
         parallel then, or 16 blobs of up to 64 MiB in total.

@@ -45,7 +45,7 @@ class Concurrency(int):
 
     As an integer it is how many blobs are moved at a time, whose memory counts. Requests begin with 8 at a time, and become
     up to 32, or what the user gave, as long as that makes them faster; fewer, once the server asks for a pause. Up to
-    16 requests are sent at once: they are over before anything can be learned from them.
+    16 whose answers need little memory are sent at once: they are over before anything can be learned from them.
     """
 
     def __new__(cls, given: int | None = None) -> Concurrency:
@@ -81,7 +81,7 @@ class Stopped(BaseException):
 
 @t.overload
 def map_concurrent(
-    function: t.Callable[[Item], Result], items: t.Iterable[Item], concurrency: int
+    function: t.Callable[[Item], Result], items: t.Iterable[Item], concurrency: int, *, light: bool = ...
 ) -> list[Result]: ...
 
 
@@ -96,6 +96,7 @@ def map_concurrent(
     items: t.Iterable[Item],
     concurrency: int,
     returned: type[Exception] | tuple[()] = (),
+    light: bool = False,
 ) -> list[t.Any]:
     """Return ``function`` of each item, in order, computed by up to ``concurrency`` threads.
 
@@ -104,6 +105,7 @@ def map_concurrent(
     the result of its item. An interruption does not wait for threads that hang: they end with the process.
 
     The number of threads changes on the way where it is a Concurrency, unless this is called by a thread of another call.
+    ``light`` says that an item needs little memory, so that a few more may begin at once.
     """
     work = list(items)
     if concurrency <= 1 or len(work) <= 1:
@@ -114,7 +116,7 @@ def map_concurrent(
             except returned as error:
                 results.append(error)
         return results
-    batch = _Batch(function, work, returned, concurrency)
+    batch = _Batch(function, work, returned, concurrency, light)
     with _within(batch):
         try:
             batch.start()
@@ -230,6 +232,7 @@ class _Batch(t.Generic[Item, Result]):
         items: t.Sequence[Item],
         returned: type[Exception] | tuple[()],
         concurrency: int,
+        light: bool,
     ) -> None:
         self.stopped = threading.Event()
         self.inner: list[_Batch[t.Any, t.Any]] = []
@@ -243,7 +246,9 @@ class _Batch(t.Generic[Item, Result]):
         self._threads: list[threading.Thread] = []
         self._outer = _batch()
         self._concurrency = concurrency if isinstance(concurrency, Concurrency) else None
-        self._width = self._concurrency.first(len(items)) if self._concurrency else concurrency
+        self._width = self._concurrency.width if self._concurrency else concurrency
+        if self._concurrency and light:
+            self._width = self._concurrency.first(len(items))
         if self._concurrency and self._outer:
             # The inner ones of several threads would be too many together.
             self._concurrency, self._width = None, min(self._width, _FIRST)

@@ -173,6 +173,8 @@ class Auth:
         self._open = False
         self._base: SingleFlight[str, Answer] = SingleFlight()
         self._tokens: SingleFlight[tuple[Credentials, frozenset[str]], Token] = SingleFlight()
+        # By the header with a user name and password, whether these were accepted.
+        self._accepted: SingleFlight[str, bool] = SingleFlight()
         # Scopes that are asked for together; an empty list where the token service does not grant them so.
         self._groups: dict[Credentials, list[frozenset[str]]] = {}
         self._lock = threading.Lock()
@@ -206,7 +208,7 @@ class Auth:
         self._secrets.add(*credentials.secrets)
         authorization, token = yield from self._ahead(scopes, credentials, now, ahead)
         for attempt in range(_MAX_ANSWERS + 1):
-            answer = yield Send(authorization)
+            answer = yield from self._send(authorization)
             if answer.status != 401 or attempt == _MAX_ANSWERS:
                 return
             challenges = parse_challenges(answer.challenges)
@@ -237,6 +239,23 @@ class Auth:
             key = (Credentials(), frozenset(bearer.scopes))
             token = yield from self._token(key, bearer, [bearer.scopes], None, now, tuple)
             yield Send(f"Bearer {token.value}")
+
+    def _send(self, authorization: str | None) -> Flow[Answer]:
+        """Send a request. As long as no user name and password were accepted, requests with them go one after the other.
+
+        Some registries lock an account after a few wrong ones.
+        """
+        if not (authorization or "").startswith("Basic "):
+            return (yield Send(authorization))
+        while True:
+            claim = self._accepted.claim(str(authorization), bool)
+            if claim.owned:
+                with claim:
+                    answer = yield Send(authorization)
+                    claim.make(answer.status < 500 and answer.status not in (401, 429))
+                    return answer
+            if claim.wait():
+                return (yield Send(authorization))
 
     # The way to authenticate
 

@@ -16,6 +16,7 @@ import typing as t
 from .._errors import DigestMismatch, InvalidInput, LocalStorageError, ProtocolError
 from .._oci.content import Descriptor
 from .._oci.documents import Keys, parse_json_object
+from .._oci.reference import is_digest
 from .files import hidden_name, open_file, read_all, replacing, storage_errors, write_all
 
 _FORMAT = "ocikit.registry/verified/1"
@@ -57,7 +58,7 @@ class VerifiedFiles:
         try:
             with storage_errors(self._path), replacing(self._path, private=True) as file:
                 write_all(file, json.dumps({"format": _FORMAT, "files": files}).encode())
-        except LocalStorageError:
+        except (InvalidInput, LocalStorageError):
             # Where the directory above is not this user's, the next run reads all files again.
             return
         self._changed = False
@@ -80,7 +81,9 @@ class VerifiedFiles:
         except (OSError, InvalidInput, ProtocolError):
             return {}
         files = record.get("files")
-        return files if record.get("format") == _FORMAT and isinstance(files, dict) else {}
+        if record.get("format") != _FORMAT or not isinstance(files, dict):
+            return {}
+        return {digest: state for digest, state in files.items() if is_digest(digest)}
 
 
 class ProvenFile(io.RawIOBase):

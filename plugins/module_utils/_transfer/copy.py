@@ -74,7 +74,7 @@ def plan(
         stage.advance()
         return present
 
-    exists = map_concurrent(is_present, needed, concurrency)
+    exists = map_concurrent(is_present, needed, concurrency, light=True)
     result.blobs = [blob for blob, present in zip(needed, exists) if not present]
     result.present = [blob for blob, present in zip(needed, exists) if present]
     return result

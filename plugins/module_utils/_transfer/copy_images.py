@@ -51,6 +51,7 @@ def copy_images(context: ModuleContext) -> dict[str, t.Any]:
         targets,
         clients.concurrency,
         [functools.partial(look_up_source, number) for number in range(len(copies))],
+        light=False,
     )
     by_copy = [sources[number] for number in range(len(copies))]
     delivery = deliver(

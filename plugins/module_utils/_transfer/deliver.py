@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import types
 import typing as t
@@ -125,7 +124,7 @@ def deliver(
     targets = [target for image in images for target in image.targets]
     sought = [target.sought for target in targets if target.reference not in looked_up]
     present: dict[str, bool] = {}
-    questions = _questions(images, include_foreign, present, progress or Progress())
+    questions = _questions(images, include_foreign, present)
     descriptors = look_up(sought, _concurrency(images), questions)
     before = {**looked_up, **dict(zip((image.reference for image in sought), descriptors))}
     for target in targets:
@@ -144,12 +143,12 @@ def deliver(
 
 
 def _questions(
-    images: t.Sequence[Image], include_foreign: bool, present: dict[str, bool], progress: Progress
+    images: t.Sequence[Image], include_foreign: bool, present: dict[str, bool]
 ) -> list[t.Callable[[], None]]:
     """Return the functions that look for blobs of ``images`` whose manifests are at hand, and note in ``present`` what exists.
 
     They ask the first repository only. The others are asked when it is their turn, as answers get old while blobs move.
-    What fails is asked again, where the error tells the state of the targets.
+    After a failure none goes on: what has no answer is asked again where the error tells the state of the targets.
     """
 
     blobs: dict[str, tuple[Repository, Descriptor]] = {}
@@ -163,14 +162,14 @@ def _questions(
             for blob in image.root.successors():
                 if not blob.is_manifest and (include_foreign or not blob.is_foreign):
                     blobs.setdefault(blob.digest, (store, blob))
-    if not blobs:
-        return []
-    stage = progress.stage("checked", "blobs", len(blobs))
+    failures: list[RegistryError] = []
 
     def ask(store: Repository, blob: Descriptor) -> None:
-        with contextlib.suppress(RegistryError):
-            present[blob.digest] = store.exists(blob)
-        stage.advance()
+        try:
+            if not failures:
+                present[blob.digest] = store.exists(blob)
+        except RegistryError as error:
+            failures.append(error)
 
     return [functools.partial(ask, *pair) for pair in blobs.values()]
 

@@ -56,10 +56,13 @@ def pull(context: ModuleContext) -> dict[str, t.Any]:
     shown = [store.listed_name(name.name) for name in names]
     before = {name: store.resolve(name) for name in shown}
 
+    # What is there already, or not what is expected, is found out by a HEAD, which no registry counts as a pull.
+    is_new = not os.path.exists(params["dest"]) and not params["expected_digest"]
+    # One image's requests are sent at once, or those of several images.
+    at_once = context.clients.concurrency if len(references) == 1 else 1
+
     def look_up(number: int) -> Image:
-        # A digest that is not the expected one is found out by a HEAD, which no registry counts as a pull.
-        is_new = before[shown[number]] is None and not params["expected_digest"]
-        return _look_up(context, store, references[number], names[number].name, platforms, is_new)
+        return _look_up(context, store, references[number], names[number].name, platforms, is_new, at_once)
 
     images = map_concurrent(look_up, range(len(references)), context.clients.concurrency)
     work = _plan(context, store, images)
@@ -164,8 +167,9 @@ def _look_up(
     name: str,
     platforms: t.Sequence[Platform],
     is_new: bool,
+    concurrency: int,
 ) -> Image:
-    """Look up one image, which ``store`` does not list where ``is_new``: its manifest is then read at once."""
+    """Look up one image. Where ``is_new``, its manifest is read at once: there is nothing to compare with."""
     source = context.clients.repository_of(reference)
     expected = context.params["expected_digest"]
     contents = FallbackSource(store, source)
@@ -180,7 +184,7 @@ def _look_up(
         root = fetched.manifest
     else:
         root = contents.fetch_manifest(descriptor)
-    manifest = select(contents, root, platforms, str(reference), context.clients.concurrency)
+    manifest = select(contents, root, platforms, str(reference), concurrency)
     if manifest.is_schema1 and context.params["format"] != "dir":
         raise Unsupported(
             f"{reference} is a schema 1 image, which {context.params['format']} cannot hold: set format to dir, or push the"

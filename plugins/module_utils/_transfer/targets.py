@@ -123,13 +123,13 @@ class GuardedRepository(Repository):
     def __init__(
         self, repository: Repository, targets: t.Iterable[Target], present: t.Mapping[str, bool]
     ) -> None:
-        """``present`` tells for digests that were just asked for whether they exist."""
+        """``present`` tells for blobs that were just asked for whether they exist."""
         super().__init__(repository.client, repository.name, repository.concurrency)
         self._targets = {target.reference.target: target for target in targets}
         self._present = present
 
     def exists(self, descriptor: Descriptor) -> bool:
-        present = self._present.get(descriptor.digest)
+        present = None if descriptor.is_manifest else self._present.get(descriptor.digest)
         return super().exists(descriptor) if present is None else present
 
     def put(self, reference: str, manifest: Manifest, guard: Guard | None = None) -> Pushed:
@@ -219,11 +219,14 @@ class Sought(t.NamedTuple):
 
 
 def look_up(
-    sought: t.Sequence[Sought], concurrency: int, meanwhile: t.Iterable[t.Callable[[], None]] = ()
+    sought: t.Sequence[Sought],
+    concurrency: int,
+    meanwhile: t.Iterable[t.Callable[[], None]] = (),
+    light: bool = True,
 ) -> list[Descriptor | None]:
     """Return what references stand for, None for those that do not exist; all are asked at once.
 
-    So are other questions: the functions ``meanwhile``, which keep the answers.
+    So are other questions: the functions ``meanwhile``, which keep the answers. ``light`` says that these need little memory.
 
     A HEAD for each. Some registries answer every HEAD with 404: where one has served no HEAD by then, a GET confirms what
     is ``certain`` to be absent.
@@ -238,11 +241,11 @@ def look_up(
         functools.partial(resolve, number) for number in range(len(sought))
     ]
     questions += meanwhile
-    map_concurrent(lambda ask: ask(), questions, concurrency)
+    map_concurrent(lambda ask: ask(), questions, concurrency, light=light)
 
     def confirm(number: int) -> Descriptor | None:
         fetched = sought[number].repository.find_manifest(sought[number].reference.target)
-        return fetched.manifest.descriptor if fetched else None
+        return fetched.descriptor if fetched else None
 
     doubtful = [
         number

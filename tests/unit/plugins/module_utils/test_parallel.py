@@ -189,9 +189,9 @@ def test_threads_are_added_while_a_call_runs(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize(("given", "number"), [(None, 16), (12, 12)])
-def test_few_items_all_begin_at_once(given: int | None, number: int) -> None:
+def test_few_light_items_all_begin_at_once(given: int | None, number: int) -> None:
     barrier = threading.Barrier(number, timeout=20)
-    map_concurrent(lambda _item: barrier.wait(), range(number), Concurrency(given))
+    map_concurrent(lambda _item: barrier.wait(), range(number), Concurrency(given), light=True)
 
 
 @pytest.mark.parametrize("given", [1, 3, 12])

@@ -37,6 +37,7 @@ from ansible_collections.ocikit.registry.plugins.modules import (
     registry_rmtag,
     registry_tag,
 )
+from tests.hostile import HostileRegistry
 from tests.registries import Registry, images
 from tests.registries.tokens import EXPIRED, LEEWAY, TokenRequest, TokenServer
 from tests.unit.copying import Mover, assert_layout, assert_whole
@@ -654,3 +655,28 @@ def test_passwords_are_not_sent_before_the_certificate_was_checked(connect: Conn
     with pytest.raises(TlsFailure):
         retag(connect, tls.url, ALICE, "team/app:1", "team/app:2")
     assert tls.requests() == []
+
+
+@pytest.mark.parametrize("kind", ["push", "pull", "copy"])
+def test_a_wrong_password_is_not_sent_many_times_at_once(
+    mover: Mover, tmp_path: pathlib.Path, kind: str
+) -> None:
+    """Some registries lock an account after a few."""
+    image = images.image([images.layer({f"file{number}": str(number)}) for number in range(6)])
+    wrong = {"username": "alice", "password": "wrong-password"}
+    with HostileRegistry() as open_one, HostileRegistry(auth="basic") as server:
+        for registry in (open_one, server):
+            for number in range(10):
+                registry.add("a", image, str(number))
+        mover.pull(open_one.url, "a:1", tmp_path / "layout")
+        names = [f"a:{number}" for number in range(10)]
+        attempts = {
+            "push": lambda: mover.push(server.url, tmp_path / "layout", "b:1", options=wrong),
+            "pull": lambda: mover.pull(server.url, names, tmp_path / "all", options=wrong),
+            "copy": lambda: mover.copy(server.url, "a:1", f"{server.host}/c:1", options=wrong),
+        }
+        with pytest.raises(Unauthorized, match="does not accept the user name and password"):
+            attempts[kind]()
+        sent = sum("Authorization" in request.headers for request in server.requests)
+        # The task may end a moment after the next request was begun.
+        assert 1 <= sent <= 2

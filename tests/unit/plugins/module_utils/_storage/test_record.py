@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
+import stat
 
 import pytest
 
@@ -87,3 +89,29 @@ def test_a_directory_that_cannot_be_written_is_done_without(tmp_path: pathlib.Pa
     record.save(lambda digest: status)
     assert record.proves(DIGEST, status)
     assert not (tmp_path / "no").exists()
+
+
+def test_a_record_that_somebody_made_does_no_harm(tmp_path: pathlib.Path) -> None:
+    """Names in it that are no digests become no names of files, and what stands in its place is left alone."""
+    path, file = tmp_path / ".l.ocikit-verified", tmp_path / "file"
+    file.write_bytes(b"x")
+    path.write_text(
+        json.dumps({"format": "ocikit.registry/verified/1", "files": {"../a": "x", "b": "\ud800"}})
+    )
+    path.chmod(0o600)
+    looked: list[str] = []
+
+    def look(digest: str) -> os.stat_result:
+        looked.append(digest)
+        return file.stat()
+
+    record = VerifiedFiles(str(tmp_path / "l"))
+    record.add(DIGEST, file.stat())
+    record.save(look)
+    assert looked == [DIGEST] and list(json.loads(path.read_bytes())["files"]) == [DIGEST]
+    path.unlink()
+    os.mkfifo(path)
+    again = VerifiedFiles(str(tmp_path / "l"))
+    again.add(DIGEST, file.stat())
+    again.save(look)
+    assert stat.S_ISFIFO(path.stat().st_mode)

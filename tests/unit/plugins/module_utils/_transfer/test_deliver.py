@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 import typing as t
 
 import pytest
@@ -522,12 +523,12 @@ def test_a_copy_asks_for_source_and_target_at_once_and_then_for_all_blobs(mover:
 
 def test_a_pull_looks_up_all_images_at_once(mover: Mover, tmp_path: pathlib.Path) -> None:
     with HostileRegistry() as here:
-        names = [f"a:{number}" for number in range(12)]
-        for number in range(12):
+        names = [f"a:{number}" for number in range(8)]
+        for number in range(8):
             here.add("a", images.image({"file": str(number)}), str(number))
-        with together(12, "^GET .*/manifests/", here):
+        with together(8, "^GET .*/manifests/", here):
             mover.pull(here.url, names, tmp_path / "layout")
-        with together(12, "^HEAD .*/manifests/", here):
+        with together(8, "^HEAD .*/manifests/", here):
             assert not mover.pull(here.url, names, tmp_path / "layout")["changed"]
         with pytest.raises(NotFound, match="a:none does not exist"):
             mover.pull(here.url, ["a:none", *names], tmp_path / "layout")
@@ -662,3 +663,56 @@ def test_what_lies_in_the_own_repository_is_not_looked_for(mover: Mover) -> None
         server.requests.clear()
         assert not mover.copy(server.url, "a:1", "a:2")["changed"]
         assert [r.method for r in server.requests] == ["HEAD", "HEAD"]
+
+
+def test_a_blob_of_the_same_digest_is_no_manifest(mover: Mover) -> None:
+    """What was asked for as a blob, a layer, says nothing of a manifest that a second target is."""
+    inner = images.image({"file": "inner"})
+    carrier = images.image([images.Layer(inner.raw, inner.digest, "none")])
+    with HostileRegistry() as here, HostileRegistry() as there:
+        here.add("car", carrier, "1")
+        here.add("inner", inner, "1")
+        there.repository("app").blobs[inner.digest] = inner.raw
+        several = [
+            {"image": "car:1", "to": [f"{there.host}/app:1"]},
+            {"image": "inner:1", "to": [f"{there.host}/app@{inner.digest}"]},
+        ]
+        mover.copy(here.url, None, None, images=several, platforms=["linux/amd64"])
+        assert there.find("app", inner.digest) is not None
+
+
+def test_after_a_question_that_failed_no_more_are_asked(mover: Mover, tmp_path: pathlib.Path) -> None:
+    image = images.image([images.layer({f"file{number}": str(number)}) for number in range(40)])
+    with HostileRegistry() as here:
+        here.add("a", image, "1")
+        mover.pull(here.url, "a:1", tmp_path / "layout")
+    with HostileRegistry(fail_first=10_000, fail_on="^HEAD .*/blobs/") as there:
+        with pytest.raises(RegistryError):
+            mover.push(there.url, tmp_path / "layout", "b:1", options={"retries": 0})
+        assert there.count("^HEAD .*/blobs/") <= 2 * 16
+
+
+def test_the_number_of_the_user_limits_all_requests_of_a_pull(mover: Mover, tmp_path: pathlib.Path) -> None:
+    """Also where several images are looked up at once, and each is looked for in the indexes of an index."""
+    lock, waiting, most = threading.Lock(), 0, 0
+
+    def before(_request: Request) -> None:
+        nonlocal waiting, most
+        with lock:
+            waiting += 1
+            most = max(most, waiting)
+        time.sleep(0.02)
+        with lock:
+            waiting -= 1
+
+    with HostileRegistry() as here:
+        for number in range(4):
+            children = [images.index([images.image({"file": f"{number}-{child}"})]) for child in range(4)]
+            here.add("a", images.index(children), str(number))
+        here.before = before
+        names = [f"a:{number}" for number in range(4)]
+        mover.pull(
+            here.url, names, tmp_path / "layout", platforms=["linux/amd64"], options={"concurrency": 3}
+        )
+        here.before = None
+    assert most == 3
