@@ -124,7 +124,7 @@ def deliver(
     targets = [target for image in images for target in image.targets]
     sought = [target.sought for target in targets if target.reference not in looked_up]
     present: dict[str, bool] = {}
-    questions = _questions(images, include_foreign, present)
+    questions = _questions(images, include_foreign, present, progress or Progress())
     descriptors = look_up(sought, _concurrency(images), questions)
     before = {**looked_up, **dict(zip((image.reference for image in sought), descriptors))}
     for target in targets:
@@ -143,7 +143,7 @@ def deliver(
 
 
 def _questions(
-    images: t.Sequence[Image], include_foreign: bool, present: dict[str, bool]
+    images: t.Sequence[Image], include_foreign: bool, present: dict[str, bool], progress: Progress
 ) -> list[t.Callable[[], None]]:
     """Return the functions that look for blobs of ``images`` whose manifests are at hand, and note in ``present`` what exists.
 
@@ -162,6 +162,9 @@ def _questions(
             for blob in image.root.successors():
                 if not blob.is_manifest and (include_foreign or not blob.is_foreign):
                     blobs.setdefault(blob.digest, (store, blob))
+    if not blobs:
+        return []
+    stage = progress.stage("checked", "blobs", len(blobs))
     failures: list[RegistryError] = []
 
     def ask(store: Repository, blob: Descriptor) -> None:
@@ -170,6 +173,7 @@ def _questions(
                 present[blob.digest] = store.exists(blob)
         except RegistryError as error:
             failures.append(error)
+        stage.advance()
 
     return [functools.partial(ask, *pair) for pair in blobs.values()]
 
@@ -278,7 +282,8 @@ class _Sending:
             written={
                 image.digest for image in images if names[image.digest] and isinstance(image.root, Manifest)
             },
-            progress=self._progress,
+            # What was asked already was shown as well.
+            progress=None if self._present.get(str(repository)) else self._progress,
         )
         _drop_right_names(store, names, referrers)
         work.existing -= _unlisted(store, work, referrers)
