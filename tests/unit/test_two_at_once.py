@@ -37,7 +37,7 @@ SECONDS = 30
 Result = t.Dict[str, t.Any]
 Connect = t.Callable[..., t.Any]
 
-ONE, TWO, THREE, NEW = (images.image({"file": name}) for name in ("one", "two", "three", "new"))
+ONE, TWO, THREE = (images.image({"file": name}) for name in ("one", "two", "three"))
 INDEX = images.index([ONE, TWO])
 SBOMS = [
     images.artifact("application/vnd.example.sbom", name.encode(), "text/plain", subject=ONE)
@@ -148,12 +148,13 @@ WRITERS = ["tag", "tag elsewhere", "push", "copy"]
 
 
 def writer(modules: Modules, way: Proxy, plain: Plain, place: pathlib.Path, kind: str) -> tuple[str, t.Any]:
-    """Return a repository, and a function that lets its tag ``stable`` point to ONE through ``way``; to NEW by a push."""
+    """Return a repository, and a function that lets its tag ``stable`` point to ONE through ``way``; to a new image by a push."""
     name = f"{kind.replace(' ', '-')}/{place.name.replace('_', '-').lower()}"
     plain.put(name, ONE, "one")
     plain.put(name, TWO, "two")
     plain.put(f"{name}/source", ONE, "one")
-    write_layout(place / "layout", {"app": NEW})
+    # No repository of the registry has its blobs.
+    write_layout(place / "layout", {"app": images.image({"file": name})})
     to = f"{name}:stable"
     functions: dict[str, t.Any] = {
         "tag": lambda **params: modules.tag(way, f"{name}:one", to, **params),
