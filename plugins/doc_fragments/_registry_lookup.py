@@ -206,9 +206,9 @@ options:
   concurrency:
     description:
       - Maximum number of parallel requests to one registry.
-      - By default, up to 16 requests start together. For more requests, the number starts at 8, increases up to 32 while requests
-        become faster, and decreases when the registry asks for a pause (HTTP 429 or 503). At most 8 blobs are transferred in
-        parallel then, or 16 blobs of up to 64 MiB in total.
+      - By default the number starts at 8, increases up to 32 while requests become faster, and decreases when the registry asks
+        for a pause (HTTP 429 or 503). Up to 16 requests that only check for tags or blobs start together. At most 8 blobs are
+        transferred in parallel then, or 16 blobs of up to 64 MiB in total.
     type: int
     env:
       - name: OCIKIT_REGISTRY_CONCURRENCY
