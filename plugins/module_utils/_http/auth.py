@@ -245,10 +245,10 @@ class Auth:
 
         Some registries lock an account after a few wrong ones.
         """
-        if not (authorization or "").startswith("Basic "):
+        if authorization is None or not authorization.startswith("Basic "):
             return (yield Send(authorization))
         while True:
-            claim = self._accepted.claim(str(authorization), bool)
+            claim = self._accepted.claim(authorization, bool)
             if claim.owned:
                 with claim:
                     answer = yield Send(authorization)

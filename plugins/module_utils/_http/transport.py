@@ -613,7 +613,7 @@ def retry_after(value: str | None, now: float | None = None) -> float | None:
 def _read(answer: t.Any, method: str, url: str, limit: int) -> bytes:
     """Read a whole body of at most ``limit`` bytes, undoing gzip where the server insists on it."""
     if method == "HEAD":
-        # urllib3's own way to read nothing takes five times as long.
+        # There is nothing to read, and urllib3's own way to find that out takes longer.
         answer._original_response.close()
         answer.release_conn()
         return b""

@@ -149,7 +149,8 @@ class Repository:
         opened: list[io.RawIOBase] = []
         try:
             if isinstance(origin, Repository) and session is None:
-                session = self._start_both(descriptor, source, opened)
+                opened.append(source.open_blob(descriptor))
+                session = self._start_both(opened[0])
             body = blob_body(descriptor, lambda: opened.pop() if opened else source.open_blob(descriptor))
             self.upload(descriptor, body, session)
         finally:
@@ -157,21 +158,19 @@ class Repository:
                 blob.close()
         return True
 
-    def _start_both(self, descriptor: Descriptor, source: Source, opened: list[io.RawIOBase]) -> str:
-        """Start an upload and, at the same time, the download of what it sends, which goes into ``opened``.
+    def _start_both(self, blob: io.RawIOBase) -> str:
+        """Start an upload and, at the same time, the download of the ``blob`` that it sends; return the URL of the upload.
 
-        Returns the URL of the upload. A download that cannot be started is tried again by the upload.
+        A download that cannot be started is tried again by the upload.
         """
-
         sessions: list[str] = []
 
         def start_upload() -> None:
             sessions.append(self.client.start_upload(self.name))
 
         def start_download() -> None:
-            opened.append(source.open_blob(descriptor))
             with contextlib.suppress(RegistryError):
-                opened[0].readinto(bytearray())
+                blob.readinto(bytearray())
 
         try:
             map_concurrent(

@@ -167,9 +167,9 @@ class FolderStore(LocalContents):
     def open_blob(self, descriptor: Descriptor) -> io.RawIOBase:
         """Open a blob; its bytes are not verified, except that a ProvenFile has the right ones. Raises NotFound."""
         source = super().open_blob(descriptor)
-        if isinstance(source, io.FileIO) and not self._read_all_files:
+        if isinstance(source, io.FileIO):
             status = os.fstat(source.fileno())
-            if status.st_size == descriptor.size and self._record.proves(descriptor.digest, status):
+            if status.st_size == descriptor.size and self._believes(descriptor.digest, status):
                 return ProvenFile(source, descriptor, status)
         return source
 
@@ -185,8 +185,7 @@ class FolderStore(LocalContents):
             return False
         with self.folder.errors(name), file:
             status = os.fstat(file.fileno())
-            believed = not self._read_all_files and self._record.proves(descriptor.digest, status)
-            if not believed and not self._is_right(file, descriptor):
+            if not self._believes(descriptor.digest, status) and not self._is_right(file, descriptor):
                 return False
         self._keep(descriptor.digest, status)
         return True
@@ -209,6 +208,10 @@ class FolderStore(LocalContents):
         """Finish a run that had nothing to write: remove what killed runs left, and record what was verified."""
         tidy(self.folder, self._patience)
         self._record.save(self._look)
+
+    def _believes(self, digest: str, status: os.stat_result) -> bool:
+        """Tell whether a file that is as ``status`` says need not be read to be known as that of ``digest``."""
+        return not self._read_all_files and self._record.proves(digest, status)
 
     def _is_right(self, file: io.RawIOBase, descriptor: Descriptor) -> bool:
         return digest_of_file(file, descriptor.digest) == descriptor.digest

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import typing as t
 from dataclasses import dataclass, field
@@ -218,12 +219,8 @@ def execute(
 def _at_a_time(blobs: t.Sequence[Descriptor], concurrency: int) -> int:
     """Return how many of ``blobs``, the largest of which come first, move at a time."""
     limit = concurrency.limit if isinstance(concurrency, Concurrency) else concurrency
-    small = total = 0
-    for blob in blobs[: min(limit, _SMALL_BLOBS)]:
-        total += blob.size
-        if total <= _SMALL_BYTES:
-            small += 1
-    return max(small, int(concurrency))
+    totals = itertools.accumulate(blob.size for blob in blobs[: min(limit, _SMALL_BLOBS)])
+    return max(sum(total <= _SMALL_BYTES for total in totals), int(concurrency))
 
 
 def select(

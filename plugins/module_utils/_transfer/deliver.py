@@ -119,7 +119,8 @@ def deliver(
 ) -> Delivery:
     """Deliver ``images``; nothing is written unless the conditions of all targets hold.
 
-    ``looked_up`` tells what targets are that were looked up already. The other arguments are those of send(). Raises Refused, and what send() raises.
+    ``looked_up`` tells what targets are that were looked up already. The other arguments are those of send(). Raises
+    Refused, and what send() raises.
     """
     targets = [target for image in images for target in image.targets]
     sought = [target.sought for target in targets if target.reference not in looked_up]
@@ -150,7 +151,6 @@ def _questions(
     They ask the first repository only. The others are asked when it is their turn, as answers get old while blobs move.
     After a failure none goes on: what has no answer is asked again where the error tells the state of the targets.
     """
-
     blobs: dict[str, tuple[Repository, Descriptor]] = {}
     for image in images:
         store = image.repository

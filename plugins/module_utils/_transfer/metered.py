@@ -54,7 +54,7 @@ class _MeteredBlob(io.RawIOBase):
         if isinstance(name, str):
             # Messages name the file.
             self.name = name
-        # So does what is known of its bytes, which pass unchanged.
+        # The bytes pass unchanged, so what is known of them still holds.
         self.proven = getattr(source, "proven", None)
         transfer.reach(digest, 0)
 

@@ -55,16 +55,15 @@ def pull(context: ModuleContext) -> dict[str, t.Any]:
     )
     shown = [store.listed_name(name.name) for name in names]
     before = {name: store.resolve(name) for name in shown}
-
     # What is there already, or not what is expected, is found out by a HEAD, which no registry counts as a pull.
     is_new = not os.path.exists(params["dest"]) and not params["expected_digest"]
     # One image's requests are sent at once, or those of several images.
     at_once = context.clients.concurrency if len(references) == 1 else 1
-
-    def look_up(number: int) -> Image:
-        return _look_up(context, store, references[number], names[number].name, platforms, is_new, at_once)
-
-    images = map_concurrent(look_up, range(len(references)), context.clients.concurrency)
+    images = map_concurrent(
+        lambda pair: _look_up(context, store, pair[0], pair[1].name, platforms, is_new, at_once),
+        zip(references, names),
+        context.clients.concurrency,
+    )
     work = _plan(context, store, images)
     by_digest: dict[str, list[str]] = {}
     for image in images:
